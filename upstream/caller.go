@@ -1,0 +1,34 @@
+package upstream
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// APIKey is a value for the upstream's xi-api-key header. It opens personal
+// data, so it prints as [redacted] wherever it is formatted or logged.
+type APIKey struct{ secret string }
+
+// NewAPIKey wraps a key; an empty one means that no header is sent.
+func NewAPIKey(secret string) APIKey { return APIKey{secret} }
+
+// Reveal returns the key itself, for the header and for deriving other keys.
+func (k APIKey) Reveal() string { return k.secret }
+
+// Format implements [fmt.Formatter] and hides the key from every verb.
+func (APIKey) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("[redacted]")) }
+
+// LogValue implements [slog.LogValuer].
+func (APIKey) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+
+// MarshalText implements [encoding.TextMarshaler], for JSON and the like.
+func (APIKey) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+
+// Caller is on whose behalf a call is made. Two callers never share a call,
+// whatever they ask for.
+type Caller struct {
+	// Key goes upstream.
+	Key APIKey
+	// Subject tells apart callers who share one key; empty where nobody does.
+	Subject string
+}

@@ -1,0 +1,289 @@
+package upstream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"unicode/utf8"
+
+	"github.com/go-faster/jx"
+)
+
+// Decoding is by hand, on jx: every field of every user passes here, and
+// reflection would cost more than the rest of a request. The rules: a field
+// that the seed page requires must be there and not null; any other may be
+// absent or null, which mean the same; a known field of a wrong type is an
+// error; an unknown field is passed over.
+//
+// Errors name places in the contract, never what stands in the body.
+
+// contractError says how an answer breaks the contract.
+type contractError string
+
+func (e contractError) Error() string { return string(e) }
+
+const (
+	errMalformed = contractError("the body is not JSON")
+	errWrongType = contractError("a value has the wrong type")
+)
+
+// The instants that RFC 3339 can spell: the years 0 to 9999.
+const (
+	minInstant = -62167219200
+	maxInstant = 253402300799
+)
+
+// decodePage reads a page that was asked for with a cursor, or with none.
+func decodePage(body []byte, cursor string) (Page, error) {
+	if !utf8.Valid(body) {
+		return Page{}, contractError("the body is not UTF-8")
+	}
+	var page Page
+	var hasMore, sawUsers, sawMore bool
+	d := jx.DecodeBytes(body)
+	err := fields(d, func(name []byte) (err error) {
+		switch string(name) {
+		case "users":
+			sawUsers = true
+			page.Users, err = users(d)
+		case "has_more":
+			sawMore = true
+			hasMore, err = d.Bool()
+		case "next_cursor":
+			page.Next, err = d.Str()
+		default:
+			err = unknown(d)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return Page{}, fmt.Errorf("the page: %w", err)
+	case !errors.Is(d.Skip(), io.EOF):
+		return Page{}, errMalformed
+	case !sawUsers:
+		return Page{}, contractError("the page: users is missing")
+	case !sawMore:
+		return Page{}, contractError("the page: has_more is missing")
+	case !hasMore:
+		page.Next = ""
+	case page.Next == "":
+		return Page{}, contractError("the page: has_more without a next_cursor")
+	case page.Next == cursor:
+		return Page{}, contractError("the page: next_cursor is the cursor that was sent")
+	}
+	return page, nil
+}
+
+func users(d *jx.Decoder) ([]User, error) {
+	list := make([]User, 0, 32)
+	err := elements(d, func() error {
+		list = append(list, User{})
+		if err := decodeUser(d, &list[len(list)-1]); err != nil {
+			return fmt.Errorf("users[%d]: %w", len(list)-1, err)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// required is the set of the seed page's required fields that a user has shown.
+type required uint8
+
+const (
+	sawID required = 1 << iota
+	sawLast
+	sawFirst
+	sawCount
+	sawConversation
+	sawAll = 1<<iota - 1
+)
+
+func decodeUser(d *jx.Decoder, u *User) error {
+	var saw required
+	err := fields(d, func(name []byte) (err error) {
+		switch string(name) {
+		case "user_id":
+			saw |= sawID
+			u.ID, err = d.Str()
+		case "last_contact_unix_secs":
+			saw |= sawLast
+			u.LastContact, err = instant(d)
+		case "first_contact_unix_secs":
+			saw |= sawFirst
+			u.FirstContact, err = instant(d)
+		case "conversation_count":
+			saw |= sawCount
+			u.ConversationCount, err = count(d)
+		case "last_contact_conversation_id":
+			saw |= sawConversation
+			u.LastContactConversationID, err = d.Str()
+		case "last_contact_agent_id":
+			u.LastContactAgentID, err = d.Str()
+		case "last_contact_agent_name":
+			u.LastContactAgentName, err = d.Str()
+		case "sentiment":
+			u.Sentiment, err = sentiment(d)
+		case "most_frustrated_conversations":
+			u.MostFrustrated, err = frustrated(d)
+		default:
+			err = unknown(d)
+		}
+		return err
+	})
+	if err == nil && saw != sawAll {
+		err = contractError("a required field is missing")
+	}
+	return err
+}
+
+func sentiment(d *jx.Decoder) (*Sentiment, error) {
+	s := new(Sentiment)
+	err := fields(d, func(name []byte) (err error) {
+		summary := &s.Overall
+		if rest, ok := bytes.CutPrefix(name, []byte("recent_")); ok {
+			summary, name = &s.Recent, rest
+		}
+		switch string(name) {
+		case "scored_conversation_count":
+			summary.Scored, err = count(d)
+		case "positive_count":
+			summary.Positive, err = count(d)
+		case "neutral_count":
+			summary.Neutral, err = count(d)
+		case "negative_count":
+			summary.Negative, err = count(d)
+		case "average_sentiment_score":
+			summary.AverageSentimentScore, err = score(d)
+		case "average_frustration_score":
+			summary.AverageFrustrationScore, err = score(d)
+		default:
+			err = unknown(d)
+		}
+		return err
+	})
+	return s, err
+}
+
+// frustrated passes over a conversation without an ID: there is no telling
+// which one it is.
+func frustrated(d *jx.Decoder) ([]FrustratedConversation, error) {
+	list := []FrustratedConversation{}
+	err := elements(d, func() error {
+		c, err := frustratedConversation(d)
+		if c.ConversationID != "" {
+			list = append(list, c)
+		}
+		return err
+	})
+	return list, err
+}
+
+func frustratedConversation(d *jx.Decoder) (c FrustratedConversation, err error) {
+	err = fields(d, func(name []byte) (err error) {
+		switch string(name) {
+		case "conversation_id":
+			c.ConversationID, err = d.Str()
+		case "agent_id":
+			c.AgentID, err = d.Str()
+		case "start_time_unix_secs":
+			var at int64
+			at, err = instant(d)
+			c.StartedAt = &at
+		case "overall_label":
+			var label string
+			label, err = d.Str()
+			c.Label = SentimentLabel(label)
+		case "overall_sentiment_score":
+			c.SentimentScore, err = score(d)
+		case "overall_frustration_score":
+			c.FrustrationScore, err = score(d)
+		default:
+			err = unknown(d)
+		}
+		return err
+	})
+	return c, err
+}
+
+// fields calls read for each field of an object that is not null, with the
+// decoder before its value.
+func fields(d *jx.Decoder, read func(name []byte) error) error {
+	it, err := d.ObjIter()
+	if err != nil {
+		return errWrongType
+	}
+	for it.Next() {
+		if d.Next() == jx.Null {
+			if d.Null() != nil {
+				return errMalformed
+			}
+			continue
+		}
+		if err := read(it.Key()); err != nil {
+			return ours(err)
+		}
+	}
+	if it.Err() != nil {
+		return errMalformed
+	}
+	return nil
+}
+
+// elements calls read for each element of an array, with the decoder before it.
+func elements(d *jx.Decoder, read func() error) error {
+	it, err := d.ArrIter()
+	if err != nil {
+		return errWrongType
+	}
+	for it.Next() {
+		if err := read(); err != nil {
+			return ours(err)
+		}
+	}
+	if it.Err() != nil {
+		return errMalformed
+	}
+	return nil
+}
+
+// ours keeps what this package says of a body, and replaces what jx says: that
+// would quote the body.
+func ours(err error) error {
+	var c contractError
+	if errors.As(err, &c) {
+		return err
+	}
+	return errWrongType
+}
+
+func unknown(d *jx.Decoder) error {
+	if d.Skip() != nil {
+		return errMalformed
+	}
+	return nil
+}
+
+func instant(d *jx.Decoder) (int64, error) {
+	v, err := d.Int64()
+	if err == nil && (v < minInstant || v > maxInstant) {
+		err = contractError("an instant is out of range")
+	}
+	return v, err
+}
+
+// count reads an integer that GraphQL's Int can carry.
+func count(d *jx.Decoder) (int, error) {
+	v, err := d.Int64()
+	if err == nil && (v < math.MinInt32 || v > math.MaxInt32) {
+		err = contractError("a count is out of range")
+	}
+	return int(v), err
+}
+
+func score(d *jx.Decoder) (*float64, error) {
+	v, err := d.Float64()
+	return &v, err
+}

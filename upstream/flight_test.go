@@ -1,0 +1,133 @@
+package upstream_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall/upstream"
+)
+
+// slow is an upstream that takes a second, and counts.
+type slow struct{ calls, cancelled atomic.Int32 }
+
+func (s *slow) answer(r *http.Request) (*http.Response, error) {
+	s.calls.Add(1)
+	select {
+	case <-time.After(time.Second):
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"users":[],"has_more":false}`))}, nil
+	case <-r.Context().Done():
+		s.cancelled.Add(1)
+		return nil, r.Context().Err()
+	}
+}
+
+var (
+	alice = upstream.Caller{Key: upstream.NewAPIKey("key"), Subject: "alice"}
+	bob   = upstream.Caller{Key: upstream.NewAPIKey("key"), Subject: "bob"}
+	other = upstream.Caller{Key: upstream.NewAPIKey("other")}
+	page  = upstream.PageQuery{Size: 30}
+)
+
+func TestEqualCallsInFlightAreOneForOneCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s slow
+		client, _ := newSession(s.answer, alice)
+		var wg sync.WaitGroup
+		list := func(caller upstream.Caller, q upstream.PageQuery) {
+			wg.Go(func() {
+				if _, err := client.As(caller).ListUsers(t.Context(), q); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for range 40 {
+			list(alice, page)
+			list(bob, page)
+			list(other, page)
+			list(alice, upstream.PageQuery{Size: 31})
+		}
+		wg.Wait()
+		if n := s.calls.Load(); n != 4 {
+			t.Errorf("%d calls, want 4", n)
+		}
+		list(alice, page) // the others have landed
+		wg.Wait()
+		if n := s.calls.Load(); n != 5 {
+			t.Errorf("%d calls, want 5", n)
+		}
+	})
+}
+
+func TestAWaiterMayLeaveAndTheLastOneEndsTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s slow
+		_, session := newSession(s.answer, alice)
+		var wg sync.WaitGroup
+		list := func(patience time.Duration, want error) {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				began := time.Now()
+				_, err := session.ListUsers(ctx, page)
+				if !errors.Is(err, want) {
+					t.Errorf("err is %v, want %v", err, want)
+				}
+				if took := time.Since(began); took > patience || took > time.Second {
+					t.Errorf("waited for %v", took)
+				}
+			})
+		}
+		list(100*time.Millisecond, context.DeadlineExceeded) // the first, whose call it is
+		list(200*time.Millisecond, context.DeadlineExceeded)
+		list(2*time.Second, nil)
+		wg.Wait()
+		if s.calls.Load() != 1 || s.cancelled.Load() != 0 {
+			t.Errorf("%d calls, %d cancelled; want 1, 0", s.calls.Load(), s.cancelled.Load())
+		}
+
+		list(100*time.Millisecond, context.DeadlineExceeded)
+		list(200*time.Millisecond, context.DeadlineExceeded)
+		wg.Wait()
+		synctest.Wait()
+		if s.calls.Load() != 2 || s.cancelled.Load() != 1 {
+			t.Errorf("%d calls, %d cancelled; want 2, 1", s.calls.Load(), s.cancelled.Load())
+		}
+		list(2*time.Second, nil) // joins nobody
+		wg.Wait()
+		if s.calls.Load() != 3 {
+			t.Errorf("%d calls, want 3", s.calls.Load())
+		}
+	})
+}
+
+func TestOneWhoLeavesGetsTheirOwnContextsError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s slow
+		_, session := newSession(s.answer, alice)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, cancel)
+		_, err := session.ListUsers(ctx, page)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("err is %v", err)
+		}
+		synctest.Wait()
+		if s.cancelled.Load() != 1 {
+			t.Error("the call goes on")
+		}
+	})
+}
+
+func TestAPanicInACallIsAnError(t *testing.T) {
+	_, session := newSession(func(*http.Request) (*http.Response, error) { panic("canary") }, alice)
+	if _, err := session.ListUsers(t.Context(), page); err == nil {
+		t.Error("no error")
+	}
+}
