@@ -1,0 +1,120 @@
+package connection
+
+import (
+	"math"
+	"slices"
+
+	"rollcall/upstream"
+)
+
+// The upstream hands out one cursor a page, and clients resume after any user.
+// So a place is a page's cursor and how many of the users that follow it are
+// to be passed over.
+//
+// People go on calling while a list is walked: users leave their places, and
+// those behind them move up. So a place also remembers the last user that was
+// passed over, by a hash of the ID and by the value that the list is sorted by:
+//
+//   - where that user still stands, the list resumes behind them;
+//   - where they have gone, everybody with a value before theirs has been
+//     passed over, and everybody with a value after theirs has not;
+//   - between users with the very same value the order is the upstream's
+//     secret, so the last few of such a run are remembered, and the list
+//     resumes behind the latest of them that is left.
+//
+// Having the value matters even where the user is still on the page: a user
+// who has called again stands at the end of an ascending list, and resuming
+// behind them would skip everybody else.
+
+// maxTrail is how many users of a run with the same value are remembered.
+const maxTrail = 4
+
+// place is a place in a list: behind the first skip users that follow cursor.
+type place struct {
+	cursor string
+	skip   int
+	// value is the sort value of the last user passed over, and trail that
+	// user's mark and the marks of those right before with the same value, the
+	// latest first. Both are empty where skip is 0.
+	value float64
+	trail []uint32
+}
+
+// placeAfter is the place behind users, which follow cursor; there is at least one.
+func placeAfter(cursor string, users []upstream.User, q upstream.Query) place {
+	p := place{cursor: cursor, skip: len(users), value: sortValue(&users[len(users)-1], q)}
+	for i := len(users) - 1; i >= 0 && len(p.trail) < maxTrail; i-- {
+		if sortValue(&users[i], q) != p.value {
+			break
+		}
+		p.trail = append(p.trail, mark(users[i].ID))
+	}
+	return p
+}
+
+// resume returns how many of users, which follow p.cursor now, are to be
+// passed over.
+func (p place) resume(users []upstream.User, q upstream.Query) int {
+	if p.skip == 0 {
+		return 0
+	}
+	from, to, sorted := p.run(users, q)
+	for i := to - 1; i >= from; i-- {
+		if slices.Contains(p.trail, mark(users[i].ID)) {
+			return i + 1
+		}
+	}
+	if sorted && len(p.trail) < maxTrail {
+		return from // the trail was the whole run, and all of it has gone
+	}
+	return min(max(p.skip-len(p.trail), from), to)
+}
+
+// run is where users with p's sort value stand, or would. A list that is not
+// sorted as it claims tells nothing, and the run may be anywhere in it.
+func (p place) run(users []upstream.User, q upstream.Query) (from, to int, sorted bool) {
+	before := func(a, b float64) bool { return a > b }
+	if q.Ascending {
+		before = func(a, b float64) bool { return a < b }
+	}
+	for i := range users {
+		value := sortValue(&users[i], q)
+		if i > 0 && before(value, sortValue(&users[i-1], q)) {
+			return 0, len(users), false
+		}
+		if before(value, p.value) {
+			from = i + 1
+		}
+		if !before(p.value, value) {
+			to = i + 1
+		}
+	}
+	return from, to, true
+}
+
+// sortValue is what the list is ordered by. A user without a score counts as
+// the lowest, which is a guess; where the upstream has it otherwise, the list
+// is not sorted by this value, and place falls back on counting.
+func sortValue(u *upstream.User, q upstream.Query) float64 {
+	switch q.Sort {
+	case upstream.SortConversationCount:
+		return float64(u.ConversationCount)
+	case upstream.SortAverageSentimentScore:
+		if u.Sentiment == nil || u.Sentiment.Overall.AverageSentimentScore == nil {
+			return math.Inf(-1)
+		}
+		return *u.Sentiment.Overall.AverageSentimentScore
+	default:
+		return float64(u.LastContact)
+	}
+}
+
+// mark is a short hash of a user ID (FNV-1a). Two users of one page share a
+// mark about once in a million pages.
+func mark(userID string) uint32 {
+	h := uint32(2166136261)
+	for i := range len(userID) {
+		h = (h ^ uint32(userID[i])) * 16777619
+	}
+	return h
+}

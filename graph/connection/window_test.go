@@ -1,0 +1,341 @@
+package connection_test
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+
+	"rollcall/graph/connection"
+	"rollcall/upstream"
+)
+
+// list is an upstream in miniature: users in keyset order.
+type list struct {
+	users []upstream.User
+	query upstream.Query
+	calls int
+}
+
+// key orders users as the upstream would, ties by ID.
+func (l *list) compare(a, b upstream.User) int {
+	c := cmp.Compare(value(a, l.query), value(b, l.query))
+	if !l.query.Ascending {
+		c = -c
+	}
+	return cmp.Or(c, cmp.Compare(a.ID, b.ID))
+}
+
+func value(u upstream.User, q upstream.Query) float64 {
+	switch q.Sort {
+	case upstream.SortConversationCount:
+		return float64(u.ConversationCount)
+	case upstream.SortAverageSentimentScore:
+		if u.Sentiment == nil {
+			return -1e9
+		}
+		return *u.Sentiment.Overall.AverageSentimentScore
+	}
+	return float64(u.LastContact)
+}
+
+func (l *list) sort() { slices.SortFunc(l.users, l.compare) }
+
+// page serves a keyset page: the cursor spells the user it comes after.
+func (l *list) page(cursor string, size int) upstream.Page {
+	l.calls++
+	from := 0
+	if cursor != "" {
+		last := parseKeyset(cursor, l.query)
+		from = len(l.users)
+		for i, u := range l.users {
+			if l.compare(u, last) > 0 {
+				from = i
+				break
+			}
+		}
+	}
+	to := min(from+size, len(l.users))
+	page := upstream.Page{Users: slices.Clone(l.users[from:to])}
+	if to < len(l.users) {
+		last := l.users[to-1]
+		page.Next = strconv.FormatFloat(value(last, l.query), 'g', -1, 64) + "/" + last.ID
+	}
+	return page
+}
+
+func parseKeyset(cursor string, q upstream.Query) upstream.User {
+	var v float64
+	var id string
+	if _, err := fmt.Sscanf(cursor, "%g/%s", &v, &id); err != nil {
+		panic(err)
+	}
+	u := upstream.User{ID: id}
+	switch {
+	case q.Sort == upstream.SortConversationCount:
+		u.ConversationCount = int(v)
+	case q.Sort == upstream.SortLastContact:
+		u.LastContact = int64(v)
+	case v != -1e9:
+		u.Sentiment = &upstream.Sentiment{Overall: upstream.SentimentSummary{AverageSentimentScore: &v}}
+	}
+	return u
+}
+
+var sealer = connection.NewSealer("key", "")
+
+// load reads a window from the list as the loader does.
+func (l *list) load(t *testing.T, first int, after *string) connection.Slice {
+	t.Helper()
+	w, err := connection.NewWindow(l.query, &first, after, sealer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pages []upstream.Page
+	held, cursor := 0, w.Cursor()
+	for extent := w.Extent(); ; {
+		for held < extent && (len(pages) == 0 || pages[len(pages)-1].Next != "") {
+			page := l.page(cursor, min(extent-held, upstream.MaxPageSize))
+			pages = append(pages, page)
+			held += len(page.Users)
+			cursor = page.Next
+		}
+		slice, missing := w.Take(pages)
+		if missing == 0 {
+			return slice
+		}
+		extent = held + missing
+	}
+}
+
+func ids(s connection.Slice) []string {
+	out := make([]string, s.Len())
+	for i := range out {
+		out[i] = s.User(i).ID
+	}
+	return out
+}
+
+// world makes n users. Values are drawn from few, so that there are ties,
+// unless distinct is set.
+func world(r *rand.Rand, n int, q upstream.Query, distinct bool) *list {
+	l := &list{query: q}
+	for i := range n {
+		few := r.IntN(max(1, n/5))
+		if distinct {
+			few = i
+		}
+		u := upstream.User{ID: fmt.Sprintf("user_%04d", r.IntN(1000)*1000+i), LastContact: int64(few), ConversationCount: few}
+		if r.IntN(10) > 0 || distinct {
+			score := float64(few) / 7
+			u.Sentiment = &upstream.Sentiment{Overall: upstream.SentimentSummary{AverageSentimentScore: &score}}
+		}
+		l.users = append(l.users, u)
+	}
+	l.sort()
+	return l
+}
+
+func queries() []upstream.Query {
+	var qs []upstream.Query
+	for _, s := range []upstream.Sort{upstream.SortLastContact, upstream.SortConversationCount, upstream.SortAverageSentimentScore} {
+		qs = append(qs, upstream.Query{Sort: s}, upstream.Query{Sort: s, Ascending: true})
+	}
+	return qs
+}
+
+func TestAnyWindowAfterAnyEdgeIsThatPartOfTheList(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	windows := 0
+	for round := range 400 {
+		q := queries()[round%6]
+		l := world(r, r.IntN(700), q, false)
+		all := make([]string, len(l.users))
+		for i, u := range l.users {
+			all[i] = u.ID
+		}
+		var after *string
+		at := 0
+		for range 25 {
+			first := size(r)
+			s := l.load(t, first, after)
+			windows++
+			want := all[at:min(at+first, len(all))]
+			if got := ids(s); !slices.Equal(got, want) {
+				t.Fatalf("round %d: %d users after %d of %d: got %v, want %v", round, first, at, len(all), got, want)
+			}
+			if s.HasNextPage != (at+first < len(all)) {
+				t.Fatalf("round %d: HasNextPage is %v after %d of %d", round, s.HasNextPage, at+first, len(all))
+			}
+			if s.HasPreviousPage != (after != nil) {
+				t.Fatalf("round %d: HasPreviousPage is %v", round, s.HasPreviousPage)
+			}
+			if s.Len() == 0 {
+				break
+			}
+			edge := r.IntN(s.Len())
+			cursor := s.Cursor(edge)
+			after, at = &cursor, at+edge+1
+		}
+	}
+	t.Logf("%d windows compared", windows)
+}
+
+// size draws a window's size: mostly small, sometimes several pages.
+func size(r *rand.Rand) int {
+	return []int{r.IntN(5), 1 + r.IntN(40), 1 + r.IntN(130), r.IntN(connection.MaxFirst + 1)}[r.IntN(4)]
+}
+
+func TestAWalkNeedsOneCallForEachPageAndForEachResumption(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	l := world(r, 1000, upstream.Query{}, false)
+	for name, c := range map[string]struct {
+		first func(i int) (first, edge int)
+		calls int
+	}{
+		"walking by the last edge": {func(int) (int, int) { return 50, 49 }, 20},
+		// Each fourth window reaches beyond the hundred users of one page.
+		"resuming in the middle":        {func(int) (int, int) { return 50, 24 }, 48},
+		"a window of five pages":        {func(int) (int, int) { return 500, 499 }, 10},
+		"a window of a page and a half": {func(int) (int, int) { return 150, 149 }, 13},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l.calls = 0
+			var after *string
+			for i := 0; ; i++ {
+				first, edge := c.first(i)
+				s := l.load(t, first, after)
+				if !s.HasNextPage {
+					break
+				}
+				cursor := s.Cursor(edge)
+				after = &cursor
+			}
+			if l.calls != c.calls {
+				t.Errorf("%d calls, want %d", l.calls, c.calls)
+			}
+		})
+	}
+}
+
+// The test walks lists in which people call again between the windows: each
+// who did not move is seen exactly once.
+func TestNobodyWhoDidNotMoveIsSkippedOrRepeated(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	windows, moves := 0, 0
+	for round := range 1200 {
+		q := queries()[round%6]
+		l := world(r, 20+r.IntN(300), q, round%2 == 0)
+		unmoved := make(map[string]bool)
+		for _, u := range l.users {
+			unmoved[u.ID] = true
+		}
+		seen := make(map[string]int)
+		var after *string
+		for range 500 {
+			s := l.load(t, 1+r.IntN(40), after)
+			windows++
+			if s.Len() == 0 {
+				break
+			}
+			edge := s.Len() - 1
+			if r.IntN(2) == 0 {
+				edge = r.IntN(s.Len())
+			}
+			for i := range edge + 1 {
+				seen[s.User(i).ID]++
+			}
+			cursor := s.Cursor(edge)
+			after = &cursor
+			for range r.IntN(4) {
+				i := r.IntN(len(l.users))
+				if r.IntN(2) == 0 { // somebody who was just seen, often the anchor itself
+					recent := s.User(max(0, edge-r.IntN(3))).ID
+					i = max(0, slices.IndexFunc(l.users, func(u upstream.User) bool { return u.ID == recent }))
+				}
+				delete(unmoved, l.users[i].ID)
+				callAgain(&l.users[i], int64(1000+moves))
+				moves++
+				l.sort()
+			}
+		}
+		for id := range unmoved {
+			if seen[id] != 1 {
+				t.Fatalf("round %d (%+v): %s did not move and was seen %d times", round, q, id, seen[id])
+			}
+		}
+	}
+	t.Logf("%d windows under %d moves", windows, moves)
+}
+
+func callAgain(u *upstream.User, now int64) {
+	u.LastContact = now
+	u.ConversationCount++
+	if u.Sentiment != nil {
+		score := *u.Sentiment.Overall.AverageSentimentScore + 0.01
+		u.Sentiment = &upstream.Sentiment{Overall: upstream.SentimentSummary{AverageSentimentScore: &score}}
+	}
+}
+
+func TestAListThatIsNotSortedResumesByCounting(t *testing.T) {
+	page := upstream.Page{Users: []upstream.User{{ID: "a", LastContact: 5}, {ID: "b", LastContact: 9}, {ID: "c", LastContact: 1}, {ID: "d", LastContact: 7}}}
+	two := 2
+	w, _ := connection.NewWindow(upstream.Query{}, &two, nil, sealer)
+	s, _ := w.Take([]upstream.Page{page})
+	after := s.Cursor(1)
+	resumed, err := connection.NewWindow(upstream.Query{}, &two, &after, sealer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ left, want []string }{
+		"all are there":              {[]string{"a", "b", "c", "d"}, []string{"c", "d"}},
+		"an earlier one has gone":    {[]string{"b", "c", "d"}, []string{"c", "d"}},
+		"the anchor itself has gone": {[]string{"a", "c", "d"}, []string{"c", "d"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var users []upstream.User
+			for _, u := range page.Users {
+				if slices.Contains(c.left, u.ID) {
+					users = append(users, u)
+				}
+			}
+			s, missing := resumed.Take([]upstream.Page{{Users: users}})
+			if got := ids(s); missing != 0 || !slices.Equal(got, c.want) {
+				t.Errorf("got %v (missing %d), want %v", got, missing, c.want)
+			}
+		})
+	}
+}
+
+func TestFirst(t *testing.T) {
+	n := func(n int) *int { return &n }
+	for name, c := range map[string]struct {
+		first *int
+		want  int
+		ok    bool
+	}{
+		"null is the default":  {nil, 30, true},
+		"nothing at all":       {n(0), 0, true},
+		"the largest":          {n(500), 500, true},
+		"one too many":         {n(501), 0, false},
+		"negative":             {n(-1), 0, false},
+		"the smallest integer": {n(-1 << 63), 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, err := connection.NewWindow(upstream.Query{}, c.first, nil, sealer)
+			var argument *connection.ArgumentError
+			if c.ok != (err == nil) || !c.ok && !errors.As(err, &argument) {
+				t.Fatalf("err is %v", err)
+			}
+			if !c.ok && argument.Argument != "first" {
+				t.Errorf("blamed %s", argument.Argument)
+			}
+			if w.First != c.want {
+				t.Errorf("First is %d, want %d", w.First, c.want)
+			}
+		})
+	}
+}
