@@ -1,0 +1,338 @@
+package loader_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall/graph/connection"
+	"rollcall/graph/loader"
+	"rollcall/upstream"
+)
+
+// source is an upstream of so many users, whose cursors are offsets.
+type source struct {
+	users int
+	fail  func(upstream.PageQuery) error
+
+	mu    sync.Mutex
+	calls []upstream.PageQuery
+	times []time.Time
+}
+
+func (s *source) ListUsers(ctx context.Context, q upstream.PageQuery) (upstream.Page, error) {
+	s.mu.Lock()
+	s.calls = append(s.calls, q)
+	s.times = append(s.times, time.Now())
+	s.mu.Unlock()
+	select {
+	case <-time.After(20 * time.Millisecond):
+	case <-ctx.Done():
+		return upstream.Page{}, context.Cause(ctx)
+	}
+	if s.fail != nil {
+		if err := s.fail(q); err != nil {
+			return upstream.Page{}, err
+		}
+	}
+	if id := q.Filter.UserID; id != "" {
+		if id == "stranger" {
+			return upstream.Page{}, nil
+		}
+		return upstream.Page{Users: []upstream.User{{ID: id}}}, nil
+	}
+	from := 0
+	if q.Cursor != "" {
+		if _, err := fmt.Sscan(q.Cursor, &from); err != nil {
+			panic(err)
+		}
+	}
+	var page upstream.Page
+	to := min(from+q.Size, s.users)
+	for i := from; i < to; i++ {
+		page.Users = append(page.Users, upstream.User{ID: fmt.Sprintf("user_%d", i), LastContact: int64(-i)})
+	}
+	if to < s.users {
+		page.Next = fmt.Sprint(to)
+	}
+	return page, nil
+}
+
+func (s *source) sizes() []int {
+	sizes := make([]int, len(s.calls))
+	for i, q := range s.calls {
+		sizes[i] = q.Size
+	}
+	slices.Sort(sizes)
+	return sizes
+}
+
+var sealer = connection.NewSealer("key", "")
+
+func window(t testing.TB, q upstream.Query, first int, after string) connection.Window {
+	t.Helper()
+	w, err := connection.NewWindow(q, &first, &after, sealer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func ids(s connection.Slice) []string {
+	out := make([]string, s.Len())
+	for i := range out {
+		out[i] = s.User(i).ID
+	}
+	return out
+}
+
+// together loads windows as the fields of one operation do.
+func together(ctx context.Context, l *loader.Loader, windows ...connection.Window) ([]connection.Slice, []error) {
+	slices, errs := make([]connection.Slice, len(windows)), make([]error, len(windows))
+	var wg sync.WaitGroup
+	for i, w := range windows {
+		wg.Go(func() { slices[i], errs[i] = l.Load(ctx, w) })
+	}
+	wg.Wait()
+	return slices, errs
+}
+
+func agent(id string) upstream.Query { return upstream.Query{Filter: upstream.Filter{AgentID: id}} }
+
+func TestFewestCalls(t *testing.T) {
+	probe := loader.New(&source{users: 1000}, 100)
+	page, err := probe.Load(t.Context(), window(t, upstream.Query{}, 40, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	middle, end := page.Cursor(9), page.Cursor(39)
+	first := func(n int) connection.Window { return window(t, upstream.Query{}, n, "") }
+	var sizes, twelve []connection.Window
+	for n := 1; n <= 12; n++ {
+		sizes, twelve = append(sizes, first(8*n)), append(twelve, first(30))
+	}
+
+	for name, c := range map[string]struct {
+		windows []connection.Window
+		sizes   []int // of the calls
+	}{
+		"a lone window":                        {[]connection.Window{first(30)}, []int{30}},
+		"twelve equal windows":                 {twelve, []int{30}},
+		"twelve sizes of one page":             {sizes, []int{96}},
+		"windows that begin on the same page":  {[]connection.Window{first(20), window(t, upstream.Query{}, 50, middle)}, []int{60}},
+		"windows that begin on other pages":    {[]connection.Window{first(20), window(t, upstream.Query{}, 50, end)}, []int{20, 50}},
+		"a window of several pages":            {[]connection.Window{first(250)}, []int{50, 100, 100}},
+		"windows of several pages":             {[]connection.Window{first(130), first(150), first(180), first(5)}, []int{80, 100}},
+		"other filters":                        {[]connection.Window{window(t, agent("a"), 3, ""), window(t, agent("b"), 3, ""), window(t, agent("a"), 3, "")}, []int{3, 3}},
+		"other sorts":                          {[]connection.Window{first(3), window(t, upstream.Query{Ascending: true}, 3, "")}, []int{3, 3}},
+		"an empty window that asks for a next": {[]connection.Window{first(0)}, []int{1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{users: 1000}
+				l := loader.New(s, 100)
+				l.Expect(c.windows...)
+				began := time.Now()
+				got, errs := together(t.Context(), l, c.windows...)
+				if err := errors.Join(errs...); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(s.sizes(), c.sizes) {
+					t.Errorf("calls of the sizes %v, want %v", s.sizes(), c.sizes)
+				}
+				for i, w := range c.windows {
+					if got[i].Len() != w.First {
+						t.Errorf("window %d has %d users, want %d", i, got[i].Len(), w.First)
+					}
+				}
+				if waited := s.times[0].Sub(began); waited != 0 {
+					t.Errorf("the first call waited for %v", waited)
+				}
+			})
+		})
+	}
+}
+
+func TestWindowsThatNobodyExpectedStillShareWhatWasRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{users: 1000}
+		l := loader.New(s, 100)
+		for _, first := range []int{10, 5, 10, 30} {
+			got, err := l.Load(t.Context(), window(t, upstream.Query{}, first, ""))
+			if err != nil || got.Len() != first {
+				t.Fatalf("%d users, err %v", got.Len(), err)
+			}
+		}
+		// Ten, and the twenty that followed them.
+		if want := []int{10, 20}; !slices.Equal(s.sizes(), want) {
+			t.Errorf("calls of the sizes %v, want %v", s.sizes(), want)
+		}
+	})
+}
+
+func TestCallsForDifferentListsGoOutAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{users: 1000}
+		var windows []connection.Window
+		for i := range 12 {
+			windows = append(windows, window(t, agent(fmt.Sprint(i)), 3, ""))
+		}
+		began := time.Now()
+		if _, errs := together(t.Context(), loader.New(s, 100), windows...); errors.Join(errs...) != nil {
+			t.Fatal(errs)
+		}
+		if took := time.Since(began); len(s.calls) != 12 || took != 20*time.Millisecond {
+			t.Errorf("%d calls took %v, want 12 in the time of one", len(s.calls), took)
+		}
+	})
+}
+
+func TestASmallWindowDoesNotWaitForALargeOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := loader.New(&source{users: 1000}, 100)
+		small, large := window(t, upstream.Query{}, 5, ""), window(t, upstream.Query{}, 500, "")
+		l.Expect(small, large)
+		began := time.Now()
+		var wg sync.WaitGroup
+		var after [2]time.Duration
+		for i, w := range []connection.Window{large, small} {
+			wg.Go(func() {
+				if _, err := l.Load(t.Context(), w); err != nil {
+					t.Error(err)
+				}
+				after[i] = time.Since(began)
+			})
+		}
+		wg.Wait()
+		if after[0] != 100*time.Millisecond || after[1] > 40*time.Millisecond {
+			t.Errorf("the large window took %v, the small one %v", after[0], after[1])
+		}
+	})
+}
+
+func TestLookUps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{users: 1000}
+		l := loader.New(s, 100)
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				if u, err := l.LookUp(t.Context(), "alice"); err != nil || u.ID != "alice" {
+					t.Errorf("got %v, %v", u, err)
+				}
+			})
+			wg.Go(func() {
+				if _, err := l.LookUp(t.Context(), "stranger"); !errors.Is(err, loader.ErrNoUser) {
+					t.Errorf("err is %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if want := []int{1, 1}; !slices.Equal(s.sizes(), want) {
+			t.Errorf("calls of the sizes %v, want %v", s.sizes(), want)
+		}
+	})
+}
+
+type liar struct{}
+
+func (liar) ListUsers(context.Context, upstream.PageQuery) (upstream.Page, error) {
+	return upstream.Page{Users: []upstream.User{{ID: "Alice"}}}, nil
+}
+
+func TestALookUpShowsNobodyElse(t *testing.T) {
+	if u, err := loader.New(liar{}, 1).LookUp(t.Context(), "alice"); !errors.Is(err, loader.ErrNoUser) {
+		t.Errorf("got %v, %v", u, err)
+	}
+}
+
+func TestAFailureIsOneCallAndLeavesOthersAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := errors.New("down")
+		s := &source{users: 1000, fail: func(q upstream.PageQuery) error {
+			if q.Cursor == "100" || q.Filter.AgentID == "b" {
+				return down
+			}
+			return nil
+		}}
+		l := loader.New(s, 100)
+		windows := []connection.Window{
+			window(t, upstream.Query{}, 500, ""), window(t, upstream.Query{}, 300, ""), window(t, upstream.Query{}, 7, ""),
+			window(t, agent("a"), 7, ""), window(t, agent("b"), 7, ""), window(t, agent("b"), 7, ""),
+		}
+		l.Expect(windows...)
+		_, errs := together(t.Context(), l, windows...)
+		for i, want := range []error{down, down, nil, nil, down, down} {
+			if !errors.Is(errs[i], want) {
+				t.Errorf("window %d: err is %v, want %v", i, errs[i], want)
+			}
+		}
+		if len(s.calls) != 4 {
+			t.Errorf("%d calls, want 4", len(s.calls))
+		}
+	})
+}
+
+func TestAnOperationRunsOutOfCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{users: 1000}
+		l := loader.New(s, 3)
+		if _, err := l.Load(t.Context(), window(t, upstream.Query{}, 400, "")); !errors.Is(err, loader.ErrTooManyCalls) {
+			t.Errorf("err is %v", err)
+		}
+		if len(s.calls) != 3 {
+			t.Errorf("%d calls, want 3", len(s.calls))
+		}
+	})
+}
+
+func TestEveryWaiterEndsWithTheOperation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		defer cancel()
+		_, errs := together(ctx, loader.New(&source{users: 1000}, 100), window(t, upstream.Query{}, 5, ""), window(t, upstream.Query{}, 500, ""))
+		for _, err := range errs {
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("err is %v", err)
+			}
+		}
+	})
+}
+
+func TestAnyMixOfWindowsIsWhatEachWouldBeAlone(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			s := &source{users: r.IntN(600)}
+			var windows []connection.Window
+			after := ""
+			for range 1 + r.IntN(8) {
+				w := window(t, upstream.Query{}, r.IntN(300), after)
+				windows = append(windows, w)
+				if got, _ := loader.New(s, 100).Load(t.Context(), w); got.Len() > 0 && r.IntN(2) == 0 {
+					after = got.Cursor(r.IntN(got.Len()))
+				}
+			}
+			l := loader.New(s, 100)
+			if r.IntN(2) == 0 {
+				l.Expect(windows...)
+			}
+			got, errs := together(t.Context(), l, windows...)
+			for i, w := range windows {
+				alone, err := loader.New(s, 100).Load(t.Context(), w)
+				if err != nil || errs[i] != nil {
+					t.Fatal(err, errs[i])
+				}
+				if !slices.Equal(ids(got[i]), ids(alone)) || got[i].HasNextPage != alone.HasNextPage {
+					t.Fatalf("window %d: %v together, %v alone", i, ids(got[i]), ids(alone))
+				}
+			}
+		})
+	}
+}
