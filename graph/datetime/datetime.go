@@ -1,0 +1,51 @@
+// Package datetime is the schema's scalar DateTime: an instant in RFC 3339.
+package datetime
+
+import (
+	"errors"
+	"io"
+	"strconv"
+	"time"
+)
+
+// DateTime is an instant in whole Unix seconds, as the upstream counts them,
+// within the years 0 to 9999.
+type DateTime int64
+
+// ErrFormat says that a value is no instant. Its text does not repeat the value.
+var ErrFormat = errors.New("must be an instant in RFC 3339, such as 2026-01-31T12:00:00Z")
+
+// Parse reads an RFC 3339 instant with any offset. Fractions of a second are
+// cut off. The error is [ErrFormat].
+func Parse(s string) (DateTime, error) {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return 0, ErrFormat
+	}
+	if year := t.UTC().Year(); year < 0 || year > 9999 {
+		return 0, ErrFormat
+	}
+	return DateTime(t.Unix()), nil
+}
+
+// String spells the instant in UTC with a trailing Z.
+func (d DateTime) String() string { return time.Unix(int64(d), 0).UTC().Format(time.RFC3339) }
+
+// UnmarshalGQL reads a GraphQL string.
+func (d *DateTime) UnmarshalGQL(v any) (err error) {
+	s, ok := v.(string)
+	if !ok {
+		return ErrFormat
+	}
+	*d, err = Parse(s)
+	return err
+}
+
+// MarshalGQL writes a GraphQL string.
+func (d DateTime) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, strconv.Quote(d.String())) }
+
+// UnmarshalText reads what [DateTime.MarshalText] writes.
+func (d *DateTime) UnmarshalText(text []byte) error { return d.UnmarshalGQL(string(text)) }
+
+// MarshalText is for JSON.
+func (d DateTime) MarshalText() ([]byte, error) { return []byte(d.String()), nil }

@@ -1,0 +1,231 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"runtime/debug"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"rollcall/graph/connection"
+	"rollcall/graph/datetime"
+	"rollcall/graph/loader"
+	"rollcall/upstream"
+)
+
+// Every error that leaves the service gets its code and its sentence here.
+
+// The values of extensions.code.
+const (
+	codeBadUserInput        = "BAD_USER_INPUT"
+	codeUnauthenticated     = "UNAUTHENTICATED"
+	codeForbidden           = "FORBIDDEN"
+	codeUpstreamCredentials = "UPSTREAM_CREDENTIALS"
+	codeNotFound            = "NOT_FOUND"
+	codeRateLimited         = "RATE_LIMITED"
+	codeUpstreamTimeout     = "UPSTREAM_TIMEOUT"
+	codeUpstreamUnavailable = "UPSTREAM_UNAVAILABLE"
+	codeUpstreamBadResponse = "UPSTREAM_BAD_RESPONSE"
+	codeTooComplex          = "OPERATION_TOO_COMPLEX"
+	codeInternal            = "INTERNAL_SERVER_ERROR"
+	// GRAPHQL_PARSE_FAILED and GRAPHQL_VALIDATION_FAILED are gqlgen's.
+)
+
+// public is what a caller gets to see of an error.
+type public struct {
+	code     string
+	sentence string
+	argument string // the argument that is to blame, if one is
+}
+
+// presenter words errors for callers.
+type presenter struct {
+	log *slog.Logger
+	// callersKey says that the key upstream is the caller's own.
+	callersKey bool
+	// suggest lets validation errors name what else there is in the schema.
+	suggest bool
+}
+
+// present implements gqlgen's ErrorPresenterFunc.
+func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
+	shown := &gqlerror.Error{Path: graphql.GetPath(ctx), Extensions: map[string]any{}}
+	var located *gqlerror.Error
+	if errors.As(err, &located) {
+		shown.Locations = located.Locations
+		if located.Path != nil {
+			shown.Path = located.Path
+		}
+	}
+
+	seen := p.classify(ctx, err, located)
+	shown.Message = seen.sentence
+	shown.Extensions["code"] = seen.code
+	if seen.argument != "" {
+		shown.Extensions["argument"] = seen.argument
+	}
+	if id := requestIDOf(ctx); id != "" {
+		shown.Extensions["requestId"] = id
+	}
+	var call *upstream.Error
+	if errors.As(err, &call) {
+		if call.TraceID != "" {
+			shown.Extensions["upstreamTraceId"] = call.TraceID
+		}
+		if call.Kind == upstream.RateLimited && call.RetryAfter > 0 {
+			shown.Extensions["retryAfter"] = int(math.Ceil(call.RetryAfter.Seconds()))
+		}
+	}
+	return shown
+}
+
+func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.Error) public {
+	var (
+		argument *connection.ArgumentError
+		call     *upstream.Error
+	)
+	switch {
+	case errors.As(err, &argument):
+		return public{codeBadUserInput, argument.Error(), argument.Argument}
+	case errors.Is(err, datetime.ErrFormat):
+		return public{codeBadUserInput, argumentPath(located) + datetime.ErrFormat.Error(), ""}
+	case errors.As(err, &call):
+		return p.classifyCall(ctx, call)
+	case errors.Is(err, loader.ErrTooManyCalls):
+		return public{codeTooComplex, "The operation needs too many calls of the upstream; ask for less at once.", ""}
+	case errors.Is(err, context.DeadlineExceeded):
+		return public{codeUpstreamTimeout, "The upstream did not answer in time.", ""}
+	case errors.Is(err, context.Canceled):
+		return public{codeUpstreamTimeout, "The request was cancelled.", ""}
+	case located != nil && located.Extensions["code"] != nil:
+		return public{fmt.Sprint(located.Extensions["code"]), p.withoutSuggestion(located.Message), ""}
+	}
+	p.log.ErrorContext(ctx, "internal error", "request_id", requestIDOf(ctx), "error", err)
+	return public{codeInternal, "Something went wrong inside the service.", ""}
+}
+
+func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) public {
+	switch e.Kind {
+	case upstream.InvalidArgument:
+		return refusedArgument(ctx, e.Detail)
+	case upstream.Unauthenticated, upstream.Forbidden:
+		switch {
+		case !p.callersKey:
+			return public{codeUpstreamCredentials, "The upstream refused this service's own key. Whoever runs the service has to mend that.", ""}
+		case e.Kind == upstream.Forbidden:
+			return public{codeForbidden, "The upstream does not let your key do this.", ""}
+		default:
+			return public{codeUnauthenticated, "The upstream does not accept your key.", ""}
+		}
+	case upstream.NotFound:
+		return public{codeNotFound, "The upstream knows no such agent.", ""}
+	case upstream.RateLimited:
+		return public{codeRateLimited, "The upstream takes no more calls right now.", ""}
+	case upstream.Timeout:
+		return public{codeUpstreamTimeout, "The upstream did not answer in time.", ""}
+	case upstream.Unavailable:
+		return public{codeUpstreamUnavailable, "The upstream cannot be reached, or is down.", ""}
+	default:
+		return public{codeUpstreamBadResponse, "The upstream's answer could not be understood.", ""}
+	}
+}
+
+// refusedArgument words the upstream's 400 or 422 in our arguments' names.
+func refusedArgument(ctx context.Context, d upstream.Detail) public {
+	faults := d.Faults
+	if len(faults) == 0 {
+		faults = []upstream.Fault{{Param: d.Param, Message: d.Message}}
+	}
+	seen := public{code: codeBadUserInput}
+	var sentences []string
+	for _, fault := range faults {
+		sentence := clip(fault.Message)
+		if sentence == "" {
+			sentence = "is refused by the upstream"
+		}
+		if name := argumentName(graphql.GetFieldContext(ctx), fault.Param); name != "" {
+			sentence = name + ": " + sentence
+			if seen.argument == "" {
+				seen.argument = name
+			}
+		}
+		sentences = append(sentences, sentence)
+	}
+	seen.sentence = clip(strings.Join(sentences, "; "))
+	return seen
+}
+
+// argumentName is the schema's name for a parameter of the upstream, from the
+// point of view of the field being resolved; empty where it has none.
+func argumentName(field *graphql.FieldContext, param string) string {
+	if field != nil && param == "search" {
+		switch field.Field.Name {
+		case "user":
+			return "userId"
+		case "node":
+			return "id"
+		case "nodes":
+			return "ids"
+		case "_entities":
+			return "representations"
+		}
+	}
+	if field != nil && param == "agent_id" && field.Object == "Agent" {
+		return "agentId"
+	}
+	return map[string]string{
+		"page_size":              "first",
+		"cursor":                 "after",
+		"search":                 "filter.userId",
+		"agent_id":               "filter.agentId",
+		"branch_id":              "filter.branchId",
+		"call_start_after_unix":  "filter.callStartedAfter",
+		"call_start_before_unix": "filter.callStartedBefore",
+		"sort_by":                "sortBy",
+		"sort_direction":         "sortDirection",
+	}[param]
+}
+
+// argumentPath is the argument that gqlgen was reading, as a prefix: the names
+// at the end of the path that lead into an argument.
+func argumentPath(located *gqlerror.Error) string {
+	if located == nil || len(located.Path) == 0 {
+		return ""
+	}
+	if name, ok := located.Path[len(located.Path)-1].(ast.PathName); ok {
+		return string(name) + ": "
+	}
+	return ""
+}
+
+// maxSentence bounds what is passed on of the upstream's words, in bytes.
+const maxSentence = 500
+
+func clip(s string) string {
+	s = strings.ToValidUTF8(strings.TrimSpace(s), "")
+	if len(s) <= maxSentence {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxSentence], "") + "…"
+}
+
+// withoutSuggestion cuts what the validator says of the rest of the schema.
+func (p *presenter) withoutSuggestion(message string) string {
+	if !p.suggest {
+		message, _, _ = strings.Cut(message, " Did you mean")
+	}
+	return message
+}
+
+// recovered logs a panic and stands for it; present words it like any other
+// error of our own.
+func (p *presenter) recovered(ctx context.Context, panicked any) error {
+	p.log.ErrorContext(ctx, "panic", "request_id", requestIDOf(ctx), "panic", panicked, "stack", string(debug.Stack()))
+	return errors.New("panic in a resolver")
+}

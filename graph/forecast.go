@@ -1,0 +1,110 @@
+package graph
+
+import (
+	"encoding/json"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"rollcall/graph/connection"
+)
+
+// gqlgen starts the fields of an operation one by one, and a field starts its
+// upstream call at once. If five aliases want five sizes of the same page, the
+// first of them had better ask for the largest. So before any field starts, the
+// forecast reads all lists off the document and tells the loader of them.
+//
+// It is only ever a hint: a wrong forecast changes the size of a page, never
+// what a field returns.
+
+// forecast holds the arguments of those fields Agent.users that are not alone
+// in their operation. Their windows are known once an agent is.
+type forecast struct {
+	ofAgents []listArgs
+
+	mu    sync.Mutex
+	known map[string]bool // the agents whose windows are expected
+}
+
+// foresee expects the windows of all fields Query.users and returns a forecast
+// for those under agents.
+func foresee(request *graphql.OperationContext, op *operation) *forecast {
+	var lists, ofAgents []listArgs
+	visitLists(request.Operation.SelectionSet, map[*ast.FragmentDefinition]bool{}, func(field *ast.Field) {
+		args, ok := readListArgs(field, request.Variables)
+		switch {
+		case !ok: // the field itself will say what is wrong
+		case field.ObjectDefinition.Name == "Agent":
+			ofAgents = append(ofAgents, args)
+		default:
+			lists = append(lists, args)
+		}
+	})
+	if len(lists) > 1 {
+		op.expect(lists)
+	}
+	if len(ofAgents) < 2 {
+		return nil
+	}
+	return &forecast{ofAgents: ofAgents, known: make(map[string]bool)}
+}
+
+// expectOfAgent expects all windows that the operation may open on an agent's users.
+func (op *operation) expectOfAgent(agentID string) {
+	f := op.forecast
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	known := f.known[agentID]
+	f.known[agentID] = true
+	f.mu.Unlock()
+	if known {
+		return
+	}
+	lists := make([]listArgs, len(f.ofAgents))
+	for i, args := range f.ofAgents {
+		lists[i] = args.ofAgent(agentID)
+	}
+	op.expect(lists)
+}
+
+func (op *operation) expect(lists []listArgs) {
+	windows := make([]connection.Window, 0, len(lists))
+	for _, args := range lists {
+		if w, err := args.window(op.sealer); err == nil && w.First > 0 {
+			windows = append(windows, w)
+		}
+	}
+	op.loader.Expect(windows...)
+}
+
+// visitLists calls visit for every field users, each fragment once.
+func visitLists(set ast.SelectionSet, visited map[*ast.FragmentDefinition]bool, visit func(*ast.Field)) {
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			if s.Name == "users" {
+				visit(s)
+			}
+			visitLists(s.SelectionSet, visited, visit)
+		case *ast.InlineFragment:
+			visitLists(s.SelectionSet, visited, visit)
+		case *ast.FragmentSpread:
+			if s.Definition != nil && !visited[s.Definition] {
+				visited[s.Definition] = true
+				visitLists(s.Definition.SelectionSet, visited, visit)
+			}
+		}
+	}
+}
+
+// readListArgs reads a field's arguments off the document.
+func readListArgs(field *ast.Field, variables map[string]any) (args listArgs, ok bool) {
+	text, err := json.Marshal(field.ArgumentMap(variables))
+	if err != nil {
+		return listArgs{}, false
+	}
+	return args, json.Unmarshal(text, &args) == nil
+}

@@ -1,0 +1,94 @@
+package graph
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/core"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"rollcall/graph/internal/generated"
+	"rollcall/upstream"
+)
+
+// Config is what the GraphQL handler is made of. All fields but Introspection
+// and CallersKey are required.
+type Config struct {
+	Client *upstream.Client
+	// Authenticate tells on whose behalf a request is made. Its error becomes a
+	// 401, with the error's text as the message.
+	Authenticate func(*http.Request) (upstream.Caller, error)
+	// CallersKey says that callers bring the upstream's key themselves.
+	CallersKey bool
+	// CursorSecret seals the cursors of callers without a key.
+	CursorSecret string
+	// Introspection opens the schema to everybody, and lets validation errors
+	// say what was perhaps meant.
+	Introspection bool
+	// Timeout bounds all of an operation's upstream work.
+	Timeout time.Duration
+	Log     *slog.Logger
+}
+
+const (
+	// maxTokens is the longest document that is parsed.
+	maxTokens = 1000
+	// cachedDocuments is how many parsed documents are kept.
+	cachedDocuments = 200
+	// maxCalls is how many upstream calls an operation may make.
+	maxCalls = 120
+)
+
+// NewHandler serves GraphQL over HTTP, at whatever path it is mounted.
+func NewHandler(c Config) http.Handler {
+	presenter := &presenter{log: c.Log, callersKey: c.CallersKey, suggest: c.Introspection}
+	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: &Resolver{}}))
+	server.AddTransport(&transport{config: c})
+	server.SetQueryCache(lru.New[*ast.QueryDocument](cachedDocuments))
+	server.SetParserTokenLimit(maxTokens)
+	server.SetValidationRulesFn(validationRules(c.Introspection))
+	server.SetDisableSuggestion(!c.Introspection)
+	server.SetErrorPresenter(presenter.present)
+	server.SetRecoverFunc(presenter.recovered)
+	if c.Introspection {
+		server.Use(extension.Introspection{})
+	}
+	return withRequestID(server)
+}
+
+// validationRules are GraphQL's own and two of the service's.
+func validationRules(introspection bool) func() *rules.Rules {
+	return func() *rules.Rules {
+		set := rules.NewDefaultRules()
+		set.AddRule("NoDefer", noDefer)
+		if !introspection {
+			set.AddRule("NoIntrospection", noIntrospection)
+		}
+		return set
+	}
+}
+
+// noDefer refuses what gqlgen's schema offers and a plain JSON reply cannot
+// carry: the deferred part would be lost.
+func noDefer(observers *core.Events, addError core.AddErrFunc) {
+	observers.OnDirective(func(_ *core.Walker, d *ast.Directive) {
+		if d.Name == "defer" {
+			addError(core.Message("@defer is not supported."), core.At(d.Position))
+		}
+	})
+}
+
+// noIntrospection refuses the fields that describe the schema.
+func noIntrospection(observers *core.Events, addError core.AddErrFunc) {
+	observers.OnField(func(_ *core.Walker, f *ast.Field) {
+		switch f.Name {
+		case "__schema", "__type", "_service":
+			addError(core.Message("Introspection is off; %s is not available.", f.Name), core.At(f.Position))
+		}
+	})
+}

@@ -1,0 +1,30 @@
+package graph
+
+import (
+	"context"
+
+	"rollcall/graph/connection"
+	"rollcall/graph/loader"
+)
+
+// operation is what the fields of one GraphQL operation share.
+type operation struct {
+	sealer   *connection.Sealer
+	loader   *loader.Loader
+	forecast *forecast // nil where there is nothing to foresee
+}
+
+type operationKey struct{}
+
+func withOperation(ctx context.Context, op *operation) context.Context {
+	return context.WithValue(ctx, operationKey{}, op)
+}
+
+// operationOf returns the operation that ctx belongs to. Every request has one.
+func operationOf(ctx context.Context) *operation {
+	op, ok := ctx.Value(operationKey{}).(*operation)
+	if !ok {
+		panic("graph: the context belongs to no operation")
+	}
+	return op
+}

@@ -1,0 +1,223 @@
+package graph
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"rollcall/graph/connection"
+	"rollcall/graph/loader"
+	"rollcall/upstream"
+)
+
+// The transport is GraphQL over HTTP as its specification has it, restricted to
+// POST with a JSON body. gqlgen's own repeats a broken body in its answer, and
+// fails some of the specification's audits.
+
+const (
+	// maxBody is the largest request body, in bytes.
+	maxBody = 128 << 10
+
+	typeGraphQL = "application/graphql-response+json"
+	typeJSON    = "application/json"
+)
+
+type transport struct{ config Config }
+
+// Supports is true of everything: what cannot be served is refused by Do, in
+// the words of GraphQL.
+func (*transport) Supports(*http.Request) bool { return true }
+
+// refusal is a request that does not become an operation.
+type refusal struct {
+	status   int
+	code     string
+	sentence string
+}
+
+// Do serves one request.
+func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+
+	mediaType, acceptable := negotiate(r.Header.Values("Accept"))
+	caller, params, no := t.read(w, r)
+	if no == nil && !acceptable {
+		no = &refusal{http.StatusNotAcceptable, codeBadUserInput, "This service answers in " + typeGraphQL + " or " + typeJSON + "."}
+	}
+	if no != nil {
+		if no.status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", http.MethodPost)
+		}
+		write(w, mediaType, no.status, &graphql.Response{Errors: gqlerror.List{{
+			Message:    no.sentence,
+			Extensions: map[string]any{"code": no.code, "requestId": requestIDOf(r.Context())},
+		}}})
+		return
+	}
+	t.execute(w, r.Context(), exec, mediaType, caller, params)
+}
+
+func (t *transport) execute(w http.ResponseWriter, ctx context.Context, exec graphql.GraphExecutor, mediaType string, caller upstream.Caller, params *graphql.RawParams) {
+	request, errs := exec.CreateOperationContext(ctx, params)
+	if len(errs) > 0 {
+		status := http.StatusOK
+		if mediaType == typeGraphQL {
+			status = http.StatusBadRequest
+		}
+		write(w, mediaType, status, exec.DispatchError(graphql.WithOperationContext(ctx, request), errs))
+		return
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, t.config.Timeout)
+	defer cancel()
+	op := &operation{
+		sealer: connection.NewSealer(cmp.Or(caller.Key.Reveal(), t.config.CursorSecret), caller.Subject),
+		loader: loader.New(t.config.Client.As(caller), maxCalls),
+	}
+	op.forecast = foresee(request, op)
+	respond, ctx := exec.DispatchOperation(withOperation(ctx, op), request)
+	// There is no response for a caller that has left already.
+	if response := respond(ctx); response != nil {
+		write(w, mediaType, http.StatusOK, response)
+	}
+}
+
+// read takes everything off a request.
+func (t *transport) read(w http.ResponseWriter, r *http.Request) (upstream.Caller, *graphql.RawParams, *refusal) {
+	var caller upstream.Caller
+	if r.Method != http.MethodPost {
+		return caller, nil, &refusal{http.StatusMethodNotAllowed, codeBadUserInput, "GraphQL is served by POST alone."}
+	}
+	if no := checkContentType(r.Header.Get("Content-Type")); no != nil {
+		return caller, nil, no
+	}
+	caller, err := t.config.Authenticate(r)
+	if err != nil {
+		return caller, nil, &refusal{http.StatusUnauthorized, codeUnauthenticated, err.Error()}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return caller, nil, &refusal{http.StatusRequestEntityTooLarge, codeBadUserInput, "The body is larger than " + strconv.Itoa(maxBody) + " bytes."}
+		}
+		return caller, nil, &refusal{http.StatusBadRequest, codeBadUserInput, "The body did not arrive whole."}
+	}
+	params, no := parseBody(body)
+	return caller, params, no
+}
+
+func checkContentType(header string) *refusal {
+	mediaType, params, err := mime.ParseMediaType(header)
+	charset := strings.ToLower(params["charset"])
+	if err != nil || mediaType != typeJSON || charset != "" && charset != "utf-8" {
+		return &refusal{http.StatusUnsupportedMediaType, codeBadUserInput, "The body has to be " + typeJSON + " in UTF-8."}
+	}
+	return nil
+}
+
+// parseBody reads the parameters of a request, and does not repeat them in a
+// refusal.
+func parseBody(body []byte) (*graphql.RawParams, *refusal) {
+	malformed := func(sentence string) (*graphql.RawParams, *refusal) {
+		return nil, &refusal{http.StatusBadRequest, codeBadUserInput, sentence}
+	}
+	var request struct {
+		Query         *string        `json:"query"`
+		OperationName *string        `json:"operationName"`
+		Variables     map[string]any `json:"variables"`
+		Extensions    map[string]any `json:"extensions"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	err := decoder.Decode(&request)
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrongType) && wrongType.Field == "":
+		return malformed("The body has to be a JSON object.")
+	case errors.As(err, &wrongType):
+		return malformed("The body's members have the wrong types: query and operationName are strings, variables and extensions are objects.")
+	case err != nil:
+		return malformed("The body is not JSON.")
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return malformed("There is something after the JSON object.")
+	}
+	if request.Query == nil || *request.Query == "" {
+		return malformed("The body has no query.")
+	}
+	params := &graphql.RawParams{Query: *request.Query, Variables: request.Variables, Extensions: request.Extensions}
+	if request.OperationName != nil {
+		params.OperationName = *request.OperationName
+	}
+	return params, nil
+}
+
+// negotiate picks the media type of the answer by the Accept headers. Whoever
+// accepts anything gets application/json, which every client understands.
+func negotiate(accept []string) (mediaType string, ok bool) {
+	if len(accept) == 0 {
+		return typeJSON, true
+	}
+	best, bestQuality := typeJSON, 0.0
+	for entry := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		wanted, params, err := mime.ParseMediaType(entry)
+		if err != nil {
+			continue
+		}
+		if charset := strings.ToLower(params["charset"]); charset != "" && charset != "utf-8" {
+			continue
+		}
+		quality := 1.0
+		if q, err := strconv.ParseFloat(params["q"], 64); err == nil {
+			quality = q
+		}
+		switch wanted {
+		case "*/*", "application/*":
+			wanted = typeJSON
+		case typeGraphQL, typeJSON:
+		default:
+			continue
+		}
+		if quality > bestQuality {
+			best, bestQuality = wanted, quality
+		}
+	}
+	return best, bestQuality > 0
+}
+
+// write sends a response. Without data there is no member data: the request
+// was not executed.
+func write(w http.ResponseWriter, mediaType string, status int, response *graphql.Response) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	if len(response.Errors) > 0 {
+		// Errors are of strings, numbers and maps of them: they marshal.
+		text, _ := json.Marshal(response.Errors)
+		b.WriteString(`"errors":`)
+		b.Write(text)
+	}
+	if len(response.Data) > 0 {
+		if len(response.Errors) > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`"data":`)
+		b.Write(response.Data)
+	}
+	b.WriteByte('}')
+	w.Header().Set("Content-Type", mediaType+"; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // a caller that has left is told nothing
+}

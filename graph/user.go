@@ -1,0 +1,98 @@
+package graph
+
+import (
+	"rollcall/graph/datetime"
+	"rollcall/graph/internal/generated"
+	"rollcall/upstream"
+)
+
+// newUser is a user of the upstream in the schema's terms.
+func newUser(u *upstream.User) *generated.User {
+	user := &generated.User{
+		ID:                   globalID("User", u.ID),
+		UserID:               u.ID,
+		ConversationCount:    &u.ConversationCount,
+		FirstContactAt:       instant(&u.FirstContact),
+		LastContactAt:        instant(&u.LastContact),
+		LastContactAgent:     newAgent(u.LastContactAgentID),
+		LastContactAgentName: notEmpty(u.LastContactAgentName),
+		Sentiment:            newSentiment(u.Sentiment),
+	}
+	if u.LastContactConversationID != "" {
+		user.LastContactConversation = &generated.Conversation{ConversationID: u.LastContactConversationID}
+	}
+	if u.MostFrustrated != nil {
+		user.MostFrustratedConversations = make([]*generated.FrustratedConversation, len(u.MostFrustrated))
+		for i, c := range u.MostFrustrated {
+			user.MostFrustratedConversations[i] = newFrustratedConversation(c)
+		}
+	}
+	return user
+}
+
+// newStranger is a user whom another service knows and who has never talked.
+func newStranger(userID string) *generated.User {
+	return &generated.User{ID: globalID("User", userID), UserID: userID, ConversationCount: new(int)}
+}
+
+// newAgent is nil for an agent that the upstream does not name.
+func newAgent(agentID string) *generated.Agent {
+	if agentID == "" {
+		return nil
+	}
+	return &generated.Agent{ID: globalID("Agent", agentID), AgentID: agentID}
+}
+
+func newSentiment(s *upstream.Sentiment) *generated.UserSentiment {
+	if s == nil {
+		return nil
+	}
+	return &generated.UserSentiment{Overall: newSummary(s.Overall), Recent: newSummary(s.Recent)}
+}
+
+func newSummary(s upstream.SentimentSummary) *generated.SentimentSummary {
+	return &generated.SentimentSummary{
+		ScoredConversationCount: s.Scored,
+		PositiveCount:           s.Positive,
+		NeutralCount:            s.Neutral,
+		NegativeCount:           s.Negative,
+		AverageSentimentScore:   s.AverageSentimentScore,
+		AverageFrustrationScore: s.AverageFrustrationScore,
+	}
+}
+
+func newFrustratedConversation(c upstream.FrustratedConversation) *generated.FrustratedConversation {
+	return &generated.FrustratedConversation{
+		Conversation:     &generated.Conversation{ConversationID: c.ConversationID},
+		Agent:            newAgent(c.AgentID),
+		StartedAt:        instant(c.StartedAt),
+		Label:            newLabel(c.Label),
+		SentimentScore:   c.SentimentScore,
+		FrustrationScore: c.FrustrationScore,
+	}
+}
+
+// newLabel is nil for a label that the schema does not have.
+func newLabel(l upstream.SentimentLabel) *generated.SentimentLabel {
+	var label generated.SentimentLabel
+	switch l {
+	case upstream.Positive:
+		label = generated.SentimentLabelPositive
+	case upstream.Neutral:
+		label = generated.SentimentLabelNeutral
+	case upstream.Negative:
+		label = generated.SentimentLabelNegative
+	default:
+		return nil
+	}
+	return &label
+}
+
+func instant(unix *int64) *datetime.DateTime { return (*datetime.DateTime)(unix) }
+
+func notEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,172 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"rollcall/graph/connection"
+	"rollcall/graph/datetime"
+	"rollcall/graph/internal/generated"
+	"rollcall/upstream"
+)
+
+// listArgs are the arguments of a list of users. The JSON names are the schema's.
+type listArgs struct {
+	First         *int                              `json:"first"`
+	After         *string                           `json:"after"`
+	Filter        *generated.ConversationUserFilter `json:"filter"`
+	SortBy        *generated.ConversationUserSort   `json:"sortBy"`
+	SortDirection *generated.SortDirection          `json:"sortDirection"`
+}
+
+// ofAgent narrows the list to the users of one agent.
+func (args listArgs) ofAgent(agentID string) listArgs {
+	var filter generated.ConversationUserFilter
+	if args.Filter != nil {
+		filter = *args.Filter
+	}
+	filter.AgentID = &agentID
+	args.Filter = &filter
+	return args
+}
+
+// conversationFilter is an agent's filter in the terms of the whole list's.
+func conversationFilter(f *generated.AgentUserFilter) *generated.ConversationUserFilter {
+	if f == nil {
+		return nil
+	}
+	return &generated.ConversationUserFilter{
+		BranchID:          f.BranchID,
+		CallStartedAfter:  f.CallStartedAfter,
+		CallStartedBefore: f.CallStartedBefore,
+		UserID:            f.UserID,
+	}
+}
+
+// window checks the arguments. The error is a [*connection.ArgumentError].
+func (args listArgs) window(sealer *connection.Sealer) (connection.Window, error) {
+	query, err := args.query()
+	if err != nil {
+		return connection.Window{}, err
+	}
+	return connection.NewWindow(query, args.First, args.After, sealer)
+}
+
+func (args listArgs) query() (q upstream.Query, err error) {
+	if f := args.Filter; f != nil {
+		for _, id := range []struct {
+			argument string
+			value    *string
+			to       *string
+		}{
+			{"filter.agentId", f.AgentID, &q.Filter.AgentID},
+			{"filter.branchId", f.BranchID, &q.Filter.BranchID},
+			{"filter.userId", f.UserID, &q.Filter.UserID},
+		} {
+			if id.value == nil {
+				continue
+			}
+			if err := checkID(id.argument, *id.value); err != nil {
+				return q, err
+			}
+			*id.to = *id.value
+		}
+		q.Filter.StartedAfter = bound(f.CallStartedAfter)
+		q.Filter.StartedBefore = bound(f.CallStartedBefore)
+	}
+	if args.SortBy != nil {
+		switch *args.SortBy {
+		case generated.ConversationUserSortLastContact:
+			q.Sort = upstream.SortLastContact
+		case generated.ConversationUserSortConversationCount:
+			q.Sort = upstream.SortConversationCount
+		case generated.ConversationUserSortAverageSentimentScore:
+			q.Sort = upstream.SortAverageSentimentScore
+		}
+	}
+	q.Ascending = args.SortDirection != nil && *args.SortDirection == generated.SortDirectionAsc
+	return q, nil
+}
+
+func bound(at *datetime.DateTime) upstream.Bound {
+	if at == nil {
+		return upstream.Bound{}
+	}
+	return upstream.At(int64(*at))
+}
+
+// maxID is the longest ID that is taken, in bytes.
+const maxID = 256
+
+// checkID refuses what cannot be the ID of anything. An empty one would be no
+// filter at all upstream, and show everybody.
+func checkID(argument, id string) error {
+	if reason := whyNoID(id); reason != "" {
+		return &connection.ArgumentError{Argument: argument, Reason: reason}
+	}
+	return nil
+}
+
+func whyNoID(id string) string {
+	switch {
+	case id == "":
+		return "must not be empty"
+	case len(id) > maxID:
+		return fmt.Sprintf("must not be longer than %d bytes", maxID)
+	case strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return "must not have control characters"
+	}
+	return ""
+}
+
+// users resolves a list of users.
+func users(ctx context.Context, args listArgs) (*generated.UserConnection, error) {
+	op := operationOf(ctx)
+	window, err := args.window(op.sealer)
+	if err != nil {
+		return nil, err
+	}
+	selected := selectedOf(ctx)
+	slice := window.Empty()
+	if selected.needsPages(window) {
+		if slice, err = op.loader.Load(ctx, window); err != nil {
+			return nil, err
+		}
+	}
+	return newConnection(slice, selected), nil
+}
+
+// usersOfAgent resolves a list of one agent's users.
+func usersOfAgent(ctx context.Context, agent *generated.Agent, args listArgs) (*generated.UserConnection, error) {
+	if err := checkID("agentId", agent.AgentID); err != nil {
+		return nil, err
+	}
+	operationOf(ctx).expectOfAgent(agent.AgentID)
+	return users(ctx, args.ofAgent(agent.AgentID))
+}
+
+// newConnection renders a slice, as far as it is selected.
+func newConnection(s connection.Slice, selected selection) *generated.UserConnection {
+	c := &generated.UserConnection{
+		PageInfo: &generated.PageInfo{HasNextPage: s.HasNextPage, HasPreviousPage: s.HasPreviousPage},
+		Edges:    make([]*generated.UserEdge, s.Len()),
+		Nodes:    make([]*generated.User, s.Len()),
+	}
+	for i := range s.Len() {
+		c.Nodes[i] = newUser(s.User(i))
+		c.Edges[i] = &generated.UserEdge{Node: c.Nodes[i]}
+		if selected.edgeCursors {
+			c.Edges[i].Cursor = s.Cursor(i)
+		}
+	}
+	if selected.startCursor && s.Len() > 0 {
+		cursor := s.Cursor(0)
+		c.PageInfo.StartCursor = &cursor
+	}
+	if selected.endCursor && s.Len() > 0 {
+		cursor := s.Cursor(s.Len() - 1)
+		c.PageInfo.EndCursor = &cursor
+	}
+	return c
+}
