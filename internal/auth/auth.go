@@ -35,11 +35,11 @@ func Passthrough() Authenticator {
 	return func(r *http.Request) (Identity, error) {
 		values := r.Header.Values(keyHeader)
 		if len(values) == 0 || len(values) == 1 && values[0] == "" {
-			return Identity{}, errors.New("Send your API key in the header xi-api-key.") //nolint:staticcheck // a sentence for the caller
+			return Identity{}, errors.New("send an API key in the header xi-api-key")
 		}
 		key := values[0]
 		if len(values) > 1 || len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return Identity{}, errors.New("The header xi-api-key does not hold an API key.") //nolint:staticcheck // a sentence for the caller
+			return Identity{}, errors.New("the header xi-api-key does not hold an API key")
 		}
 		return Identity{Key: key}, nil
 	}

@@ -1,0 +1,39 @@
+# make check is what CI runs: it passes on a fresh machine with Go and Node.
+
+GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: check generated lint test e2e golden help
+
+## help: this list
+help:
+	@sed -n "s,^## ,  make ,p" $(MAKEFILE_LIST)
+
+## check: everything that CI checks
+check: generated lint test e2e
+
+## generated: fails where the generated code is not what the schema gives
+generated:
+	@echo "== generated code"
+	go generate ./...
+	git diff --exit-code -- graph gqlgen.yml go.mod go.sum
+	@test -z "$$(git status --porcelain -- graph)" || { git status --short -- graph; exit 1; }
+
+## lint: gofmt, vet and the linters of .golangci.yml
+lint:
+	@echo "== linters"
+	go mod verify
+	$(GOLANGCI_LINT) run ./...
+
+## test: the Go tests, with the race detector
+test:
+	@echo "== Go tests"
+	go test -race ./...
+
+## e2e: the built service with real clients
+e2e:
+	@echo "== end to end"
+	cd e2e && npm ci --no-audit --no-fund && npm test
+
+## golden: renews the golden files of the tests
+golden:
+	go test ./graph -update

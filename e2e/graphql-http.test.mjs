@@ -1,0 +1,30 @@
+// The audits of the GraphQL-over-HTTP specification's reference implementation.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { serverAudits } from "graphql-http";
+import { startService } from "./processes.mjs";
+
+describe("GraphQL over HTTP", () => {
+  let service;
+  before(async () => (service = await startService()));
+  after(() => service.stop());
+
+  // The service has no GET, which is optional: a GET needs no preflight, and so
+  // would let any site in. What is optional and needs one is noticed.
+  const withoutGET = new Set(["5A70", "D6D5", "6A70"]);
+
+  const audits = serverAudits({ url: () => service.url, fetchFn: fetch });
+  it("is audited 61 times", () => assert.equal(audits.length, 61));
+  for (const audit of audits) {
+    it(`${audit.id} ${audit.name}`, async () => {
+      const result = await audit.fn();
+      if (withoutGET.has(audit.id)) {
+        assert.equal(result.status, "notice");
+        assert.equal(result.response.status, 405);
+      } else {
+        assert.equal(result.status, "ok", result.reason);
+      }
+    });
+  }
+});

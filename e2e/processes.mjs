@@ -1,0 +1,70 @@
+// Builds and starts the project's programs, each on a port of its own.
+
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+const bin = mkdtempSync(join(tmpdir(), "rollcall-e2e-"));
+process.on("exit", () => rmSync(bin, { recursive: true, force: true }));
+
+function build(name, pkg) {
+  const path = join(bin, name);
+  execFileSync("go", ["build", "-o", path, pkg], { cwd: root, stdio: "inherit" });
+  return path;
+}
+
+/** Starts a program and waits for the line that tells its address. */
+async function start(path, args, env, address) {
+  const child = spawn(path, args, { env: { PATH: process.env.PATH, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  const url = await new Promise((resolve, reject) => {
+    const read = (chunk) => {
+      output += chunk;
+      const found = address.exec(output);
+      if (found) resolve(found[1]);
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.once("exit", (code) => reject(new Error(`${path} exited with ${code}:\n${output}`)));
+  });
+  return {
+    url,
+    /** What the program has printed so far. */
+    output: () => output,
+    /** Asks the program to stop and returns its exit code. */
+    stop: () =>
+      new Promise((resolve) => {
+        if (child.exitCode !== null) return resolve(child.exitCode);
+        child.once("exit", resolve);
+        child.kill("SIGTERM");
+      }),
+  };
+}
+
+let service, emulator;
+
+/** Starts the service; with no variables it is the demo. Its url ends in /graphql. */
+export function startService(env = {}) {
+  service ??= build("rollcall", ".");
+  return start(service, [], { LISTEN_ADDR: "127.0.0.1:0", LOG_FORMAT: "json", ...env }, /"graphql":"([^"]+)"/);
+}
+
+/** Starts the emulator alone. */
+export function startEmulator(...args) {
+  emulator ??= build("emulator", "./upstream/emulator/cmd/emulator");
+  return start(emulator, ["-addr", "127.0.0.1:0", ...args], {}, /(http:\/\/[0-9.:]+)/);
+}
+
+/** Posts a query as the simplest of clients does. */
+export async function query(url, query, variables, headers = {}) {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify({ query, variables }),
+  });
+  return response.json();
+}

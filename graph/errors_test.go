@@ -1,0 +1,140 @@
+package graph_test
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/graph"
+	"rollcall/upstream/emulator"
+)
+
+func TestEveryFailureHasItsCode(t *testing.T) {
+	const list = `{ users { nodes { userId } } }`
+	hang := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	for name, c := range map[string]struct {
+		query    string
+		upstream http.Handler
+		callers  bool // the key is the caller's
+		want     map[string]any
+		message  string // a part of it
+	}{
+		"first is too large":    {query: `{ users(first: 501) { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "first"}, message: "first: must be from 0 to 500"},
+		"first is negative":     {query: `{ users(first: -1) { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "first"}},
+		"a made-up cursor":      {query: `{ users(after: "canary") { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "after"}},
+		"an empty filter":       {query: `{ users(filter: {userId: ""}) { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "filter.userId"}},
+		"an ID too long":        {query: `{ user(userId: "` + strings.Repeat("canary", 50) + `") { userId } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "userId"}},
+		"a control character":   {query: `{ users(filter: {agentId: "a\u0000"}) { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "filter.agentId"}},
+		"no instant":            {query: `{ users(filter: {callStartedAfter: "canary"}) { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT"}, message: "callStartedAfter: must be an instant"},
+		"an integer of 80 bits": {query: `{ users(first: 999999999999999999999999) { nodes { userId } } }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}},
+		"an unknown field":      {query: `{ canary }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}},
+		"no GraphQL":            {query: `{`, want: map[string]any{"code": "GRAPHQL_PARSE_FAILED"}},
+		"@defer":                {query: `{ ... @defer { users { nodes { userId } } } }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}, message: "@defer"},
+		"a 422": {
+			upstream: refuse(422, `{"detail":[{"loc":["query","call_start_after_unix"],"msg":"is odd","type":"x"},{"loc":["query","page_size"],"msg":"is large","type":"x"}]}`),
+			want:     map[string]any{"code": "BAD_USER_INPUT", "argument": "filter.callStartedAfter"}, message: "filter.callStartedAfter: is odd; first: is large",
+		},
+		"a 422 of a look-up": {
+			query: `{ user(userId: "u") { userId } }`, upstream: refuse(422, `{"detail":[{"loc":["query","search"],"msg":"is odd","type":"x"}]}`),
+			want: map[string]any{"code": "BAD_USER_INPUT", "argument": "userId"}, message: "userId: is odd",
+		},
+		"a 422 of a node": {
+			query: `{ node(id: "VXNlcjp1") { id } }`, upstream: refuse(422, `{"detail":[{"loc":["query","search"],"msg":"is odd","type":"x"}]}`),
+			want: map[string]any{"code": "BAD_USER_INPUT", "argument": "id"},
+		},
+		"a 400 that blames a parameter": {upstream: refuse(400, `{"detail":{"param":"cursor","message":"is stale"}}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "after"}, message: "after: is stale"},
+		"a 400 that says nothing":       {upstream: refuse(400, `<html>`), want: map[string]any{"code": "BAD_USER_INPUT"}},
+		"the service's key is refused":  {upstream: refuse(401, `{"detail":{"status":"invalid_api_key","message":"canary"}}`, "x-trace-id", "tr-1"), want: map[string]any{"code": "UPSTREAM_CREDENTIALS", "upstreamTraceId": "tr-1"}},
+		"the service's key is malformed": {
+			upstream: refuse(400, `{"detail":{"type":"authentication_error","request_id":"tr-2"}}`),
+			want:     map[string]any{"code": "UPSTREAM_CREDENTIALS", "upstreamTraceId": "tr-2"},
+		},
+		"the service has to pay":      {upstream: refuse(402, `{"detail":{"status":"payment_required"}}`), want: map[string]any{"code": "UPSTREAM_CREDENTIALS"}},
+		"the service's key may not":   {upstream: refuse(403, `{"detail":{"status":"forbidden"}}`), want: map[string]any{"code": "UPSTREAM_CREDENTIALS"}},
+		"the caller's key is refused": {callers: true, upstream: refuse(401, ``), want: map[string]any{"code": "UNAUTHENTICATED"}},
+		"the caller's key is malformed": {
+			callers: true, upstream: refuse(400, `{"detail":{"type":"authentication_error"}}`), want: map[string]any{"code": "UNAUTHENTICATED"},
+		},
+		"the caller has to pay":    {callers: true, upstream: refuse(402, ``), want: map[string]any{"code": "FORBIDDEN"}},
+		"the caller's key may not": {callers: true, upstream: refuse(403, ``), want: map[string]any{"code": "FORBIDDEN"}},
+		"an unknown agent":         {query: `{ users(filter: {agentId: "agent_nobody"}) { nodes { userId } } }`, upstream: refuse(404, `{"detail":{"status":"document_not_found"}}`), want: map[string]any{"code": "NOT_FOUND"}},
+		"a 429":                    {upstream: refuse(429, ``), want: map[string]any{"code": "RATE_LIMITED"}},
+		"a 429 that says when":     {upstream: refuse(429, ``, "Retry-After", "7"), want: map[string]any{"code": "RATE_LIMITED", "retryAfter": 7.0}},
+		"a 408":                    {upstream: refuse(408, ``), want: map[string]any{"code": "UPSTREAM_TIMEOUT"}},
+		"a hang":                   {upstream: hang, want: map[string]any{"code": "UPSTREAM_TIMEOUT"}},
+		"a 500":                    {upstream: refuse(500, `canary`), want: map[string]any{"code": "UPSTREAM_UNAVAILABLE"}},
+		"a 503":                    {upstream: refuse(503, ``), want: map[string]any{"code": "UPSTREAM_UNAVAILABLE"}},
+		"HTML":                     {upstream: refuse(200, `<html>canary`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"a user without an ID":     {upstream: refuse(200, `{"users":[{}],"has_more":false}`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"a redirect":               {upstream: refuse(302, ``, "Location", "http://127.0.0.1:1/"), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"more calls than one may":  {query: `{ users(first: 500) { nodes { userId } } }`, upstream: drip(), want: map[string]any{"code": "OPERATION_TOO_COMPLEX"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, options{upstream: c.upstream, passthrough: c.callers, config: func(c *graph.Config) { c.Timeout = time.Second }})
+			query := c.query
+			if query == "" {
+				query = list
+			}
+			r := s.ask(query, nil, "xi-api-key", "callers-key", "X-Request-Id", "req-1")
+			if len(r.Errors) != 1 {
+				t.Fatalf("got %+v", r)
+			}
+			e := r.Errors[0]
+			c.want["requestId"] = "req-1"
+			if !reflect.DeepEqual(e.Extensions, c.want) {
+				t.Errorf("extensions are %v, want %v", e.Extensions, c.want)
+			}
+			if !strings.Contains(e.Message, c.message) || strings.Contains(e.Message, "canary") && name != "an unknown field" {
+				t.Errorf("the message is %q", e.Message)
+			}
+			if log := s.log.String(); log != "" {
+				t.Errorf("logged %s", log)
+			}
+		})
+	}
+}
+
+// drip is an upstream that hands out its users one by one, whatever is asked for.
+func drip() http.Handler {
+	n := 0
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n++
+		fmt.Fprintf(w, `{"users":[{"user_id":"u%d","last_contact_unix_secs":20,"first_contact_unix_secs":10,"conversation_count":3,"last_contact_conversation_id":"c"}],"next_cursor":"%d","has_more":true}`, n, n)
+	})
+}
+
+func TestOneFailureLeavesItsSiblings(t *testing.T) {
+	world := emulator.New(emulator.Options{Users: 100})
+	s := newService(t, options{upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if q := r.URL.Query(); q.Get("sort_by") != "" || q.Get("search") == "sick" {
+			refuse(503, ``).ServeHTTP(w, r)
+			return
+		}
+		world.ServeHTTP(w, r)
+	})})
+	r := s.ask(`{
+		good: users(first: 2) { nodes { userId } }
+		down: users(sortBy: CONVERSATION_COUNT) { nodes { userId } }
+		wrong: users(first: -1) { nodes { userId } }
+		nodes(ids: ["VXNlcjpzaWNr", "QWdlbnQ6YQ", "nonsense"]) { id }
+	}`, nil)
+	if got := len(get(r.Data, "good", "nodes").([]any)); got != 2 {
+		t.Errorf("the good alias has %d users", got)
+	}
+	if r.Data["down"] != nil || r.Data["wrong"] != nil {
+		t.Errorf("got %v", r.Data)
+	}
+	if got := get(r.Data, "nodes"); !reflect.DeepEqual(got, []any{nil, map[string]any{"id": "QWdlbnQ6YQ"}, nil}) {
+		t.Errorf("nodes are %v", got)
+	}
+	codes := map[string]any{}
+	for _, e := range r.Errors {
+		codes[fmt.Sprint(e.Path)] = e.Extensions["code"]
+	}
+	if want := map[string]any{"[down]": "UPSTREAM_UNAVAILABLE", "[wrong]": "BAD_USER_INPUT", "[nodes 0]": "UPSTREAM_UNAVAILABLE"}; !reflect.DeepEqual(codes, want) {
+		t.Errorf("errors are %v, want %v", codes, want)
+	}
+}

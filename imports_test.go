@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed says which packages a package may import, of this project's and of
+// others whose place is restricted. A pattern ends in * where it stands for all
+// that begins so.
+var allowed = map[string][]string{
+	"rollcall": {
+		"rollcall/graph", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/internal/*",
+		"github.com/99designs/gqlgen/graphql/playground",
+	},
+	"rollcall/graph": {
+		"rollcall/graph/*", "rollcall/upstream",
+		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
+	},
+	"rollcall/graph/connection": {"rollcall/upstream"},
+	"rollcall/graph/loader":     {"rollcall/graph/connection", "rollcall/upstream"},
+	"rollcall/graph/datetime":   nil,
+	"rollcall/graph/internal/generated": {
+		"rollcall/graph/datetime",
+		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
+	},
+	"rollcall/upstream":                       {"github.com/go-faster/jx"},
+	"rollcall/upstream/emulator":              nil,
+	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},
+	"rollcall/internal/auth":                  nil,
+	"rollcall/internal/config":                nil,
+}
+
+// TestImports holds the house to one direction: server.go to graph, upstream
+// and internal; graph to what is beneath it; upstream and internal to nothing.
+func TestImports(t *testing.T) {
+	imports := listImports(t)
+	if got, want := slices.Sorted(maps.Keys(imports)), slices.Sorted(maps.Keys(allowed)); !slices.Equal(got, want) {
+		t.Errorf("the packages are\n%v\nand the rules are for\n%v", got, want)
+	}
+	for pkg, list := range imports {
+		for _, imported := range list {
+			standard := !strings.Contains(strings.Split(imported, "/")[0], ".") && !strings.HasPrefix(imported, "rollcall")
+			permitted := slices.ContainsFunc(allowed[pkg], func(pattern string) bool {
+				prefix, isPrefix := strings.CutSuffix(pattern, "*")
+				return imported == pattern || isPrefix && strings.HasPrefix(imported, prefix)
+			})
+			if !standard && !permitted {
+				t.Errorf("%s must not import %s", pkg, imported)
+			}
+			if imported == "os" && pkg != "rollcall" && path.Base(pkg) != "emulator" && !strings.HasSuffix(pkg, "cmd/emulator") {
+				t.Errorf("%s must not import os: only server.go touches the process", pkg)
+			}
+		}
+	}
+}
+
+func listImports(t *testing.T) map[string][]string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	imports := make(map[string][]string)
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var pkg struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&pkg); errors.Is(err, io.EOF) {
+			return imports
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		imports[pkg.ImportPath] = pkg.Imports
+	}
+}

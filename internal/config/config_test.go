@@ -1,0 +1,122 @@
+package config_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/internal/config"
+)
+
+func load(env map[string]string) (config.Config, error) {
+	lookup := func(name string) (string, bool) {
+		value, ok := env[name]
+		return value, ok
+	}
+	return config.Load(lookup, config.Machine{RegionURL: func(region string) (string, bool) {
+		return "https://" + region + ".test", region == "global" || region == "eu"
+	}})
+}
+
+func TestWhatTheEnvironmentAsksFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		env  map[string]string
+		want func(config.Config) bool
+	}{
+		"nothing is the demo": {nil, func(c config.Config) bool {
+			return c.Demo && c.Introspection && c.Playground && c.Upstream == nil && c.ListenAddr == "127.0.0.1:8080" && c.UpstreamTimeout == 10*time.Second
+		}},
+		"an empty variable is nothing": {map[string]string{"AUTH": "", "ELEVENLABS_API_KEY": "", "PLAYGROUND": ""}, func(c config.Config) bool {
+			return c.Demo && c.Playground
+		}},
+		"a demo without its playground": {map[string]string{"PLAYGROUND": "off", "INTROSPECTION": "off"}, func(c config.Config) bool {
+			return c.Demo && !c.Playground && !c.Introspection
+		}},
+		"a real upstream": {map[string]string{"ELEVENLABS_API_KEY": "k", "AUTH": "none"}, func(c config.Config) bool {
+			return !c.Demo && !c.Introspection && !c.Playground && c.Upstream.String() == "https://global.test" && c.APIKey == "k"
+		}},
+		"another region": {map[string]string{"ELEVENLABS_API_KEY": "k", "AUTH": "none", "UPSTREAM_REGION": "eu"}, func(c config.Config) bool {
+			return c.Upstream.String() == "https://eu.test"
+		}},
+		"callers with their own keys": {map[string]string{"AUTH": "passthrough"}, func(c config.Config) bool {
+			return !c.Demo && c.Auth == config.AuthPassthrough && c.APIKey == ""
+		}},
+		"an upstream on loopback": {map[string]string{"UPSTREAM_URL": "http://127.0.0.1:9100", "AUTH": "none"}, func(c config.Config) bool {
+			return !c.Demo && c.Upstream.String() == "http://127.0.0.1:9100"
+		}},
+		"introspection for a real upstream": {map[string]string{"AUTH": "passthrough", "INTROSPECTION": "on"}, func(c config.Config) bool {
+			return c.Introspection && !c.Playground
+		}},
+		"other words": {map[string]string{"LOG_LEVEL": "debug", "LOG_FORMAT": "text", "UPSTREAM_TIMEOUT": "250ms", "LISTEN_ADDR": ":0"}, func(c config.Config) bool {
+			return c.LogLevel == slog.LevelDebug && !c.LogJSON && c.UpstreamTimeout == 250*time.Millisecond && c.ListenAddr == ":0"
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := load(c.env)
+			if err != nil || !c.want(got) {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestFaults holds each fault to one line that names its variable.
+func TestFaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		env   map[string]string
+		lines []string // what each line begins with
+	}{
+		"a key without auth":          {map[string]string{"ELEVENLABS_API_KEY": "canary"}, []string{"AUTH: is required"}},
+		"a URL without auth":          {map[string]string{"UPSTREAM_URL": "http://127.0.0.1:1"}, []string{"AUTH: is required"}},
+		"auth without a key":          {map[string]string{"AUTH": "none"}, []string{"ELEVENLABS_API_KEY: is required"}},
+		"an unknown word of auth":     {map[string]string{"AUTH": "basic"}, []string{`AUTH: "basic" is none of`}},
+		"an unknown region":           {map[string]string{"UPSTREAM_REGION": "mars"}, []string{`UPSTREAM_REGION: "mars" is none of`}},
+		"plain http to elsewhere":     {map[string]string{"UPSTREAM_URL": "http://example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must be https"}},
+		"a URL that is none":          {map[string]string{"UPSTREAM_URL": "example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: is not an http or https URL"}},
+		"a URL with a password":       {map[string]string{"UPSTREAM_URL": "https://u:canary@example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not carry"}},
+		"a URL with a query":          {map[string]string{"UPSTREAM_URL": "https://example.com/?key=canary", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not have a query"}},
+		"a key with a line break":     {map[string]string{"ELEVENLABS_API_KEY": "canary\n", "AUTH": "none"}, []string{"ELEVENLABS_API_KEY: there is a character"}},
+		"no duration":                 {map[string]string{"UPSTREAM_TIMEOUT": "10"}, []string{`UPSTREAM_TIMEOUT: "10" is not a duration`}},
+		"a duration that is too long": {map[string]string{"UPSTREAM_TIMEOUT": "1h"}, []string{"UPSTREAM_TIMEOUT: 1h0m0s is not between"}},
+		"an address without a port":   {map[string]string{"LISTEN_ADDR": "localhost"}, []string{`LISTEN_ADDR: "localhost" is not host:port`}},
+		"several at once": {
+			map[string]string{"LISTEN_ADDR": "x", "INTROSPECTION": "yes", "PLAYGROUND": "1", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "ELEVENLABS_API_KEY": "canary"},
+			[]string{"LISTEN_ADDR: ", "INTROSPECTION: ", "PLAYGROUND: ", "LOG_LEVEL: ", "LOG_FORMAT: ", "AUTH: "},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(c.env)
+			if err == nil {
+				t.Fatal("no fault")
+			}
+			lines := strings.Split(err.Error(), "\n")
+			if len(lines) != len(c.lines) {
+				t.Fatalf("got %q, want %d lines", lines, len(c.lines))
+			}
+			for i, want := range c.lines {
+				if !strings.HasPrefix(lines[i], want) {
+					t.Errorf("line %d is %q, want %q", i, lines[i], want)
+				}
+			}
+			if strings.Contains(err.Error(), "canary") {
+				t.Errorf("a secret is shown: %v", err)
+			}
+		})
+	}
+}
+
+func TestHelpNamesEveryVariableWithItsDefault(t *testing.T) {
+	var b bytes.Buffer
+	config.WriteHelp(&b)
+	for _, want := range []string{
+		"LISTEN_ADDR=host:port", "(default 127.0.0.1:8080)", "ELEVENLABS_API_KEY=key", "UPSTREAM_REGION=region", "(default global)",
+		"UPSTREAM_URL=URL", "UPSTREAM_TIMEOUT=duration", "(default 10s)", "AUTH=word", "INTROSPECTION=on or off", "PLAYGROUND=on or off",
+		"LOG_LEVEL=level", "(default info)", "LOG_FORMAT=format",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is missing in:\n%s", want, b.String())
+		}
+	}
+}

@@ -1,0 +1,168 @@
+// Rollcall is a GraphQL facade over the ElevenLabs endpoint List users.
+//
+//go:generate go tool gqlgen generate
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql/playground"
+
+	"rollcall/graph"
+	"rollcall/internal/auth"
+	"rollcall/internal/config"
+	"rollcall/upstream"
+	"rollcall/upstream/emulator"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stderr))
+}
+
+// run is the whole process but its end. It returns the exit code: 0 after a
+// graceful stop or -help, 1 where serving failed, 2 where it was set up wrongly.
+func run(ctx context.Context, args []string, lookup config.Lookup, stderr *os.File) int {
+	flags := flag.NewFlagSet("rollcall", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() { writeHelp(stderr) }
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2
+	case flags.NArg() > 0:
+		fmt.Fprintf(stderr, "rollcall: takes no arguments; see -help\n")
+		return 2
+	}
+
+	c, err := config.Load(lookup, config.Machine{RegionURL: upstream.RegionURL, Terminal: isTerminal(stderr)})
+	if err != nil {
+		fmt.Fprintf(stderr, "rollcall: the environment is not set up:\n%v\n", err)
+		return 2
+	}
+	log := newLog(c, stderr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.ListenAddr)
+	if err != nil {
+		log.Error("cannot listen", "error", err)
+		return 1
+	}
+	if err := serve(ctx, c, listener, log); err != nil {
+		log.Error("stopped", "error", err)
+		return 1
+	}
+	return 0
+}
+
+// serve answers on listener until ctx ends, and then what has been taken.
+func serve(ctx context.Context, c config.Config, listener net.Listener, log *slog.Logger) error {
+	if c.Demo {
+		stop, err := startDemo(ctx, &c, log)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+
+	server := &http.Server{
+		Handler:           newHandler(c, log),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      c.UpstreamTimeout + 30*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", listener.Addr()), "playground", c.Playground, "auth", c.Auth)
+
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("stopping: what has been taken is answered, nothing more is taken")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.UpstreamTimeout+5*time.Second)
+	defer cancel()
+	return server.Shutdown(ctx)
+}
+
+// newHandler is everything that the service serves.
+func newHandler(c config.Config, log *slog.Logger) http.Handler {
+	authenticate := auth.None(c.APIKey)
+	if c.Auth == config.AuthPassthrough {
+		authenticate = auth.Passthrough()
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", graph.NewHandler(graph.Config{
+		Client: upstream.NewClient(upstream.Config{BaseURL: c.Upstream, Timeout: c.UpstreamTimeout}),
+		Authenticate: func(r *http.Request) (upstream.Caller, error) {
+			who, err := authenticate(r)
+			return upstream.Caller{Key: upstream.NewAPIKey(who.Key), Subject: who.Subject}, err
+		},
+		CallersKey:    c.Auth == config.AuthPassthrough,
+		CursorSecret:  rand.Text(),
+		Introspection: c.Introspection,
+		Timeout:       c.UpstreamTimeout,
+		Log:           log,
+	}))
+	if c.Playground {
+		mux.Handle("GET /{$}", playground.Handler("Rollcall", "/graphql"))
+	}
+	return mux
+}
+
+// startDemo serves the emulator on a port of its own and points c at it.
+func startDemo(ctx context.Context, c *config.Config, log *slog.Logger) (stop func(), err error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	server := &http.Server{Handler: emulator.New(emulator.Options{}), ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(listener) }() // ends with stop
+	c.Upstream = &url.URL{Scheme: "http", Host: listener.Addr().String()}
+	c.APIKey = "demo"
+	c.Auth = config.AuthNone
+	log.Info("this is the demo: its users are made up; set ELEVENLABS_API_KEY and AUTH for real ones", "emulator", c.Upstream.String())
+	return func() { _ = server.Close() }, nil
+}
+
+func newLog(c config.Config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogJSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func writeHelp(w io.Writer) {
+	fmt.Fprint(w, `Rollcall serves the users who have talked to your ElevenLabs agents as a GraphQL API.
+
+Usage: rollcall
+
+With none of ELEVENLABS_API_KEY, UPSTREAM_URL and AUTH set, it serves a demo in front of an
+emulator of the upstream. All settings are environment variables:
+
+`)
+	config.WriteHelp(w)
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rollcall/internal/config"
+)
+
+// started is a service that serves until it is stopped.
+type started struct {
+	url  string
+	stop func() error
+}
+
+func start(t *testing.T, c config.Config) started {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- serve(ctx, c, listener, slog.New(slog.DiscardHandler)) }()
+	stop := func() error {
+		cancel()
+		err := <-done
+		done <- err
+		return err
+	}
+	t.Cleanup(func() { _ = stop() })
+	return started{"http://" + listener.Addr().String(), stop}
+}
+
+func post(t *testing.T, url, query string, header http.Header) (int, string) {
+	t.Helper()
+	body, _ := json.Marshal(map[string]string{"query": query})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/graphql", strings.NewReader(string(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = header.Clone()
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	r.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
+func TestTheDemoServesUsersAndAPlayground(t *testing.T) {
+	began := time.Now()
+	s := start(t, config.Config{Demo: true, Introspection: true, Playground: true, UpstreamTimeout: 10 * time.Second})
+	status, body := post(t, s.url, `{ users(first: 2) { nodes { userId } pageInfo { hasNextPage } } }`, nil)
+	if status != 200 || !strings.Contains(body, `"hasNextPage":true`) {
+		t.Errorf("%d %s", status, body)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the first answer took %v", took)
+	}
+	response, err := http.Get(s.url + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if page, _ := io.ReadAll(response.Body); response.StatusCode != 200 || !strings.Contains(string(page), "/graphql") {
+		t.Errorf("%d %s", response.StatusCode, page)
+	}
+}
+
+func TestWithoutThePlaygroundThereIsNothingAtTheRoot(t *testing.T) {
+	s := start(t, config.Config{Demo: true, UpstreamTimeout: time.Second})
+	response, err := http.Get(s.url + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusNotFound {
+		t.Errorf("got %d", response.StatusCode)
+	}
+}
+
+// realUpstream stands for the vendor's server, and says whose key it saw.
+func realUpstream(t *testing.T, answer http.HandlerFunc) *url.URL {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	t.Cleanup(server.Close)
+	base, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base
+}
+
+func TestWhoseKeyGoesUpstream(t *testing.T) {
+	var key atomic.Value
+	base := realUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		key.Store(r.Header.Get("xi-api-key"))
+		_, _ = io.WriteString(w, `{"users":[],"has_more":false}`)
+	})
+	for name, c := range map[string]struct {
+		auth   config.Auth
+		header http.Header
+		status int
+		key    string
+	}{
+		"the service's":                          {config.AuthNone, nil, 200, "service"},
+		"the service's, whatever a caller sends": {config.AuthNone, http.Header{"Xi-Api-Key": {"mine"}}, 200, "service"},
+		"the caller's":                           {config.AuthPassthrough, http.Header{"Xi-Api-Key": {"mine"}}, 200, "mine"},
+		"nobody's":                               {config.AuthPassthrough, nil, 401, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			key.Store("")
+			s := start(t, config.Config{Upstream: base, APIKey: "service", Auth: c.auth, UpstreamTimeout: time.Second})
+			status, body := post(t, s.url, `{ users { nodes { userId } } }`, c.header)
+			if status != c.status || key.Load() != c.key {
+				t.Errorf("status %d, key %v: %s", status, key.Load(), body)
+			}
+			if status == 401 && !strings.Contains(body, `"UNAUTHENTICATED"`) {
+				t.Errorf("got %s", body)
+			}
+		})
+	}
+}
+
+func TestWhatWasTakenIsAnsweredBeforeTheEnd(t *testing.T) {
+	arrived, release := make(chan struct{}), make(chan struct{})
+	base := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-release
+		_, _ = io.WriteString(w, `{"users":[],"has_more":false}`)
+	})
+	s := start(t, config.Config{Upstream: base, APIKey: "k", Auth: config.AuthNone, UpstreamTimeout: 10 * time.Second})
+	answered := make(chan string, 1)
+	go func() {
+		_, body := post(t, s.url, `{ users { nodes { userId } } }`, nil)
+		answered <- body
+	}()
+	<-arrived
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.stop() }()
+	select {
+	case err := <-stopped:
+		t.Fatalf("stopped with a request unanswered: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(release)
+	if body := <-answered; body != `{"data":{"users":{"nodes":[]}}}` {
+		t.Errorf("got %s", body)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if _, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://")); err == nil {
+		t.Error("it still listens")
+	}
+}
+
+func TestHowItStarts(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		env  map[string]string
+		code int
+		says []string
+	}{
+		"help":                         {[]string{"-help"}, nil, 0, []string{"Usage: rollcall", "LISTEN_ADDR", "ELEVENLABS_API_KEY", "AUTH"}},
+		"a short help":                 {[]string{"-h"}, nil, 0, []string{"Usage: rollcall"}},
+		"an unknown flag":              {[]string{"-x"}, nil, 2, []string{"-x"}},
+		"an argument":                  {[]string{"serve"}, nil, 2, []string{"takes no arguments"}},
+		"a real upstream without AUTH": {nil, map[string]string{"ELEVENLABS_API_KEY": "canary"}, 2, []string{"AUTH: is required"}},
+		"faults, a line each":          {nil, map[string]string{"LISTEN_ADDR": "x", "LOG_LEVEL": "y"}, 2, []string{"\nLISTEN_ADDR: ", "\nLOG_LEVEL: "}},
+		"an address that is taken":     {nil, map[string]string{"LISTEN_ADDR": "256.0.0.1:1"}, 1, []string{"cannot listen"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "stderr")
+			stderr, err := os.Create(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stderr.Close()
+			lookup := func(name string) (string, bool) { value, ok := c.env[name]; return value, ok }
+			if code := run(t.Context(), c.args, lookup, stderr); code != c.code {
+				t.Errorf("the exit code is %d, want %d", code, c.code)
+			}
+			said, _ := os.ReadFile(path)
+			for _, want := range c.says {
+				if !strings.Contains(string(said), want) {
+					t.Errorf("%q is missing in:\n%s", want, said)
+				}
+			}
+			if strings.Contains(string(said), "canary") {
+				t.Errorf("a secret is shown:\n%s", said)
+			}
+		})
+	}
+}
