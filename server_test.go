@@ -83,7 +83,7 @@ func TestTheDemoServesUsersAndAPlayground(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if page, _ := io.ReadAll(response.Body); response.StatusCode != 200 || !strings.Contains(string(page), "/graphql") {
+	if page, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK || !strings.Contains(string(page), "/graphql") {
 		t.Errorf("%d %s", response.StatusCode, page)
 	}
 }

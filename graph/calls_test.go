@@ -3,6 +3,7 @@ package graph_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,7 @@ func aliases(n int, field string) string {
 	var b strings.Builder
 	b.WriteString("{")
 	for i := range n {
-		fmt.Fprintf(&b, " a%d: %s", i, strings.ReplaceAll(field, "%d", fmt.Sprint(i+1)))
+		fmt.Fprintf(&b, " a%d: %s", i, strings.ReplaceAll(field, "%d", strconv.Itoa(i+1)))
 	}
 	b.WriteString(" }")
 	return b.String()

@@ -21,7 +21,7 @@ import (
 type Config struct {
 	Client *upstream.Client
 	// Authenticate tells on whose behalf a request is made. Its error becomes a
-	// 401, with the error's text as the message.
+	// 401 whose message ends in the error's text.
 	Authenticate func(*http.Request) (upstream.Caller, error)
 	// CallersKey says that callers bring the upstream's key themselves.
 	CallersKey bool

@@ -65,11 +65,11 @@ func node(ctx context.Context, id string) (generated.Node, error) {
 	}
 	switch typeName {
 	case "User":
-		if u, err := lookUp(ctx, own); u != nil {
-			return u, nil
-		} else {
+		u, err := lookUp(ctx, own)
+		if u == nil { // and not a Node that holds a nil *User
 			return nil, err
 		}
+		return u, nil
 	case "Agent":
 		return newAgent(own), nil
 	}

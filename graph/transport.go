@@ -65,20 +65,23 @@ func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 		}}})
 		return
 	}
-	t.execute(w, r.Context(), exec, mediaType, caller, params)
+	response, executed := t.execute(r.Context(), exec, caller, params)
+	status := http.StatusOK
+	if !executed && mediaType == typeGraphQL {
+		status = http.StatusBadRequest
+	}
+	if response != nil {
+		write(w, mediaType, status, response)
+	}
 }
 
-func (t *transport) execute(w http.ResponseWriter, ctx context.Context, exec graphql.GraphExecutor, mediaType string, caller upstream.Caller, params *graphql.RawParams) {
+// execute runs an operation. Without a valid one there are errors instead, and
+// executed is false. There is no response for a caller that has left already.
+func (t *transport) execute(ctx context.Context, exec graphql.GraphExecutor, caller upstream.Caller, params *graphql.RawParams) (response *graphql.Response, executed bool) {
 	request, errs := exec.CreateOperationContext(ctx, params)
 	if len(errs) > 0 {
-		status := http.StatusOK
-		if mediaType == typeGraphQL {
-			status = http.StatusBadRequest
-		}
-		write(w, mediaType, status, exec.DispatchError(graphql.WithOperationContext(ctx, request), errs))
-		return
+		return exec.DispatchError(graphql.WithOperationContext(ctx, request), errs), false
 	}
-
 	ctx, cancel := context.WithTimeout(ctx, t.config.Timeout)
 	defer cancel()
 	op := &operation{
@@ -87,10 +90,7 @@ func (t *transport) execute(w http.ResponseWriter, ctx context.Context, exec gra
 	}
 	op.forecast = foresee(request, op)
 	respond, ctx := exec.DispatchOperation(withOperation(ctx, op), request)
-	// There is no response for a caller that has left already.
-	if response := respond(ctx); response != nil {
-		write(w, mediaType, http.StatusOK, response)
-	}
+	return respond(ctx), true
 }
 
 // read takes everything off a request.
@@ -104,7 +104,7 @@ func (t *transport) read(w http.ResponseWriter, r *http.Request) (upstream.Calle
 	}
 	caller, err := t.config.Authenticate(r)
 	if err != nil {
-		return caller, nil, &refusal{http.StatusUnauthorized, codeUnauthenticated, err.Error()}
+		return caller, nil, &refusal{http.StatusUnauthorized, codeUnauthenticated, "The service does not know who you are: " + err.Error() + "."}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {

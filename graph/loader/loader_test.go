@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -59,7 +60,7 @@ func (s *source) ListUsers(ctx context.Context, q upstream.PageQuery) (upstream.
 		page.Users = append(page.Users, upstream.User{ID: fmt.Sprintf("user_%d", i), LastContact: int64(-i)})
 	}
 	if to < s.users {
-		page.Next = fmt.Sprint(to)
+		page.Next = strconv.Itoa(to)
 	}
 	return page, nil
 }
@@ -181,7 +182,7 @@ func TestCallsForDifferentListsGoOutAtOnce(t *testing.T) {
 		s := &source{users: 1000}
 		var windows []connection.Window
 		for i := range 12 {
-			windows = append(windows, window(t, agent(fmt.Sprint(i)), 3, ""))
+			windows = append(windows, window(t, agent(strconv.Itoa(i)), 3, ""))
 		}
 		began := time.Now()
 		if _, errs := together(t.Context(), loader.New(s, 100), windows...); errors.Join(errs...) != nil {
