@@ -55,26 +55,24 @@ type presenter struct {
 
 // present implements gqlgen's ErrorPresenterFunc.
 func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
-	shown := &gqlerror.Error{Path: graphql.GetPath(ctx), Extensions: map[string]any{}}
-	var located *gqlerror.Error
-	if errors.As(err, &located) {
-		shown.Locations = located.Locations
-		if located.Path != nil {
-			shown.Path = located.Path
-		}
+	located := &gqlerror.Error{Path: graphql.GetPath(ctx)}
+	if inner, ok := errors.AsType[*gqlerror.Error](err); ok {
+		located = inner
 	}
-
 	seen := p.classify(ctx, err, located)
-	shown.Message = seen.sentence
-	shown.Extensions["code"] = seen.code
+	shown := &gqlerror.Error{
+		Message:    seen.sentence,
+		Path:       responsePath(located.Path),
+		Locations:  located.Locations,
+		Extensions: map[string]any{"code": seen.code},
+	}
 	if seen.argument != "" {
 		shown.Extensions["argument"] = seen.argument
 	}
 	if id := requestIDOf(ctx); id != "" {
 		shown.Extensions["requestId"] = id
 	}
-	var call *upstream.Error
-	if errors.As(err, &call) {
+	if call, ok := errors.AsType[*upstream.Error](err); ok {
 		if call.TraceID != "" {
 			shown.Extensions["upstreamTraceId"] = call.TraceID
 		}
@@ -85,25 +83,44 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	return shown
 }
 
+// responsePath is where in the response an error belongs. gqlgen also spells
+// the way into an argument or a variable as a path.
+func responsePath(path ast.Path) ast.Path {
+	if len(path) > 0 && path[0] == ast.PathName("variable") {
+		return nil
+	}
+	return path[:len(path)-len(argumentPath(path))]
+}
+
+// argumentPath is the end of a path that leads into an argument; empty where it
+// does not. The schema's one argument that has anything inside is filter.
+func argumentPath(path ast.Path) ast.Path {
+	for i := len(path) - 1; i > 0; i-- {
+		if path[i] == ast.PathName("filter") {
+			return path[i:]
+		}
+	}
+	return nil
+}
+
 func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.Error) public {
-	var (
-		argument *connection.ArgumentError
-		call     *upstream.Error
-	)
-	switch {
-	case errors.As(err, &argument):
+	if argument, ok := errors.AsType[*connection.ArgumentError](err); ok {
 		return public{codeBadUserInput, argument.Error(), argument.Argument}
-	case errors.Is(err, datetime.ErrFormat):
-		return public{codeBadUserInput, argumentPath(located) + datetime.ErrFormat.Error(), ""}
-	case errors.As(err, &call):
+	}
+	if call, ok := errors.AsType[*upstream.Error](err); ok {
 		return p.classifyCall(ctx, call)
+	}
+	switch {
+	case errors.Is(err, datetime.ErrFormat):
+		argument := strings.TrimPrefix(argumentPath(located.Path).String(), ".")
+		return public{codeBadUserInput, argument + ": " + datetime.ErrFormat.Error(), argument}
 	case errors.Is(err, loader.ErrTooManyCalls):
 		return public{codeTooComplex, "The operation needs too many calls of the upstream; ask for less at once.", ""}
 	case errors.Is(err, context.DeadlineExceeded):
 		return public{codeUpstreamTimeout, "The upstream did not answer in time.", ""}
 	case errors.Is(err, context.Canceled):
 		return public{codeUpstreamTimeout, "The request was cancelled.", ""}
-	case located != nil && located.Extensions["code"] != nil:
+	case located.Extensions["code"] != nil:
 		return public{fmt.Sprint(located.Extensions["code"]), p.withoutSuggestion(located.Message), ""}
 	}
 	p.log.ErrorContext(ctx, "internal error", "request_id", requestIDOf(ctx), "error", err)
@@ -190,18 +207,6 @@ func argumentName(field *graphql.FieldContext, param string) string {
 		"sort_by":                "sortBy",
 		"sort_direction":         "sortDirection",
 	}[param]
-}
-
-// argumentPath is the argument that gqlgen was reading, as a prefix: the names
-// at the end of the path that lead into an argument.
-func argumentPath(located *gqlerror.Error) string {
-	if located == nil || len(located.Path) == 0 {
-		return ""
-	}
-	if name, ok := located.Path[len(located.Path)-1].(ast.PathName); ok {
-		return string(name) + ": "
-	}
-	return ""
 }
 
 // maxSentence bounds what is passed on of the upstream's words, in bytes.

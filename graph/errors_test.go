@@ -2,8 +2,10 @@ package graph_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +30,7 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 		"an empty filter":       {query: `{ users(filter: {userId: ""}) { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "filter.userId"}},
 		"an ID too long":        {query: `{ user(userId: "` + strings.Repeat("canary", 50) + `") { userId } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "userId"}},
 		"a control character":   {query: `{ users(filter: {agentId: "a\u0000"}) { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "filter.agentId"}},
-		"no instant":            {query: `{ users(filter: {callStartedAfter: "canary"}) { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT"}, message: "callStartedAfter: must be an instant"},
+		"no instant":            {query: `{ users(filter: {callStartedAfter: "canary"}) { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "filter.callStartedAfter"}, message: "filter.callStartedAfter: must be an instant"},
 		"an integer of 80 bits": {query: `{ users(first: 999999999999999999999999) { nodes { userId } } }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}},
 		"an unknown field":      {query: `{ canary }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}},
 		"no GraphQL":            {query: `{`, want: map[string]any{"code": "GRAPHQL_PARSE_FAILED"}},
@@ -89,6 +91,9 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 			}
 			if !strings.Contains(e.Message, c.message) || strings.Contains(e.Message, "canary") && name != "an unknown field" {
 				t.Errorf("the message is %q", e.Message)
+			}
+			if r.Data != nil && !reflect.DeepEqual(e.Path, []any{slices.Collect(maps.Keys(r.Data))[0]}) {
+				t.Errorf("the path is %v, the data %v", e.Path, r.Data)
 			}
 			if log := s.log.String(); log != "" {
 				t.Errorf("logged %s", log)

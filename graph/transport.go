@@ -108,8 +108,7 @@ func (t *transport) read(w http.ResponseWriter, r *http.Request) (upstream.Calle
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			return caller, nil, &refusal{http.StatusRequestEntityTooLarge, codeBadUserInput, "The body is larger than " + strconv.Itoa(maxBody) + " bytes."}
 		}
 		return caller, nil, &refusal{http.StatusBadRequest, codeBadUserInput, "The body did not arrive whole."}
@@ -142,11 +141,11 @@ func parseBody(body []byte) (*graphql.RawParams, *refusal) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	err := decoder.Decode(&request)
-	var wrongType *json.UnmarshalTypeError
+	wrongType, isWrongType := errors.AsType[*json.UnmarshalTypeError](err)
 	switch {
-	case errors.As(err, &wrongType) && wrongType.Field == "":
+	case isWrongType && wrongType.Field == "":
 		return malformed("The body has to be a JSON object.")
-	case errors.As(err, &wrongType):
+	case isWrongType:
 		return malformed("The body's members have the wrong types: query and operationName are strings, variables and extensions are objects.")
 	case err != nil:
 		return malformed("The body is not JSON.")

@@ -103,15 +103,10 @@ func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 		defer cancel()
 		return s.client.get(ctx, s.caller.Key, q)
 	})
-	if errors.Is(err, context.DeadlineExceeded) && !isError(err) {
-		err = &Error{Kind: Timeout, Stage: Sending, Cause: context.DeadlineExceeded}
+	if _, classified := errors.AsType[*Error](err); !classified && errors.Is(err, context.DeadlineExceeded) {
+		err = &Error{Kind: Timeout, Stage: Sending, Cause: context.DeadlineExceeded} // the caller's own
 	}
 	return page, err
-}
-
-func isError(err error) bool {
-	var e *Error
-	return errors.As(err, &e)
 }
 
 // get makes one call.
@@ -158,11 +153,11 @@ func broken(ctx context.Context, stage Stage, resp *http.Response, cause error) 
 	if resp != nil {
 		e.Status, e.TraceID = resp.StatusCode, resp.Header.Get("x-trace-id")
 	}
-	var network net.Error
+	network, ok := errors.AsType[net.Error](cause)
 	switch {
-	case errors.As(cause, &network) && network.Timeout():
+	case ok && network.Timeout():
 		e.Kind = Timeout
-	case stage == Reading && !errors.As(cause, &network):
+	case !ok && stage == Reading:
 		e.Kind = BadResponse // cut short, or not the encoding that its header names
 	}
 	return e
@@ -233,8 +228,7 @@ func retryAfter(header string, now time.Time) time.Duration {
 // withoutURL strips the URL, and with it cursors and user IDs, from an error
 // of net/http.
 func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
 	}
 	return err

@@ -252,8 +252,7 @@ func elements(d *jx.Decoder, read func() error) error {
 // ours keeps what this package says of a body, and replaces what jx says: that
 // would quote the body.
 func ours(err error) error {
-	var c contractError
-	if errors.As(err, &c) {
+	if _, ok := errors.AsType[contractError](err); ok {
 		return err
 	}
 	return errWrongType

@@ -1,0 +1,132 @@
+package graph_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"rollcall/graph"
+)
+
+const (
+	typeGraphQL = "application/graphql-response+json; charset=utf-8"
+	typeJSON    = "application/json; charset=utf-8"
+)
+
+// TestRequests is about what the reference audits (e2e) do not look at.
+func TestRequests(t *testing.T) {
+	const ok = `{"query":"{ __typename }"}`
+	padded := func(size int) string { return ok + strings.Repeat(" ", size-len(ok)) }
+	for name, c := range map[string]struct {
+		body    string
+		headers []string
+		status  int
+		media   string
+		answer  string // a part of it
+	}{
+		"plain":                          {ok, nil, 200, typeJSON, `{"data":{"__typename":"Query"}}`},
+		"with a charset":                 {ok, []string{"Content-Type", "Application/JSON; charset=UTF-8"}, 200, typeJSON, ""},
+		"in another charset":             {ok, []string{"Content-Type", "application/json; charset=latin1"}, 415, typeJSON, "BAD_USER_INPUT"},
+		"as text":                        {ok, []string{"Content-Type", "text/plain"}, 415, typeJSON, "BAD_USER_INPUT"},
+		"as a form":                      {"query={__typename}", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, typeJSON, ""},
+		"as many parts":                  {ok, []string{"Content-Type", "multipart/form-data; boundary=x"}, 415, typeJSON, ""},
+		"without a type":                 {ok, []string{"Content-Type", ""}, 415, typeJSON, ""},
+		"for the new media type":         {ok, []string{"Accept", "application/graphql-response+json"}, 200, typeGraphQL, ""},
+		"for either, the new one first":  {ok, []string{"Accept", "application/graphql-response+json, application/json;q=0.9"}, 200, typeGraphQL, ""},
+		"for either, the old one first":  {ok, []string{"Accept", "application/graphql-response+json;q=0.5, application/json"}, 200, typeJSON, ""},
+		"for a browser":                  {ok, []string{"Accept", "text/html,*/*;q=0.8"}, 200, typeJSON, ""},
+		"for HTML alone":                 {ok, []string{"Accept", "text/html"}, 406, typeJSON, "BAD_USER_INPUT"},
+		"for all but JSON":               {ok, []string{"Accept", "application/json;q=0"}, 406, typeJSON, ""},
+		"an array":                       {`[{"query":"{ __typename }"}]`, nil, 400, typeJSON, "has to be a JSON object"},
+		"a string":                       {`"canary"`, nil, 400, typeJSON, "has to be a JSON object"},
+		"broken JSON":                    {`{"query":"canary`, nil, 400, typeJSON, "not JSON"},
+		"nothing":                        {``, nil, 400, typeJSON, "not JSON"},
+		"null":                           {`null`, nil, 400, typeJSON, "no query"},
+		"trailing bytes":                 {ok + `canary`, nil, 400, typeJSON, "something after"},
+		"a second object":                {ok + ok, nil, 400, typeJSON, "something after"},
+		"no query":                       {`{"canary":1}`, nil, 400, typeJSON, "no query"},
+		"variables of a wrong type":      {`{"query":"{ __typename }","variables":"canary"}`, nil, 400, typeJSON, "wrong types"},
+		"an operation that is not there": {`{"query":"query a { __typename }","operationName":"b"}`, nil, 200, typeJSON, "GRAPHQL_VALIDATION_FAILED"},
+		"a wrong document, the new way":  {`{"query":"{ canary }"}`, []string{"Accept", "application/graphql-response+json"}, 400, typeGraphQL, "GRAPHQL_VALIDATION_FAILED"},
+		"a wrong document, the old way":  {`{"query":"{ canary }"}`, nil, 200, typeJSON, "GRAPHQL_VALIDATION_FAILED"},
+		"a failed field, the new way":    {`{"query":"{ users(first: -1) { nodes { id } } }"}`, []string{"Accept", "application/graphql-response+json"}, 200, typeGraphQL, `"data":{"users":null}`},
+		"as large as can be":             {padded(128 << 10), nil, 200, typeJSON, ""},
+		"too large":                      {padded(128<<10 + 1), nil, 413, typeJSON, "BAD_USER_INPUT"},
+		"more tokens than are parsed":    {`{"query":"{` + strings.Repeat(" __typename", 1001) + `}"}`, nil, 200, typeJSON, "GRAPHQL_PARSE_FAILED"},
+		"as many tokens as can be":       {`{"query":"{` + strings.Repeat(" __typename", 990) + `}"}`, nil, 200, typeJSON, `"data"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, options{})
+			w := s.post(c.body, c.headers...)
+			if w.Code != c.status || w.Header().Get("Content-Type") != c.media || !strings.Contains(w.Body.String(), c.answer) {
+				t.Errorf("got %d %s %s; want %d %s %s", w.Code, w.Header().Get("Content-Type"), w.Body, c.status, c.media, c.answer)
+			}
+			if w.Code != http.StatusOK && strings.Contains(w.Body.String(), `"data"`) {
+				t.Errorf("a refusal has data: %s", w.Body)
+			}
+			if strings.Contains(w.Body.String(), "canary") && !strings.Contains(w.Body.String(), "VALIDATION") {
+				t.Errorf("the answer repeats the request: %s", w.Body)
+			}
+			if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("the headers are %v", w.Header())
+			}
+			if n := s.count(); n != 0 {
+				t.Errorf("%d upstream calls", n)
+			}
+		})
+	}
+}
+
+func TestOtherMethodsAreRefused(t *testing.T) {
+	s := newService(t, options{})
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPatch} {
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, httptest.NewRequest(method, "/graphql?query={__typename}", nil))
+		if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != http.MethodPost {
+			t.Errorf("%s: %d, Allow %q", method, w.Code, w.Header().Get("Allow"))
+		}
+	}
+}
+
+func TestWhoIsNotKnownIsRefusedBeforeAnyCall(t *testing.T) {
+	s := newService(t, options{passthrough: true})
+	w := s.post(`{"query":"{ users { nodes { id } } }"}`)
+	if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "UNAUTHENTICATED") || s.count() != 0 {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	s := newService(t, options{})
+	for sent, kept := range map[string]bool{
+		"req-1": true, "": false, strings.Repeat("x", 128): true, strings.Repeat("x", 129): false, "a b": false, "<script>": false, "a\"b": false,
+	} {
+		w := s.post(`{"query":"{ canary }"}`, "X-Request-Id", sent)
+		got := w.Header().Get("X-Request-Id")
+		if got == "" || kept != (got == sent) {
+			t.Errorf("%q became %q", sent, got)
+		}
+		if !strings.Contains(w.Body.String(), `"requestId":"`+got+`"`) {
+			t.Errorf("%q is not in %s", got, w.Body)
+		}
+	}
+}
+
+func TestWithoutIntrospectionTheSchemaIsNotTold(t *testing.T) {
+	s := newService(t, options{config: func(c *graph.Config) { c.Introspection = false }})
+	for _, query := range []string{`{ __schema { types { name } } }`, `{ __type(name: "User") { name } }`, `{ _service { sdl } }`, `{ user(userID: 1) { x } }`, `{ userz { x } }`, `{ users(sortBy: LAST) { nodes { usrId } } }`, `{ users(filter: {agentID: 1}) { nodes } }`} {
+		r := s.ask(query, nil)
+		if len(r.Errors) == 0 {
+			t.Errorf("%s is answered: %v", query, r.Data)
+		}
+		for _, e := range r.Errors {
+			if e.Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" || strings.Contains(e.Message, "Did you mean") {
+				t.Errorf("%s: %+v", query, e)
+			}
+		}
+	}
+	if r := s.ask(`{ __typename users(first: 1) { __typename nodes { __typename } } }`, nil); len(r.Errors) > 0 {
+		t.Errorf("got %+v", r.Errors)
+	}
+}
