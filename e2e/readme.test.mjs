@@ -1,0 +1,116 @@
+// Every command of the README, as it stands there, and the reply it promises.
+
+import assert from "node:assert/strict";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import { query, root } from "./processes.mjs";
+
+const readme = readFileSync(join(root, "README.md"), "utf8");
+const blocks = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language, text]) => ({ language, text: text.trim() }));
+const commands = blocks.filter((b) => b.language === "sh").map((b) => b.text);
+const inline = [...readme.matchAll(/`((?:go|make|npm|curl) [^`\n]+)`/g)].map((m) => m[1]);
+
+const run = (command) => promisify(execFile)("bash", ["-c", command], { cwd: root });
+
+/** Starts a server by a command of the README and waits until it says where. */
+async function serve(command, ready) {
+  const child = spawn("bash", ["-c", command], { cwd: root, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  await new Promise((resolve, reject) => {
+    const read = (chunk) => {
+      output += chunk;
+      if (ready.test(output)) resolve();
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.once("exit", (code) => reject(new Error(`exit ${code}: ${output}`)));
+  });
+  return {
+    stop: () =>
+      new Promise((resolve) => {
+        child.once("exit", resolve);
+        process.kill(-child.pid, "SIGINT");
+      }),
+  };
+}
+
+const tried = new Set();
+/** The one command of the README that matches, marked as tried. */
+function command(pattern) {
+  const found = [...commands, ...inline].filter((c) => pattern.test(c));
+  assert.equal(new Set(found).size, 1, `${pattern} matches ${JSON.stringify(found)}`);
+  tried.add(found[0]);
+  return found[0];
+}
+
+describe("the README", () => {
+  describe("the demo", () => {
+    let demo;
+    before(async () => (demo = await serve(command(/^go run \.$/), /127\.0\.0\.1:8080/)));
+    after(() => demo.stop());
+
+    it("replies to the query as printed", async () => {
+      const { stdout } = await run(command(/^curl/));
+      const printed = blocks[blocks.findIndex((b) => b.text.startsWith("curl")) + 1];
+      assert.equal(printed.language, "json");
+      assert.deepEqual(JSON.parse(stdout), JSON.parse(printed.text));
+    });
+    it("has a playground", async () => {
+      const page = await fetch("http://127.0.0.1:8080/");
+      assert.equal(page.status, 200);
+      assert.match(await page.text(), /graphql/i);
+    });
+  });
+
+  it("starts in front of a real upstream", async () => {
+    const service = await serve(command(/^ELEVENLABS_API_KEY=\S+ AUTH=none go run \.$/), /127\.0\.0\.1:8080/);
+    await service.stop();
+  });
+
+  it("runs the emulator by itself, and the service in front of it", async () => {
+    const emulator = await serve(command(/^go run \.\/upstream\/emulator/), /http:\/\/127\.0\.0\.1:9100/);
+    const service = await serve(command(/^UPSTREAM_URL=/), /127\.0\.0\.1:8080/);
+    const { data } = await query("http://127.0.0.1:8080/graphql", "{ users(first: 500) { nodes { userId } pageInfo { hasNextPage } } }");
+    assert.equal(data.users.nodes.length, 500);
+    await service.stop();
+    await emulator.stop();
+  });
+
+  it("lists every setting that the help text has", async () => {
+    const { stderr } = await run(command(/^go run \. -help$/));
+    const settings = [...stderr.matchAll(/^ {2}([A-Z_]+)=/gm)].map((m) => m[1]);
+    assert.ok(settings.length >= 10);
+    for (const name of settings) assert.match(readme, new RegExp("^\\| `" + name + "` \\|", "m"));
+    const listed = [...readme.matchAll(/^\| `([A-Z]+_[A-Z_]+|AUTH|INTROSPECTION|PLAYGROUND)` \|/gm)].map((m) => m[1]);
+    for (const name of listed.filter((n) => /^(LISTEN|ELEVEN|UPSTREAM_(REGION|URL|TIMEOUT)|AUTH|INTRO|PLAY|LOG)/.test(n))) {
+      assert.ok(settings.includes(name), `${name} is no setting`);
+    }
+  });
+
+  it("generates what is committed, and lists the parts of make check", async () => {
+    await run(command(/^make generate$/));
+    execFileSync("git", ["diff", "--exit-code", "--stat", "--", "graph"], { cwd: root });
+    const { stdout } = await run(command(/^make help$/));
+    assert.match(stdout, /make check/);
+  });
+
+  it("is checked by the command it names", () => {
+    // This very test is a part of it.
+    assert.match(readFileSync(join(root, ".ci/run"), "utf8"), new RegExp(`^${command(/^make check$/)}$`, "m"));
+    assert.match(readFileSync(join(root, "Makefile"), "utf8"), /^check:.*\be2e\b/m);
+  });
+
+  it("has no command that was not tried", () => {
+    assert.deepEqual([...commands, ...inline].filter((c) => !tried.has(c)), []);
+  });
+
+  it("names every error code of the service", () => {
+    const source = readFileSync(join(root, "graph/errors.go"), "utf8");
+    const codes = [...source.matchAll(/^\tcode\w+ += "([A-Z_]+)"/gm)].map((m) => m[1]);
+    assert.ok(codes.length >= 11);
+    for (const code of codes) assert.match(readme, new RegExp("`" + code + "`"));
+  });
+});
