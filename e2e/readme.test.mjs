@@ -1,7 +1,7 @@
 // Every command of the README, as it stands there, and the reply it promises.
 
 import assert from "node:assert/strict";
-import { execFile, execFileSync, spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -91,8 +91,10 @@ describe("the README", () => {
   });
 
   it("generates what is committed, and lists the parts of make check", async () => {
+    const generated = () => ["exec.go", "federation.go", "models.go"].map((f) => readFileSync(join(root, "graph/internal/generated", f), "utf8"));
+    const committed = generated();
     await run(command(/^make generate$/));
-    execFileSync("git", ["diff", "--exit-code", "--stat", "--", "graph"], { cwd: root });
+    assert.deepEqual(generated(), committed);
     const { stdout } = await run(command(/^make help$/));
     assert.match(stdout, /make check/);
   });

@@ -1,46 +1,59 @@
-// Package emulator serves the contract of the upstream's List users over
-// made-up conversations: for the demo, for tests and for benchmarks.
+// Package emulator serves the contract of GET /v1/convai/users over synthetic
+// conversations: for a demo without an account, for tests, and for benchmarks.
 //
-// It is written from the vendor's reference page (List users) and shares no
-// type with the client, so that a mistake in one does not hide in the other.
-// What is not on that page says where it comes from, or that it is a guess.
+// It is written from the vendor's reference page (List users) and what is known
+// beyond that, as another team would write it. It must know nothing of the
+// project's client: a type that both shared would hide the mistakes of both.
+//
+// Users do not exist by themselves. As upstream, they are what the
+// conversations that a filter selects add up to, so that counts, contacts and
+// sentiment agree under every filter.
 package emulator
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Options are what an emulator is made with. The zero value is the demo's.
+// endpoint is the one path that is served, of the vendor's reference page.
+const endpoint = "/v1/convai/users"
+
+// Options are what a world can be given. The zero value is the demo's.
 type Options struct {
-	// Seed chooses the world: the same seed gives the same users. Default 1.
+	// Seed decides everything that is made up: the same seed gives the same
+	// world and the same answers. Default 1.
 	Seed uint64
-	// Users is how many users there are. Default 10,000; none if negative.
+
+	// Users is how many users have talked in the 180 days before
+	// 2026-11-01T00:00:00Z. Default 10,000; below zero there are none, only
+	// agents that nobody has talked to.
 	Users int
-	// Latency is how long each answer waits.
+
+	// Latency is how long each answer is held back. Default none.
 	Latency time.Duration
-	// Keys are the API keys that are accepted; if there are none, any
-	// well-formed key is.
+
+	// Keys are the API keys that are accepted. With none, every well-formed key
+	// is.
 	Keys []string
 }
 
-// Emulator is an [http.Handler]. It is safe for concurrent use.
+// Emulator is an http.Handler that answers as the upstream does. It is safe for
+// concurrent use.
 type Emulator struct {
-	options  Options
-	requests atomic.Uint64
-
-	mu            sync.RWMutex
-	conversations []Conversation
-	agents        map[string]bool
-	lists         map[listKey][]user // what has been aggregated since the last Record
+	seed    uint64
+	latency time.Duration
+	keys    keyring
+	cursors cursors
+	ledger  *ledger
+	answers atomic.Uint64 // how many there have been, which numbers their trace IDs
 }
 
-// New makes a world and returns an emulator that is ready to serve it.
+// New makes up a world and returns it ready to serve.
 func New(o Options) *Emulator {
 	if o.Seed == 0 {
 		o.Seed = 1
@@ -48,118 +61,100 @@ func New(o Options) *Emulator {
 	if o.Users == 0 {
 		o.Users = 10_000
 	}
-	e := &Emulator{options: o, conversations: newWorld(o.Seed, o.Users), agents: make(map[string]bool), lists: make(map[listKey][]user)}
-	for _, a := range agents {
-		e.agents[a.id] = true
+	return &Emulator{
+		seed:    o.Seed,
+		latency: o.Latency,
+		keys:    newKeyring(o.Keys),
+		cursors: newCursors(o.Seed),
+		ledger:  newWorld(o.Seed, o.Users),
 	}
-	return e
 }
 
-// Record adds a conversation. Lists that are asked for from now on have it.
-func (e *Emulator) Record(c Conversation) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.conversations = append(e.conversations, c)
-	e.agents[c.AgentID] = true
-	clear(e.lists)
-}
+// Record adds a conversation. Requests that begin after it returns see it.
+func (e *Emulator) Record(c Conversation) { e.ledger.record(c) }
 
-// ServeHTTP answers GET /v1/convai/users, and refuses all else as the upstream
-// does.
+// ServeHTTP answers one request. Where the caller goes away while the answer is
+// held back, there is none.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	trace := fmt.Sprintf("%016x%016x", e.options.Seed, e.requests.Add(1))
+	// Support asks for this ID, and errors repeat it as detail.request_id.
+	trace := fmt.Sprintf("%016x%016x", e.seed, e.answers.Add(1))
 	w.Header().Set("x-trace-id", trace)
-	if e.options.Latency > 0 {
-		select {
-		case <-time.After(e.options.Latency):
-		case <-r.Context().Done():
-			return
-		}
-	}
-	page, no := e.answer(r)
-	if no != nil {
-		no.write(w, trace)
+
+	if err := wait(r.Context(), e.latency); err != nil {
+		refuse(w, trace, unavailable())
 		return
 	}
-	writeJSON(w, http.StatusOK, page)
+	page, refusal := e.page(r)
+	if refusal != nil {
+		refuse(w, trace, refusal)
+		return
+	}
+	write(w, http.StatusOK, page)
 }
 
-func (e *Emulator) answer(r *http.Request) (*pageForm, *refusal) {
-	if r.URL.Path != "/v1/convai/users" {
-		return nil, notFound
+// page is the answer to a request that nothing is wrong with.
+//
+// That the path is looked at first, then the method, the key, the parameters,
+// the agent and the cursor is a guess, except for the first two: any web
+// framework does so.
+func (e *Emulator) page(r *http.Request) (page, *refusal) {
+	if r.URL.Path != endpoint {
+		return page{}, notFound()
 	}
 	if r.Method != http.MethodGet {
-		return nil, methodNotAllowed
+		return page{}, methodNotAllowed()
 	}
 	key := r.Header.Get("xi-api-key")
-	if no := e.checkKey(key); no != nil {
-		return nil, no
+	if refusal := e.keys.check(key); refusal != nil {
+		return page{}, refusal
 	}
-	q, no := parseQuery(r.URL.Query())
-	if no != nil {
-		return nil, no
+	q, faults := parseQuery(r.URL.Query())
+	if len(faults) > 0 {
+		return page{}, invalidParameters(faults)
 	}
-	q.list.agentID = strings.Replace(q.list.agentID, "seng_", "agent_", 1)
-	list, known := e.list(q.list)
-	if !known {
-		return nil, unknownAgent
-	}
-	from := 0
+	var from *place
 	if q.cursor != "" {
-		last, ok := openCursor(q.cursor, q.list, key)
-		if !ok {
-			return nil, invalidCursor
+		p, err := e.cursors.open(q.cursor, q, key)
+		if err != nil {
+			return page{}, invalidCursor()
 		}
-		from, _ = slices.BinarySearchFunc(list, last, func(u, last user) int {
-			if q.list.compare(u, last) <= 0 {
-				return -1
-			}
-			return 1
-		})
+		from = &p
 	}
-	to := min(from+q.size, len(list))
-	page := &pageForm{Users: make([]userForm, 0, to-from), HasMore: to < len(list)}
-	for _, u := range list[from:to] {
-		page.Users = append(page.Users, newUserForm(u))
+	answer, last, err := e.ledger.page(q, from)
+	if err != nil {
+		return page{}, unknownAgent(q.agentID)
 	}
-	if page.HasMore {
-		cursor := sealCursor(list[to-1], q.list, key)
-		page.NextCursor = &cursor
+	if answer.HasMore {
+		answer.NextCursor = e.cursors.seal(last, q, key)
 	}
-	return page, nil
+	return answer, nil
 }
 
-func (e *Emulator) checkKey(key string) *refusal {
-	switch {
-	case key == "":
-		return needsAuthorization
-	case len(key) > 256 || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return malformedKey
-	case len(e.options.Keys) > 0 && !slices.Contains(e.options.Keys, key):
-		return invalidKey
+// wait returns after d, or with an error when ctx ends before.
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
 	}
-	return nil
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-// maxLists bounds how many aggregated lists are kept.
-const maxLists = 64
-
-// list returns the users of a list in its order. It reports false for an agent
-// that nobody has.
-func (e *Emulator) list(key listKey) (list []user, known bool) {
-	e.mu.RLock()
-	list, cached := e.lists[key]
-	known = key.agentID == "" || e.agents[key.agentID]
-	e.mu.RUnlock()
-	if cached || !known {
-		return list, known
+// write sends body as JSON. A caller who has gone away is nobody's fault.
+func write(w http.ResponseWriter, status int, body any) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false) // upstream, user IDs with & and < come as they are
+	if err := encoder.Encode(body); err != nil {
+		http.Error(w, "the answer is no JSON: "+err.Error(), http.StatusInternalServerError)
+		return
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	list = aggregate(e.conversations, key)
-	if len(e.lists) >= maxLists {
-		clear(e.lists)
-	}
-	e.lists[key] = list
-	return list, true
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes())
 }

@@ -1,56 +1,102 @@
 package emulator
 
 import (
-	"encoding/json"
+	"fmt"
 	"net/http"
 )
 
-// refusal is an answer that is no page. Its detail has one of the upstream's
-// three forms: a list of faults, an object, a string.
+// The upstream words its errors in three forms, all under "detail": a list of
+// faults (422), an object, and a sentence (what its web framework says by
+// itself). The forms and the words in status are as recorded from the vendor's
+// other endpoints. Sentences are made up.
+
+// refusal is an answer other than a page.
 type refusal struct {
 	status int
-	detail any
+	detail any     // a sentence, or a list of faults
+	object *reason // instead of detail
+	allow  string  // the methods that would do
 }
 
-// The refusals that do not depend on the request. Their words are those of the
-// live API where they have been seen, and else guesses of its style.
-var (
-	notFound           = &refusal{404, "Not Found"}
-	methodNotAllowed   = &refusal{405, "Method Not Allowed"}
-	needsAuthorization = refuse(401, "authentication_error", "needs_authorization", "No API key was sent in the header xi-api-key.", "")
-	invalidKey         = refuse(401, "authentication_error", "invalid_api_key", "This API key is not known.", "")
-	malformedKey       = refuse(400, "authentication_error", "invalid_api_key", "The header xi-api-key does not hold an API key.", "")
-	unknownAgent       = refuse(404, "not_found", "document_not_found", "There is no such agent in this workspace.", "agent_id")
-	invalidCursor      = refuse(400, "invalid_request", "invalid_cursor", "The cursor does not belong to this list.", "cursor")
-)
-
-type detail struct {
+// reason is the form of detail that is an object.
+type reason struct {
 	Type      string `json:"type"`
 	Code      string `json:"code"`
-	Status    string `json:"status"`
 	Message   string `json:"message"`
+	Status    string `json:"status"`
 	RequestID string `json:"request_id"`
 	Param     string `json:"param,omitempty"`
 }
 
-func refuse(status int, kind, code, message, param string) *refusal {
-	return &refusal{status, detail{Type: kind, Code: code, Status: code, Message: message, Param: param}}
+// fault is one thing that is wrong with a parameter, in pydantic's form.
+type fault struct {
+	Type     string         `json:"type"`
+	Location []string       `json:"loc"`
+	Message  string         `json:"msg"`
+	Input    string         `json:"input"`
+	Context  map[string]any `json:"ctx,omitempty"`
 }
 
-func (no *refusal) write(w http.ResponseWriter, trace string) {
-	body := map[string]any{"detail": no.detail}
-	if d, ok := no.detail.(detail); ok {
-		d.RequestID = trace
-		body["detail"] = d
+// refuse answers with a refusal. The trace ID becomes the detail's request_id.
+func refuse(w http.ResponseWriter, trace string, r *refusal) {
+	detail := r.detail
+	if r.object != nil {
+		object := *r.object
+		object.RequestID = trace
+		detail = object
 	}
-	if no.status == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", http.MethodGet)
+	if r.allow != "" {
+		w.Header().Set("Allow", r.allow)
 	}
-	writeJSON(w, no.status, body)
+	write(w, r.status, map[string]any{"detail": detail})
 }
 
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // a client that has left is told nothing
+func invalidParameters(faults []fault) *refusal {
+	return &refusal{status: http.StatusUnprocessableEntity, detail: faults}
+}
+
+// because is a refusal whose detail is an object. Upstream, code and status are
+// the same word wherever both were seen.
+func because(status int, kind, code, message string) *refusal {
+	return &refusal{status: status, object: &reason{Type: kind, Code: code, Message: message, Status: code}}
+}
+
+func needsAuthorization() *refusal {
+	return because(http.StatusUnauthorized, "authentication_error", "needs_authorization",
+		"Neither authorization header nor xi-api-key received, please provide one.")
+}
+
+func invalidKey() *refusal {
+	return because(http.StatusUnauthorized, "authentication_error", "invalid_api_key", "Invalid API key")
+}
+
+// malformedKey is a 400, unlike invalidKey. Its code is a guess.
+func malformedKey() *refusal {
+	return because(http.StatusBadRequest, "authentication_error", "invalid_api_key", "The API key is malformed")
+}
+
+func unknownAgent(id string) *refusal {
+	return because(http.StatusNotFound, "not_found", "document_not_found",
+		fmt.Sprintf("Document with id %s not found.", id))
+}
+
+// invalidCursor is a 400. That is a guess: it may be a 422 as well.
+func invalidCursor() *refusal {
+	r := because(http.StatusBadRequest, "invalid_request", "invalid_cursor",
+		"The cursor is not one of this list with these filters and this order")
+	r.object.Param = "cursor"
+	return r
+}
+
+func unavailable() *refusal {
+	return because(http.StatusServiceUnavailable, "service_unavailable", "service_unavailable", "The request has ended")
+}
+
+// notFound and methodNotAllowed are FastAPI's own.
+func notFound() *refusal {
+	return &refusal{status: http.StatusNotFound, detail: "Not Found"}
+}
+
+func methodNotAllowed() *refusal {
+	return &refusal{status: http.StatusMethodNotAllowed, detail: "Method Not Allowed", allow: http.MethodGet}
 }

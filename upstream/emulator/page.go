@@ -1,85 +1,112 @@
 package emulator
 
-// The wire forms. Those without a note are the reference page's.
+import "hash/fnv"
 
-type pageForm struct {
+// page is GetConversationUsersPageResponseModel of the vendor's reference page.
+type page struct {
 	Users      []userForm `json:"users"`
-	NextCursor *string    `json:"next_cursor"`
+	NextCursor any        `json:"next_cursor,omitzero"`
 	HasMore    bool       `json:"has_more"`
 }
 
+// userForm is ConversationUserResponseModel of the vendor's reference page. Its
+// last two members are of the SDK, which requires the first of them.
 type userForm struct {
-	UserID                    string  `json:"user_id"`
-	LastContactUnixSecs       int64   `json:"last_contact_unix_secs"`
-	FirstContactUnixSecs      int64   `json:"first_contact_unix_secs"`
-	ConversationCount         int     `json:"conversation_count"`
-	LastContactAgentID        string  `json:"last_contact_agent_id"`
-	LastContactConversationID string  `json:"last_contact_conversation_id"`
-	LastContactAgentName      *string `json:"last_contact_agent_name"`
-	// The official SDK requires this, and knows the next.
-	Sentiment      sentimentForm    `json:"sentiment"`
-	MostFrustrated []frustratedForm `json:"most_frustrated_conversations,omitempty"`
+	UserID                    string           `json:"user_id"`
+	LastContactUnixSecs       int64            `json:"last_contact_unix_secs"`
+	FirstContactUnixSecs      int64            `json:"first_contact_unix_secs"`
+	ConversationCount         int              `json:"conversation_count"`
+	LastContactAgentID        any              `json:"last_contact_agent_id,omitzero"`
+	LastContactConversationID string           `json:"last_contact_conversation_id"`
+	LastContactAgentName      any              `json:"last_contact_agent_name,omitzero"`
+	Sentiment                 sentimentForm    `json:"sentiment"`
+	MostFrustrated            []frustratedForm `json:"most_frustrated_conversations,omitempty"`
 }
 
+// sentimentForm is the SDK's SentimentAggregate. Averages are null where nothing
+// was scored.
 type sentimentForm struct {
-	ScoredConversationCount       int      `json:"scored_conversation_count"`
-	PositiveCount                 int      `json:"positive_count"`
-	NeutralCount                  int      `json:"neutral_count"`
-	NegativeCount                 int      `json:"negative_count"`
-	AverageSentimentScore         *float64 `json:"average_sentiment_score"`
-	AverageFrustrationScore       *float64 `json:"average_frustration_score"`
-	RecentScoredConversationCount int      `json:"recent_scored_conversation_count"`
-	RecentPositiveCount           int      `json:"recent_positive_count"`
-	RecentNeutralCount            int      `json:"recent_neutral_count"`
-	RecentNegativeCount           int      `json:"recent_negative_count"`
-	RecentAverageSentimentScore   *float64 `json:"recent_average_sentiment_score"`
-	RecentAverageFrustrationScore *float64 `json:"recent_average_frustration_score"`
+	Scored             int      `json:"scored_conversation_count"`
+	Positive           int      `json:"positive_count"`
+	Neutral            int      `json:"neutral_count"`
+	Negative           int      `json:"negative_count"`
+	AverageScore       *float64 `json:"average_sentiment_score"`
+	AverageFrustration *float64 `json:"average_frustration_score"`
+
+	RecentScored             int      `json:"recent_scored_conversation_count"`
+	RecentPositive           int      `json:"recent_positive_count"`
+	RecentNeutral            int      `json:"recent_neutral_count"`
+	RecentNegative           int      `json:"recent_negative_count"`
+	RecentAverageScore       *float64 `json:"recent_average_sentiment_score"`
+	RecentAverageFrustration *float64 `json:"recent_average_frustration_score"`
 }
 
+// frustratedForm is the SDK's FrustratedConversationRef.
 type frustratedForm struct {
-	ConversationID          string  `json:"conversation_id"`
-	AgentID                 string  `json:"agent_id"`
-	StartTimeUnixSecs       int64   `json:"start_time_unix_secs"`
-	OverallLabel            string  `json:"overall_label"`
-	OverallSentimentScore   float64 `json:"overall_sentiment_score"`
-	OverallFrustrationScore float64 `json:"overall_frustration_score"`
+	ConversationID string  `json:"conversation_id"`
+	AgentID        string  `json:"agent_id"`
+	StartUnixSecs  int64   `json:"start_time_unix_secs"`
+	Label          string  `json:"overall_label"`
+	Score          float64 `json:"overall_sentiment_score"`
+	Frustration    float64 `json:"overall_frustration_score"`
 }
 
-func newUserForm(u user) userForm {
-	form := userForm{
-		UserID:                    u.id,
-		LastContactUnixSecs:       u.last.StartedAt.Unix(),
-		FirstContactUnixSecs:      u.first.StartedAt.Unix(),
-		ConversationCount:         u.count,
-		LastContactAgentID:        u.last.AgentID,
-		LastContactConversationID: u.last.ID,
-		Sentiment: sentimentForm{
-			ScoredConversationCount:       u.overall.scored,
-			PositiveCount:                 u.overall.positive,
-			NeutralCount:                  u.overall.neutral,
-			NegativeCount:                 u.overall.negative,
-			AverageSentimentScore:         u.overall.averageSentiment(),
-			AverageFrustrationScore:       u.overall.averageFrustration(),
-			RecentScoredConversationCount: u.recent.scored,
-			RecentPositiveCount:           u.recent.positive,
-			RecentNeutralCount:            u.recent.neutral,
-			RecentNegativeCount:           u.recent.negative,
-			RecentAverageSentimentScore:   u.recent.averageSentiment(),
-			RecentAverageFrustrationScore: u.recent.averageFrustration(),
-		},
+// newUserForm describes a user by conversations, oldest first and at least one.
+func newUserForm(id string, conversations []Conversation) userForm {
+	first, last := conversations[0], conversations[len(conversations)-1]
+	null := saysNull(last.ID)
+	u := userForm{
+		UserID:                    id,
+		LastContactUnixSecs:       last.StartedAt.Unix(),
+		FirstContactUnixSecs:      first.StartedAt.Unix(),
+		ConversationCount:         len(conversations),
+		LastContactAgentID:        optional(last.AgentID, null),
+		LastContactConversationID: last.ID,
+		LastContactAgentName:      optional(last.AgentName, null),
+		Sentiment:                 newSentimentForm(newTally(conversations), newRecentTally(conversations)),
 	}
-	if u.last.AgentName != "" {
-		form.LastContactAgentName = &u.last.AgentName
-	}
-	for _, c := range u.frustrated {
-		form.MostFrustrated = append(form.MostFrustrated, frustratedForm{
-			ConversationID:          c.ID,
-			AgentID:                 c.AgentID,
-			StartTimeUnixSecs:       c.StartedAt.Unix(),
-			OverallLabel:            c.Sentiment.label(),
-			OverallSentimentScore:   c.Sentiment.Score,
-			OverallFrustrationScore: c.Sentiment.Frustration,
+	for _, c := range mostFrustrated(conversations) {
+		u.MostFrustrated = append(u.MostFrustrated, frustratedForm{
+			ConversationID: c.ID,
+			AgentID:        c.AgentID,
+			StartUnixSecs:  c.StartedAt.Unix(),
+			Label:          c.Sentiment.label(),
+			Score:          c.Sentiment.Score,
+			Frustration:    c.Sentiment.Frustration,
 		})
 	}
-	return form
+	return u
+}
+
+func newSentimentForm(all, recent tally) sentimentForm {
+	s := sentimentForm{
+		Scored: all.scored, Positive: all.positive, Neutral: all.neutral, Negative: all.negative,
+		RecentScored: recent.scored, RecentPositive: recent.positive, RecentNeutral: recent.neutral, RecentNegative: recent.negative,
+	}
+	if all.scored > 0 { // and so is one of the recent
+		s.AverageScore, s.AverageFrustration = new(all.averageScore()), new(all.averageFrustration())
+		s.RecentAverageScore, s.RecentAverageFrustration = new(recent.averageScore()), new(recent.averageFrustration())
+	}
+	return s
+}
+
+// optional is the value of a member that leaves out what is nil: text, or where
+// that is empty, null or nothing. The vendor's OpenAPI allows both.
+func optional(text string, null bool) any {
+	switch {
+	case text != "":
+		return text
+	case null:
+		return (*string)(nil)
+	default:
+		return nil
+	}
+}
+
+// saysNull tells how a conversation says what it does not have: half of them
+// with null, the others not at all, so that readers meet both.
+func saysNull(conversationID string) bool {
+	h := fnv.New32a()
+	h.Write([]byte(conversationID))
+	return h.Sum32()%2 == 0
 }

@@ -1,125 +1,142 @@
 package emulator
 
 import (
+	"errors"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// listKey is what a list depends on: which conversations, and in which order.
-type listKey struct {
-	agentID, branchID, search string
-	after, before             instant
-	sortBy                    string
-	ascending                 bool
-}
-
-// instant is an optional instant in Unix seconds.
-type instant struct {
-	unix int64
-	set  bool
-}
-
-type query struct {
-	list   listKey
-	cursor string
-	size   int
-}
-
-// The values of sort_by. The last is in the vendor's OpenAPI alone, as is
-// sort_direction.
+// The sorts are of the vendor's reference page, except for the last, which is of
+// the vendor's OpenAPI.
 const (
 	byLastContact = "last_contact_unix_secs"
 	byCount       = "conversation_count"
-	byScore       = "average_sentiment_score"
+	bySentiment   = "average_sentiment_score"
 )
 
-// parseQuery reads the parameters. All that is wrong with them is one 422; an
-// empty parameter is as good as none, which is a guess for all but cursor.
-func parseQuery(v url.Values) (query, *refusal) {
-	p := parser{values: v}
-	q := query{
-		list: listKey{
-			agentID:   v.Get("agent_id"),
-			branchID:  v.Get("branch_id"),
-			search:    v.Get("search"),
-			after:     p.instant("call_start_after_unix"),
-			before:    p.instant("call_start_before_unix"),
-			sortBy:    p.word("sort_by", byLastContact, byCount, byScore),
-			ascending: p.word("sort_direction", "desc", "asc") == "asc",
-		},
-		cursor: v.Get("cursor"),
-		size:   p.pageSize(),
-	}
-	if len(p.faults) > 0 {
-		return query{}, &refusal{status: 422, detail: p.faults}
-	}
-	return q, nil
+// The limits of page_size are of the vendor's OpenAPI, its default is of the
+// vendor's reference page.
+const (
+	minPageSize     = 1
+	maxPageSize     = 100
+	defaultPageSize = 30
+)
+
+// filter selects conversations. An empty string selects by nothing.
+type filter struct {
+	agentID  string // agent_…, aliases resolved
+	branchID string
+	userID   string // exactly
+
+	// A conversation starts after one and not after the other, in Unix seconds.
+	// At the ends of int64, neither excludes any.
+	after, before int64
 }
 
-// parser collects the faults of parameters, in the form of the upstream's
-// validation.
-type parser struct {
+// query is a request's parameters, valid and with defaults.
+type query struct {
+	filter
+	sort      string
+	ascending bool
+	size      int
+	cursor    string // empty for the first page
+}
+
+// parseQuery reads the parameters, in the order of the vendor's reference page.
+// It returns everything that is wrong with them, not just the first. Parameters
+// that nobody knows are passed over.
+func parseQuery(values url.Values) (query, []fault) {
+	p := parameters{values: values}
+	var q query
+	q.agentID = resolveAgent(p.text("agent_id"))
+	q.branchID = p.text("branch_id")
+	q.before = p.integer("call_start_before_unix", math.MaxInt64)
+	q.after = p.integer("call_start_after_unix", math.MinInt64)
+	q.userID = p.text("search")
+	q.size = int(p.integerWithin("page_size", minPageSize, maxPageSize, defaultPageSize))
+	q.sort = p.choice("sort_by", byLastContact, byLastContact, byCount, bySentiment)
+	q.ascending = p.choice("sort_direction", "desc", "asc", "desc") == "asc"
+	q.cursor = p.text("cursor")
+	return q, p.faults
+}
+
+// resolveAgent returns the agent that an ID is of: seng_… is another name of
+// what agent_… names (the vendor's reference page). That the two differ by no
+// more than that is made up.
+func resolveAgent(id string) string {
+	if rest, isAlias := strings.CutPrefix(id, "seng_"); isAlias {
+		return "agent_" + rest
+	}
+	return id
+}
+
+// parameters reads values and collects what is wrong with them.
+type parameters struct {
 	values url.Values
 	faults []fault
 }
 
-type fault struct {
-	Type    string         `json:"type"`
-	Loc     []any          `json:"loc"`
-	Message string         `json:"msg"`
-	Input   string         `json:"input"`
-	Context map[string]any `json:"ctx,omitempty"`
-}
-
-func (p *parser) fault(name, kind, message string, context map[string]any) {
-	p.faults = append(p.faults, fault{kind, []any{"query", name}, message, p.values.Get(name), context})
-}
-
-func (p *parser) integer(name string) (n int64, ok bool) {
-	text := p.values.Get(name)
-	if text == "" {
-		return 0, false
+// last returns the last of a parameter's values, as FastAPI does.
+func (p *parameters) last(name string) (value string, ok bool) {
+	all := p.values[name]
+	if len(all) == 0 {
+		return "", false
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		p.fault(name, "int_parsing", "Input should be a valid integer, unable to parse string as an integer", nil)
-		return 0, false
+	return all[len(all)-1], true
+}
+
+// text returns a parameter for which empty is as good as absent. For a cursor
+// that is known, for the others it is a guess.
+func (p *parameters) text(name string) string {
+	value, _ := p.last(name)
+	return value
+}
+
+// integer returns a whole number. One beyond int64 is cut off there, which
+// changes no answer: Python, which has no such limit, would select the same.
+// Empty is not absent here, but no number, as it is to FastAPI.
+func (p *parameters) integer(name string, absent int64) int64 {
+	value, ok := p.last(name)
+	if !ok {
+		return absent
 	}
-	return n, true
+	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		p.blame(name, value, "int_parsing", "Input should be a valid integer, unable to parse string as an integer", nil)
+		return absent
+	}
+	return n
 }
 
-func (p *parser) instant(name string) instant {
-	unix, set := p.integer(name)
-	return instant{unix, set}
-}
-
-// pageSize is 1 to 100 (the vendor's OpenAPI), and 30 by default.
-func (p *parser) pageSize() int {
-	n, ok := p.integer("page_size")
+func (p *parameters) integerWithin(name string, low, high, absent int64) int64 {
+	n := p.integer(name, absent)
 	switch {
-	case !ok:
-		return 30
-	case n < 1:
-		p.fault("page_size", "greater_than_equal", "Input should be greater than or equal to 1", map[string]any{"ge": 1})
-	case n > 100:
-		p.fault("page_size", "less_than_equal", "Input should be less than or equal to 100", map[string]any{"le": 100})
+	case n < low:
+		p.blame(name, p.text(name), "greater_than_equal", "Input should be greater than or equal to "+strconv.FormatInt(low, 10), map[string]any{"ge": low})
+	case n > high:
+		p.blame(name, p.text(name), "less_than_equal", "Input should be less than or equal to "+strconv.FormatInt(high, 10), map[string]any{"le": high})
 	}
-	return int(n)
+	return n
 }
 
-// word is one of the allowed words, the first by default.
-func (p *parser) word(name string, allowed ...string) string {
-	text := p.values.Get(name)
-	if text == "" {
-		return allowed[0]
+// choice returns one of a few words. Empty is none of them.
+func (p *parameters) choice(name, absent string, words ...string) string {
+	value, ok := p.last(name)
+	if !ok {
+		return absent
 	}
-	if slices.Contains(allowed, text) {
-		return text
+	if !slices.Contains(words, value) {
+		expected := "'" + strings.Join(words[:len(words)-1], "', '") + "' or '" + words[len(words)-1] + "'"
+		p.blame(name, value, "enum", "Input should be "+expected, map[string]any{"expected": expected})
 	}
-	last := len(allowed) - 1
-	expected := "'" + strings.Join(allowed[:last], "', '") + "' or '" + allowed[last] + "'"
-	p.fault(name, "enum", "Input should be "+expected, map[string]any{"expected": expected})
-	return allowed[0]
+	return value
+}
+
+func (p *parameters) blame(name, input, kind, message string, limits map[string]any) {
+	p.faults = append(p.faults, fault{
+		Type: kind, Location: []string{"query", name}, Message: message, Input: input, Context: limits,
+	})
 }

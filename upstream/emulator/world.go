@@ -1,87 +1,122 @@
 package emulator
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"time"
 )
 
-// The world ends at an instant of its own, so that it is the same every day.
-var endOfTime = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+// The world ends at a fixed instant, so that a README's sample stays true.
+const (
+	worldEnd  = 1793491200 // 2026-11-01T00:00:00Z, in Unix seconds
+	worldSpan = 180 * 24 * 60 * 60
+	quietSpan = 60 * 60 // at the end, when only the latest callers called
+)
 
-// history is how far back the conversations go.
-const history = 180 * 24 * time.Hour
+const (
+	latestCallers = 10 // those at the top of the default order, fit to be shown
+	mostTalkative = 60 // conversations, that nobody has more than
+)
 
-type agent struct {
-	id, name string // without a name, the upstream does not say it
-	branches int
+// world makes up conversations. Everything comes from random, in one order.
+type world struct {
+	random *rand.Rand
+	ledger *ledger
+	agents []agent
+	latest int // how many latest callers there are
 }
 
-var agents = []agent{
-	{"agent_7k01front", "Front desk", 2},
-	{"agent_7k02billing", "Billing", 3},
-	{"agent_7k03returns", "Returns", 1},
-	{"agent_7k04travel", "Travel planner", 2},
-	{"agent_7k05night", "Night line", 1},
-	{"agent_7k06onboard", "Onboarding", 2},
-	{"agent_7k07tutor", "Tutor", 1},
-	{"agent_7k08clinic", "Clinic intake", 1},
-	{"agent_7k09survey", "Survey", 3},
-	{"agent_7k10ruby", "Ruby", 1},
-	{"agent_7k11lab", "", 1},
-	{"agent_7k12order", "Order status", 2},
-}
-
-// hard are user IDs that an application may choose and that break what is
-// careless with them.
-var hard = []string{
-	"ada.%d@example.com", "søren-%d", "王小明%d", "أمينة-%d", "आशा %d", "🦊%d",
-	"team/%d?role=admin&x=#1", "50%% of %d+1", `"quoted" %d`, " spaced  %d ", "Łukasz;%d,=", "ID-%d\\n",
-}
-
-// newWorld makes so many users and their conversations.
-func newWorld(seed uint64, users int) []Conversation {
-	r := rand.New(rand.NewPCG(seed, 0x726f6c6c63616c6c))
-	var all []Conversation
-	for n := 1; n <= users; n++ {
-		id := fmt.Sprintf("user_%05d", n)
-		if n%50 == 0 {
-			id = fmt.Sprintf(hard[(n/50)%len(hard)], n)
-		}
-		all = append(all, life(r, n, id)...)
+// newWorld returns the conversations of some users.
+func newWorld(seed uint64, users int) *ledger {
+	w := world{random: rand.New(rand.NewPCG(seed, 0)), ledger: newLedger()}
+	w.agents = w.newAgents()
+	for _, a := range w.agents {
+		w.ledger.agents[a.id] = true
 	}
-	return all
+	for i := range users {
+		w.addUser(i, users)
+	}
+	return w.ledger
 }
 
-// life is all conversations of one user. Most have few; some have dozens.
-func life(r *rand.Rand, n int, id string) []Conversation {
-	count := 1 + int(math.Floor(1.6/math.Sqrt(1-r.Float64())-1.6))
-	mood := r.Float64()*1.6 - 0.6
-	favourite := r.IntN(len(agents))
-	conversations := make([]Conversation, min(count, 60))
-	for i := range conversations {
-		a := agents[favourite]
-		if r.IntN(3) == 0 {
-			a = agents[r.IntN(len(agents))]
+// addUser makes up a user: at home with one agent, in one mood, and mostly with
+// a conversation or two.
+func (w *world) addUser(number, of int) {
+	id := userID(number)
+	home, mood := w.anyAgent(), w.random.NormFloat64()*0.4+0.15
+	for range w.talkativeness() {
+		a := home
+		if w.random.IntN(10) < 3 {
+			a = w.anyAgent()
 		}
-		// Whole minutes, so that two users are sometimes last seen at once.
-		ago := time.Duration(r.Int64N(int64(history/time.Minute))) * time.Minute
-		conversations[i] = Conversation{
-			ID:        fmt.Sprintf("conv_%06x%02x", n, i),
-			UserID:    id,
-			AgentID:   a.id,
-			AgentName: a.name,
-			BranchID:  fmt.Sprintf("agtbrch_%s_%d", a.id[6:10], 1+r.IntN(a.branches)),
-			StartedAt: endOfTime.Add(-ago),
+		c := w.conversation(id, a, w.instant())
+		if w.random.IntN(10) < 7 {
+			c.Sentiment = w.sentiment(mood)
 		}
-		if r.IntN(5) > 0 {
-			score := math.Round(math.Max(-1, math.Min(1, mood+r.NormFloat64()*0.3))*100) / 100
-			conversations[i].Sentiment = &Sentiment{
-				Score:       score,
-				Frustration: math.Round((1-score)/2*r.Float64()*100) / 100,
-			}
+		if w.random.IntN(150) == 0 {
+			c.AgentID, c.AgentName, c.BranchID = "", "", "" // deleted since
 		}
+		w.ledger.record(c)
 	}
-	return conversations
+	// The latest callers come from all over the users, and have plain IDs.
+	if w.latest < latestCallers && number >= w.latest*(of/latestCallers) && !isHard(number) {
+		const each = quietSpan / latestCallers
+		at := worldEnd - each*int64(w.latest) - 1 - w.random.Int64N(each-1)
+		c := w.conversation(id, home.named(w.agents), at)
+		c.Sentiment = w.sentiment(mood)
+		w.ledger.record(c)
+		w.latest++
+	}
+}
+
+func (w *world) conversation(userID string, a agent, at int64) Conversation {
+	return Conversation{
+		ID:        "conv_" + w.letters(26),
+		UserID:    userID,
+		AgentID:   a.id,
+		AgentName: a.name,
+		BranchID:  a.branches[min(w.random.IntN(5), w.random.IntN(len(a.branches)))],
+		StartedAt: time.Unix(at, 0),
+	}
+}
+
+// talkativeness is a number of conversations: one for most users, a few dozens
+// for a few.
+func (w *world) talkativeness() int {
+	return min(mostTalkative, int(math.Pow(1-w.random.Float64(), -0.7)))
+}
+
+// instant is a second before the latest callers'. One in ten is nine o'clock
+// sharp, when agents make their calls, so that users tie.
+func (w *world) instant() int64 {
+	const day = 24 * 60 * 60
+	if w.random.IntN(10) == 0 {
+		return worldEnd - day*w.random.Int64N(worldSpan/day) - 15*60*60
+	}
+	return worldEnd - quietSpan - w.random.Int64N(worldSpan-quietSpan)
+}
+
+func (w *world) sentiment(mood float64) *Sentiment {
+	score := between(-1, mood+w.random.NormFloat64()*0.3, 1)
+	frustration := between(0, (1-score)/2-0.3+w.random.NormFloat64()*0.15, 1)
+	return &Sentiment{Score: hundredths(score), Frustration: hundredths(frustration)}
+}
+
+func between(low, x, high float64) float64 { return max(low, min(x, high)) }
+
+func hundredths(x float64) float64 { return math.Round(x*100) / 100 }
+
+// letters are n digits and lower-case letters, without those that look alike.
+func (w *world) letters(n int) string {
+	const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+	b := make([]byte, n)
+	var bits uint64
+	for i := range b {
+		if i%12 == 0 {
+			bits = w.random.Uint64()
+		}
+		b[i] = alphabet[bits%32]
+		bits /= 32
+	}
+	return string(b)
 }

@@ -1,4 +1,5 @@
-// Emulator serves the emulator of the upstream by itself.
+// Command emulator serves the emulator of the upstream by itself, for anything
+// that speaks its REST.
 package main
 
 import (
@@ -6,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -18,44 +20,96 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "emulator:", err)
-		os.Exit(1)
-	}
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-func run(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("emulator", flag.ContinueOnError)
-	addr := flags.String("addr", "127.0.0.1:9100", "`host:port` to listen on; port 0 takes any that is free")
-	users := flags.Int("users", 10_000, "how many users there are")
-	seed := flags.Uint64("seed", 1, "chooses the world; the same seed gives the same users")
-	latency := flags.Duration("latency", 0, "how long each answer waits")
-	keys := flags.String("keys", "", "the API `keys` that are accepted, separated by commas (default any well-formed one)")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	options := emulator.Options{Users: *users, Seed: *seed, Latency: *latency}
-	if *keys != "" {
-		options.Keys = strings.Split(*keys, ",")
-	}
-	if *users == 0 {
-		options.Users = -1
-	}
+// settings are what the flags say.
+type settings struct {
+	addr    string
+	options emulator.Options
+}
 
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *addr)
+// run serves until ctx ends. It returns the exit code: 0 after a graceful stop or
+// -help, 1 where serving failed, 2 where a flag is wrong.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	s, err := parse(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2
+	}
+	if err := serve(ctx, s, stdout); err != nil {
+		fmt.Fprintf(stderr, "emulator: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// parse reads the flags, and says on stderr what is wrong with them.
+func parse(args []string, stderr io.Writer) (settings, error) {
+	var s settings
+	var keys string
+	flags := flag.NewFlagSet("emulator", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&s.addr, "addr", "127.0.0.1:9100", "listen on `host:port`; port 0 takes a free one")
+	flags.IntVar(&s.options.Users, "users", 10_000, "make up so many users; 0 for none")
+	flags.Uint64Var(&s.options.Seed, "seed", 1, "make up the world of this seed, from 1: the same seed, the same world")
+	flags.DurationVar(&s.options.Latency, "latency", 0, "hold each answer back for so long, such as 40ms")
+	flags.StringVar(&keys, "keys", "", "accept these `keys` alone, comma-separated; without, every well-formed key")
+	flags.Usage = func() {
+		fmt.Fprint(stderr, "Emulator answers GET /v1/convai/users as the upstream does, over made-up conversations.\n"+
+			"It prints its base URL once it serves. Send any key: curl -H 'xi-api-key: any' URL/v1/convai/users\n\n"+
+			"Usage: emulator [flags]\n\n")
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		return settings{}, err
+	}
+	var wrong string
+	switch {
+	case flags.NArg() > 0:
+		wrong = "takes flags only; see -help"
+	case s.options.Users < 0 || s.options.Seed == 0 || s.options.Latency < 0:
+		wrong = "-users and -latency must be from 0, -seed from 1"
+	}
+	if wrong != "" {
+		fmt.Fprintf(stderr, "emulator: %s\n", wrong)
+		return settings{}, errors.New(wrong)
+	}
+	s.options.Keys = strings.FieldsFunc(keys, func(r rune) bool { return r == ',' })
+	return s, nil
+}
+
+// serve listens and answers until ctx ends, and then what has been taken.
+func serve(ctx context.Context, s settings, stdout io.Writer) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: emulator.New(options), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
-	fmt.Printf("emulator: http://%s (%d users, seed %d)\n", listener.Addr(), *users, *seed)
-	go func() {
-		<-ctx.Done()
-		_ = server.Close()
-	}()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	users := s.options.Users
+	if users == 0 {
+		s.options.Users = -1 // to emulator.Options, 0 is the default
 	}
-	return nil
+	server := &http.Server{
+		Handler:           emulator.New(s.options),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      s.options.Latency + 30*time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	fmt.Fprintf(stdout, "emulator: http://%s (%d users, seed %d)\n", listener.Addr(), users, s.options.Seed)
+
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Latency+5*time.Second)
+	defer cancel()
+	return server.Shutdown(ctx)
 }
