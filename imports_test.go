@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 		"rollcall/graph/datetime",
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
 	},
-	"rollcall/upstream":                       {"github.com/go-faster/jx"},
+	"rollcall/upstream":                       {"github.com/go-faster/jx", "github.com/sony/gobreaker/v2", "golang.org/x/sync/semaphore"},
 	"rollcall/upstream/emulator":              nil,
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},
 	"rollcall/internal/auth":                  nil,

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/graph"
 	"rollcall/upstream/emulator"
 )
 
@@ -75,7 +74,7 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 		"more calls than one may":  {query: `{ users(first: 500) { nodes { userId } } }`, upstream: drip(), want: map[string]any{"code": "OPERATION_TOO_COMPLEX"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newService(t, options{upstream: c.upstream, passthrough: c.callers, config: func(c *graph.Config) { c.Timeout = time.Second }})
+			s := newService(t, options{upstream: c.upstream, passthrough: c.callers, timeout: 500 * time.Millisecond})
 			query := c.query
 			if query == "" {
 				query = list

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type service struct {
 type options struct {
 	upstream    http.Handler // default: an emulator of 500 users
 	passthrough bool
+	timeout     time.Duration // default 5 s
 	config      func(*graph.Config)
 }
 
@@ -42,6 +44,7 @@ func newService(t testing.TB, o options) *service {
 	if o.upstream == nil {
 		o.upstream = emulator.New(emulator.Options{Users: 500})
 	}
+	o.timeout = cmp.Or(o.timeout, 5*time.Second)
 	s := &service{t: t, log: &bytes.Buffer{}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -55,7 +58,7 @@ func newService(t testing.TB, o options) *service {
 		t.Fatal(err)
 	}
 	config := graph.Config{
-		Client: upstream.NewClient(upstream.Config{BaseURL: base}),
+		Client: upstream.NewClient(upstream.Config{BaseURL: base, Timeout: o.timeout}),
 		Authenticate: func(r *http.Request) (upstream.Caller, error) {
 			key := "service-key"
 			if o.passthrough {
@@ -67,7 +70,7 @@ func newService(t testing.TB, o options) *service {
 		},
 		CallersKey:    o.passthrough,
 		Introspection: true,
-		Timeout:       5 * time.Second,
+		Timeout:       o.timeout,
 		Log:           slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	if o.config != nil {

@@ -4,26 +4,22 @@
 //
 // The contract is the vendor's reference page, here "the seed page"; what goes
 // beyond it says where it comes from.
+//
+// A call passes, in this order: flights, which lets equal calls be one; the
+// caller's lane, which keeps to what the key may have in flight; the breaker,
+// which spares a server that is down; and the request itself. What fails for
+// a moment is tried once more, as far as the budget goes.
 package upstream
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
-)
 
-const (
-	// maxBody is how much of an answer is read, decompressed. The largest
-	// legitimate page is about 200 KiB.
-	maxBody = 2 << 20
-	// maxErrorBody is how much of a refusal is read.
-	maxErrorBody = 64 << 10
+	"github.com/sony/gobreaker/v2"
 )
 
 // Config is what a client needs to know. The zero values of all but BaseURL
@@ -32,8 +28,12 @@ type Config struct {
 	// BaseURL is a server such as https://api.elevenlabs.io, without the
 	// endpoint's path.
 	BaseURL *url.URL
-	// Timeout bounds one call, from its start to the end of its body; default 10 s.
+	// Timeout bounds one call with everything that it waits for; default 10 s.
+	// A single attempt has four fifths of it.
 	Timeout time.Duration
+	// Concurrency is how many requests one key may have in flight; default 8.
+	// The upstream's plans allow 2 to 15.
+	Concurrency int
 	// Transport replaces the client's own, for tests.
 	Transport http.RoundTripper
 }
@@ -45,6 +45,9 @@ type Client struct {
 	timeout  time.Duration
 	http     *http.Client
 	flights  flights[call, Page]
+	lanes    lanes
+	breaker  *gobreaker.CircuitBreaker[Page]
+	budget   *budget
 }
 
 // call is what makes two calls the same.
@@ -59,6 +62,9 @@ func NewClient(c Config) *Client {
 	if c.Timeout == 0 {
 		c.Timeout = 10 * time.Second
 	}
+	if c.Concurrency == 0 {
+		c.Concurrency = 8
+	}
 	if c.Transport == nil {
 		c.Transport = newTransport()
 	}
@@ -70,6 +76,9 @@ func NewClient(c Config) *Client {
 			// http.Client would take xi-api-key along to another host.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+		lanes:   lanes{concurrency: c.Concurrency},
+		breaker: newBreaker(),
+		budget:  newBudget(),
 	}
 }
 
@@ -101,7 +110,7 @@ func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 	page, err := s.client.flights.do(ctx, call{s.caller, q}, func(ctx context.Context) (Page, error) {
 		ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 		defer cancel()
-		return s.client.get(ctx, s.caller.Key, q)
+		return s.client.fetch(ctx, s.caller.Key, q)
 	})
 	if _, classified := errors.AsType[*Error](err); !classified && errors.Is(err, context.DeadlineExceeded) {
 		err = &Error{Kind: Timeout, Stage: Sending, Cause: context.DeadlineExceeded} // the caller's own
@@ -109,127 +118,33 @@ func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 	return page, err
 }
 
-// get makes one call.
-func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint+"?"+q.values().Encode(), nil)
-	if err != nil {
-		return Page{}, fmt.Errorf("list users: build the request: %w", withoutURL(err))
+// fetch makes a call, and makes it once more if that is worth it.
+func (c *Client) fetch(ctx context.Context, key APIKey, q PageQuery) (Page, error) {
+	lane := c.lanes.of(key)
+	defer c.lanes.release(key, lane)
+	c.budget.earn()
+	page, err := c.attempt(ctx, lane, key, q)
+	wait, again := retryable(err)
+	if !again || !fits(ctx, wait) || !c.budget.spend() {
+		return page, err
 	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "rollcall")
-	if secret := key.Reveal(); secret != "" {
-		req.Header.Set("xi-api-key", secret)
+	if sleep(ctx, wait) != nil {
+		return Page{}, context.Cause(ctx)
 	}
-
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return Page{}, broken(ctx, Sending, nil, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return Page{}, refused(resp)
-	}
-
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if err != nil {
-		return Page{}, broken(ctx, Reading, resp, err)
-	}
-	if len(body) > maxBody {
-		return Page{}, bad(resp, Reading, errors.New("the body is larger than 2 MiB"))
-	}
-	page, err := decodePage(body, q.Cursor)
-	if err != nil {
-		return Page{}, bad(resp, Decoding, err)
-	}
-	return page, nil
+	return c.attempt(ctx, lane, key, q)
 }
 
-// broken is the error of a connection that gave no whole answer.
-func broken(ctx context.Context, stage Stage, resp *http.Response, cause error) error {
-	if errors.Is(context.Cause(ctx), context.Canceled) {
-		return context.Canceled
+// attempt makes one request when the key's lane and the breaker let it.
+func (c *Client) attempt(ctx context.Context, lane *lane, key APIKey, q PageQuery) (page Page, err error) {
+	if err := lane.enter(ctx); err != nil {
+		return Page{}, err
 	}
-	e := &Error{Kind: Unavailable, Stage: stage, Cause: withoutURL(cause)}
-	if resp != nil {
-		e.Status, e.TraceID = resp.StatusCode, resp.Header.Get("x-trace-id")
-	}
-	network, ok := errors.AsType[net.Error](cause)
-	switch {
-	case ok && network.Timeout():
-		e.Kind = Timeout
-	case !ok && stage == Reading:
-		e.Kind = BadResponse // cut short, or not the encoding that its header names
-	}
-	return e
-}
-
-// bad is the error of an answer with status 200 that breaks the contract.
-func bad(resp *http.Response, stage Stage, cause error) error {
-	return &Error{
-		Kind: BadResponse, Stage: stage, Status: resp.StatusCode,
-		TraceID: resp.Header.Get("x-trace-id"), Cause: cause,
-	}
-}
-
-// refused is the error of an answer with another status than 200.
-func refused(resp *http.Response) error {
-	// What cannot be read of a refusal is not needed: the status decides.
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-	e := &Error{
-		Kind:       kindOf(resp.StatusCode),
-		Stage:      Status,
-		Status:     resp.StatusCode,
-		Detail:     decodeDetail(body),
-		TraceID:    resp.Header.Get("x-trace-id"),
-		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
-	}
-	if e.TraceID == "" {
-		e.TraceID = e.Detail.RequestID
-	}
-	if e.Kind == InvalidArgument && e.Detail.Type == "authentication_error" {
-		e.Kind = Unauthenticated
-	}
-	return e
-}
-
-func kindOf(status int) Kind {
-	switch status {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return InvalidArgument
-	case http.StatusUnauthorized:
-		return Unauthenticated
-	case http.StatusPaymentRequired, http.StatusForbidden:
-		return Forbidden
-	case http.StatusNotFound:
-		return NotFound
-	case http.StatusRequestTimeout:
-		return Timeout
-	case http.StatusTooManyRequests:
-		return RateLimited
-	}
-	if status >= 500 {
-		return Unavailable
-	}
-	return BadResponse
-}
-
-// retryAfter reads a Retry-After header, seconds or an HTTP date; 0 where it
-// says nothing that can be used.
-func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseInt(header, 10, 32); err == nil {
-		return max(0, time.Duration(seconds)*time.Second)
-	}
-	if at, err := http.ParseTime(header); err == nil {
-		return max(0, at.Sub(now))
-	}
-	return 0
-}
-
-// withoutURL strips the URL, and with it cursors and user IDs, from an error
-// of net/http.
-func withoutURL(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
-	}
-	return err
+	began := time.Now()
+	defer func() { lane.leave(time.Since(began), err) }() // also where there is a panic
+	page, err = c.breaker.Execute(func() (Page, error) {
+		ctx, cancel := context.WithTimeout(ctx, c.timeout/5*4)
+		defer cancel()
+		return c.get(ctx, key, q)
+	})
+	return page, brokenOpen(err)
 }

@@ -3,6 +3,8 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"sync"
 )
 
@@ -61,7 +63,7 @@ func (f *flights[K, V]) start(ctx context.Context, key K, call func(context.Cont
 		defer f.forget(key, fl)
 		defer func() {
 			if p := recover(); p != nil {
-				fl.err = fmt.Errorf("panic in a call: %v", p)
+				fl.err = fmt.Errorf("panic in a call: %s\n%s", describe(p), debug.Stack())
 			}
 		}()
 		fl.value, fl.err = call(ctx)
@@ -94,4 +96,12 @@ func (f *flights[K, V]) remove(key K, fl *flight[V]) {
 	if f.flights[key] == fl {
 		delete(f.flights, key)
 	}
+}
+
+// describe says what a panic was about, if that cannot be anybody's data.
+func describe(p any) string {
+	if e, ok := p.(runtime.Error); ok {
+		return e.Error()
+	}
+	return fmt.Sprintf("%T", p)
 }

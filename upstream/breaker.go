@@ -1,0 +1,54 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+// The breaker spares a server that is down, and those who would wait for it. It
+// opens where half of at least twenty requests within ten seconds have failed,
+// lets one through after five more, and closes again when that one succeeds.
+const (
+	breakerWindow   = 10 * time.Second
+	breakerRequests = 20
+	breakerPause    = 5 * time.Second
+)
+
+// errOpen is the cause of a call that the breaker kept from the server.
+var errOpen = errors.New("the server has failed too often; it is left alone for a while")
+
+func newBreaker() *gobreaker.CircuitBreaker[Page] {
+	return gobreaker.NewCircuitBreaker[Page](gobreaker.Settings{
+		Interval:     breakerWindow,
+		BucketPeriod: breakerWindow / 10,
+		Timeout:      breakerPause,
+		MaxRequests:  1,
+		ReadyToTrip: func(c gobreaker.Counts) bool {
+			return c.Requests >= breakerRequests && 2*c.TotalFailures >= c.Requests
+		},
+		IsSuccessful: serverIsWell,
+		IsExcluded:   func(err error) bool { return errors.Is(err, context.Canceled) },
+	})
+}
+
+// serverIsWell tells failures of the server (5xx, no answer in time, answers
+// that cannot be read) from those of a caller (4xx) and of both (429).
+func serverIsWell(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err == nil
+	}
+	return e.Status >= http.StatusBadRequest && e.Status < http.StatusInternalServerError && e.Status != http.StatusRequestTimeout
+}
+
+// brokenOpen words the breaker's own errors as the client's.
+func brokenOpen(err error) error {
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		return &Error{Kind: Unavailable, Stage: Sending, Cause: errOpen}
+	}
+	return err
+}

@@ -1,0 +1,157 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// maxBody is how much of an answer is read, decompressed. The largest
+	// legitimate page is about 200 KiB.
+	maxBody = 2 << 20
+	// maxErrorBody is how much of a refusal is read.
+	maxErrorBody = 64 << 10
+	// maxTraceID is the longest trace ID that is passed on.
+	maxTraceID = 128
+)
+
+// get makes one request.
+func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint+"?"+q.values().Encode(), nil)
+	if err != nil {
+		return Page{}, fmt.Errorf("list users: build the request: %w", withoutURL(err))
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "rollcall")
+	if secret := key.Reveal(); secret != "" {
+		req.Header.Set("xi-api-key", secret)
+	}
+
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return Page{}, broken(ctx, Sending, nil, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return Page{}, refused(resp)
+	}
+
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return Page{}, broken(ctx, Reading, resp, err)
+	}
+	if len(body) > maxBody {
+		return Page{}, bad(resp, Reading, errors.New("the body is larger than 2 MiB"))
+	}
+	page, err := decodePage(body, q.Cursor)
+	if err != nil {
+		return Page{}, bad(resp, Decoding, err)
+	}
+	return page, nil
+}
+
+// broken is the error of a connection that gave no whole answer.
+func broken(ctx context.Context, stage Stage, resp *http.Response, cause error) error {
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		return context.Canceled
+	}
+	e := &Error{Kind: Unavailable, Stage: stage, Cause: withoutURL(cause)}
+	if resp != nil {
+		e.Status, e.TraceID = resp.StatusCode, traceID(resp.Header.Get("x-trace-id"))
+	}
+	network, ok := errors.AsType[net.Error](cause)
+	switch {
+	case ok && network.Timeout():
+		e.Kind = Timeout
+	case !ok && stage == Reading:
+		e.Kind = BadResponse // cut short, or not the encoding that its header names
+	}
+	return e
+}
+
+// bad is the error of an answer with status 200 that breaks the contract.
+func bad(resp *http.Response, stage Stage, cause error) error {
+	return &Error{
+		Kind: BadResponse, Stage: stage, Status: resp.StatusCode,
+		TraceID: traceID(resp.Header.Get("x-trace-id")), Cause: cause,
+	}
+}
+
+// refused is the error of an answer with another status than 200.
+func refused(resp *http.Response) error {
+	// What cannot be read of a refusal is not needed: the status decides.
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	e := &Error{
+		Kind:       kindOf(resp.StatusCode),
+		Stage:      Status,
+		Status:     resp.StatusCode,
+		Detail:     decodeDetail(body),
+		TraceID:    traceID(resp.Header.Get("x-trace-id")),
+		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
+	}
+	if e.TraceID == "" {
+		e.TraceID = traceID(e.Detail.RequestID)
+	}
+	if e.Kind == InvalidArgument && e.Detail.Type == "authentication_error" {
+		e.Kind = Unauthenticated
+	}
+	return e
+}
+
+func kindOf(status int) Kind {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return InvalidArgument
+	case http.StatusUnauthorized:
+		return Unauthenticated
+	case http.StatusPaymentRequired, http.StatusForbidden:
+		return Forbidden
+	case http.StatusNotFound:
+		return NotFound
+	case http.StatusRequestTimeout:
+		return Timeout
+	case http.StatusTooManyRequests:
+		return RateLimited
+	}
+	if status >= 500 {
+		return Unavailable
+	}
+	return BadResponse
+}
+
+// retryAfter reads a Retry-After header, seconds or an HTTP date; 0 where it
+// says nothing that can be used.
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseInt(header, 10, 32); err == nil {
+		return max(0, time.Duration(seconds)*time.Second)
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
+
+// traceID keeps what looks like an ID: it goes into logs and replies.
+func traceID(s string) string {
+	if len(s) > maxTraceID || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return ""
+	}
+	return s
+}
+
+// withoutURL strips the URL, and with it cursors and user IDs, from an error
+// of net/http.
+func withoutURL(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}

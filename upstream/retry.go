@@ -1,0 +1,69 @@
+package upstream
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// maxBackoff is the longest wait before a second attempt, which is drawn from
+// all of it (full jitter), so that those who failed together do not come back
+// together.
+const maxBackoff = 200 * time.Millisecond
+
+// retryable reports whether a failure may be over by a second attempt, and how
+// long to wait for that: 408, 429, 5xx and broken connections.
+func retryable(err error) (wait time.Duration, ok bool) {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return 0, false
+	}
+	switch {
+	case e.Kind == RateLimited && e.Status == http.StatusTooManyRequests:
+		return cmp.Or(e.RetryAfter, defaultWait), true
+	case e.Cause != nil && errors.Is(e.Cause, errOpen):
+		return 0, false
+	case e.Kind == Unavailable,
+		e.Kind == Timeout && e.Status == http.StatusRequestTimeout,
+		e.Stage == Reading && errors.Is(e.Cause, io.ErrUnexpectedEOF):
+		return max(e.RetryAfter, rand.N(maxBackoff)), true
+	}
+	return 0, false
+}
+
+// budget bounds second attempts to a tenth of the first ones over time, so that
+// a server in trouble is not asked twice as often. It is safe for concurrent use.
+type budget struct {
+	mu     sync.Mutex
+	tokens float64
+}
+
+const (
+	earned     = 0.1 // tokens, by each call
+	maxTokens  = 10  // also what it begins with, so that a single hiccup never shows
+	secondCost = 1
+)
+
+func newBudget() *budget { return &budget{tokens: maxTokens} }
+
+// earn counts a first attempt.
+func (b *budget) earn() {
+	b.mu.Lock()
+	b.tokens = min(b.tokens+earned, maxTokens)
+	b.mu.Unlock()
+}
+
+// spend reports whether there may be a second attempt, and counts it.
+func (b *budget) spend() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tokens < secondCost {
+		return false
+	}
+	b.tokens -= secondCost
+	return true
+}
