@@ -34,8 +34,12 @@ var allowed = map[string][]string{
 	"rollcall/upstream":                       {"github.com/go-faster/jx", "github.com/sony/gobreaker/v2", "golang.org/x/sync/semaphore"},
 	"rollcall/upstream/emulator":              nil,
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},
-	"rollcall/internal/auth":                  nil,
+	"rollcall/internal/admin":                 nil,
+	"rollcall/internal/auth":                  {"github.com/MicahParks/keyfunc/v3", "github.com/golang-jwt/jwt/v5", "golang.org/x/time/rate"},
 	"rollcall/internal/config":                nil,
+	"rollcall/internal/drain":                 nil,
+	"rollcall/internal/origin":                {"github.com/rs/cors"},
+	"rollcall/internal/quota":                 {"github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"},
 }
 
 // TestImports holds the house to one direction: server.go to graph, upstream

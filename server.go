@@ -22,15 +22,19 @@ import (
 	"github.com/99designs/gqlgen/graphql/playground"
 
 	"rollcall/graph"
+	"rollcall/internal/admin"
 	"rollcall/internal/auth"
 	"rollcall/internal/config"
+	"rollcall/internal/drain"
+	"rollcall/internal/origin"
+	"rollcall/internal/quota"
 	"rollcall/upstream"
 	"rollcall/upstream/emulator"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stderr))
 }
 
@@ -50,26 +54,40 @@ func run(ctx context.Context, args []string, lookup config.Lookup, stderr *os.Fi
 		return 2
 	}
 
-	c, err := config.Load(lookup, config.Machine{RegionURL: upstream.RegionURL, Terminal: isTerminal(stderr)})
+	c, err := config.Load(lookup, config.Machine{RegionURL: upstream.RegionURL, CheckOrigin: origin.Check, Terminal: isTerminal(stderr)})
 	if err != nil {
 		fmt.Fprintf(stderr, "rollcall: the environment is not set up:\n%v\n", err)
 		return 2
 	}
 	log := newLog(c, stderr)
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.ListenAddr)
+	public, adminListener, err := listen(ctx, c, log)
 	if err != nil {
 		log.Error("cannot listen", "error", err)
 		return 1
 	}
-	if err := serve(ctx, c, listener, log); err != nil {
+	if err := serve(ctx, c, public, adminListener, log); err != nil {
 		log.Error("stopped", "error", err)
 		return 1
 	}
 	return 0
 }
 
-// serve answers on listener until ctx ends, and then what has been taken.
-func serve(ctx context.Context, c config.Config, listener net.Listener, log *slog.Logger) error {
+// listen opens the listeners; that for the admin is nil where there is none.
+func listen(ctx context.Context, c config.Config, log *slog.Logger) (public, adminListener net.Listener, err error) {
+	public, err = new(net.ListenConfig).Listen(ctx, "tcp", c.ListenAddr)
+	if err != nil || c.AdminAddr == "" {
+		return public, nil, err
+	}
+	adminListener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.AdminAddr)
+	if err != nil && c.AdminOptional {
+		log.Warn("there is no admin listener; set ADMIN_ADDR to another address, or to off", "error", err)
+		return public, nil, nil
+	}
+	return public, adminListener, err
+}
+
+// serve answers on the listeners until ctx ends, and then what has been taken.
+func serve(ctx context.Context, c config.Config, public, adminListener net.Listener, log *slog.Logger) error {
 	if c.Demo {
 		stop, err := startDemo(ctx, &c, log)
 		if err != nil {
@@ -77,40 +95,56 @@ func serve(ctx context.Context, c config.Config, listener net.Listener, log *slo
 		}
 		defer stop()
 	}
-
-	server := &http.Server{
-		Handler:           newHandler(c, log),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      c.UpstreamTimeout + 30*time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	var draining drain.Drain
+	handler, err := newHandler(ctx, c, log)
+	if err != nil {
+		return err
 	}
-	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", listener.Addr()), "playground", c.Playground, "auth", c.Auth)
+	server := newServer(draining.Handler(handler), c, log)
+	failed := make(chan error, 2)
+	go func() { failed <- server.Serve(public) }()
+	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
+	if adminListener != nil {
+		adminServer := &http.Server{Handler: admin.NewHandler(draining.Ready), ReadHeaderTimeout: 5 * time.Second}
+		defer func() { _ = adminServer.Close() }() // the last to go: it says how the rest is doing
+		go func() { failed <- adminServer.Serve(adminListener) }()
+		log.Info("listening", "admin", fmt.Sprintf("http://%s/", adminListener.Addr()))
+	}
 
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("stopping: what has been taken is answered, nothing more is taken")
+	log.Info("stopping: what is taken is answered", "delay", c.ShutdownDelay)
+	draining.Close()
+	time.Sleep(c.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.UpstreamTimeout+5*time.Second)
 	defer cancel()
 	return server.Shutdown(ctx)
 }
 
-// newHandler is everything that the service serves.
-func newHandler(c config.Config, log *slog.Logger) http.Handler {
-	authenticate := auth.None(c.APIKey)
-	if c.Auth == config.AuthPassthrough {
-		authenticate = auth.Passthrough()
+// newServer is a server that nobody can keep busy by being slow or talkative.
+func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      c.UpstreamTimeout + 30*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    24 << 10, // net/http reads up to 8 KiB more
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/graphql", graph.NewHandler(graph.Config{
-		Client: upstream.NewClient(upstream.Config{BaseURL: c.Upstream, Timeout: c.UpstreamTimeout}),
+}
+
+// newHandler is everything that the service serves.
+func newHandler(ctx context.Context, c config.Config, log *slog.Logger) (http.Handler, error) {
+	authenticate, err := newAuthenticator(ctx, c, log)
+	if err != nil {
+		return nil, err
+	}
+	g := graph.Config{
+		Client: upstream.NewClient(upstream.Config{BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency}),
 		Authenticate: func(r *http.Request) (upstream.Caller, error) {
 			who, err := authenticate(r)
 			return upstream.Caller{Key: upstream.NewAPIKey(who.Key), Subject: who.Subject}, err
@@ -119,12 +153,29 @@ func newHandler(c config.Config, log *slog.Logger) http.Handler {
 		CursorSecret:  rand.Text(),
 		Introspection: c.Introspection,
 		Timeout:       c.UpstreamTimeout,
+		Limits:        graph.Limits(c.Limits),
 		Log:           log,
-	}))
+	}
+	if c.RateLimit > 0 {
+		g.Quota = quota.New[upstream.Caller](c.RateLimit)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", graph.NewHandler(g))
 	if c.Playground {
 		mux.Handle("GET /{$}", playground.Handler("Rollcall", "/graphql"))
 	}
-	return mux
+	return origin.Guard(c.CORSOrigins, mux), nil
+}
+
+func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (auth.Authenticator, error) {
+	switch c.Auth {
+	case config.AuthPassthrough:
+		return auth.Passthrough(), nil
+	case config.AuthJWT:
+		return auth.JWT(ctx, auth.Issuer{JWKSURL: c.JWT.JWKSURL, Name: c.JWT.Issuer, Audience: c.JWT.Audience}, c.APIKey, log)
+	default:
+		return auth.None(c.APIKey), nil
+	}
 }
 
 // startDemo serves the emulator on a port of its own and points c at it.

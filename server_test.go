@@ -27,13 +27,14 @@ type started struct {
 
 func start(t *testing.T, c config.Config) started {
 	t.Helper()
+	c.Limits = config.Limits{Body: 128 << 10, Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- serve(ctx, c, listener, slog.New(slog.DiscardHandler)) }()
+	go func() { done <- serve(ctx, c, listener, nil, slog.New(slog.DiscardHandler)) }()
 	stop := func() error {
 		cancel()
 		err := <-done

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -121,7 +122,7 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 	case errors.Is(err, context.Canceled):
 		return public{codeUpstreamTimeout, "The request was cancelled.", ""}
 	case located.Extensions["code"] != nil:
-		return public{fmt.Sprint(located.Extensions["code"]), p.withoutSuggestion(located.Message), ""}
+		return public{fmt.Sprint(located.Extensions["code"]), clip(p.withoutSuggestion(located.Message)), ""}
 	}
 	p.log.ErrorContext(ctx, "internal error", "request_id", requestIDOf(ctx), "error", err)
 	return public{codeInternal, "Something went wrong inside the service.", ""}
@@ -231,6 +232,10 @@ func (p *presenter) withoutSuggestion(message string) string {
 // recovered logs a panic and stands for it; present words it like any other
 // error of our own.
 func (p *presenter) recovered(ctx context.Context, panicked any) error {
-	p.log.ErrorContext(ctx, "panic", "request_id", requestIDOf(ctx), "panic", panicked, "stack", string(debug.Stack()))
+	what := fmt.Sprintf("%T", panicked) // the value might be somebody's data
+	if e, ok := panicked.(runtime.Error); ok {
+		what = e.Error()
+	}
+	p.log.ErrorContext(ctx, "panic", "request_id", requestIDOf(ctx), "panic", what, "stack", string(debug.Stack()))
 	return errors.New("panic in a resolver")
 }

@@ -16,8 +16,8 @@ import (
 	"rollcall/upstream"
 )
 
-// Config is what the GraphQL handler is made of. All fields but Introspection
-// and CallersKey are required.
+// Config is what the GraphQL handler is made of. All fields but Introspection,
+// CallersKey and Quota are required.
 type Config struct {
 	Client *upstream.Client
 	// Authenticate tells on whose behalf a request is made. Its error becomes a
@@ -32,25 +32,31 @@ type Config struct {
 	Introspection bool
 	// Timeout bounds all of an operation's upstream work.
 	Timeout time.Duration
-	Log     *slog.Logger
+	Limits  Limits
+	// Quota, if there is one, is what callers may spend.
+	Quota Quota
+	Log   *slog.Logger
 }
 
-const (
-	// maxTokens is the longest document that is parsed.
-	maxTokens = 1000
-	// cachedDocuments is how many parsed documents are kept.
-	cachedDocuments = 200
-	// maxCalls is how many upstream calls an operation may make.
-	maxCalls = 120
-)
+// Quota rations upstream calls among callers.
+type Quota interface {
+	// Wait is how long the caller has to wait for the next call; 0 if not at all.
+	Wait(upstream.Caller) time.Duration
+	// Spend counts a call.
+	Spend(upstream.Caller)
+}
+
+// cachedDocuments is how many parsed documents are kept.
+const cachedDocuments = 200
 
 // NewHandler serves GraphQL over HTTP, at whatever path it is mounted.
 func NewHandler(c Config) http.Handler {
 	presenter := &presenter{log: c.Log, callersKey: c.CallersKey, suggest: c.Introspection}
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: &Resolver{}}))
-	server.AddTransport(&transport{config: c})
-	server.SetQueryCache(lru.New[*ast.QueryDocument](cachedDocuments))
-	server.SetParserTokenLimit(maxTokens)
+	documents := lru.New[*ast.QueryDocument](cachedDocuments)
+	server.AddTransport(&transport{config: c, documents: documents})
+	server.SetQueryCache(documents)
+	server.SetParserTokenLimit(c.Limits.Tokens)
 	server.SetValidationRulesFn(validationRules(c.Introspection))
 	server.SetDisableSuggestion(!c.Introspection)
 	server.SetErrorPresenter(presenter.present)

@@ -36,6 +36,7 @@ type options struct {
 	upstream    http.Handler // default: an emulator of 500 users
 	passthrough bool
 	timeout     time.Duration // default 5 s
+	quota       graph.Quota
 	config      func(*graph.Config)
 }
 
@@ -71,7 +72,11 @@ func newService(t testing.TB, o options) *service {
 		CallersKey:    o.passthrough,
 		Introspection: true,
 		Timeout:       o.timeout,
-		Log:           slog.New(slog.NewTextHandler(s.log, nil)),
+		Limits: graph.Limits{
+			Body: 128 << 10, Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120,
+		},
+		Quota: o.quota,
+		Log:   slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	if o.config != nil {
 		o.config(&config)

@@ -6,13 +6,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"rollcall/graph/connection"
@@ -25,14 +28,17 @@ import (
 // fails some of the specification's audits.
 
 const (
-	// maxBody is the largest request body, in bytes.
-	maxBody = 128 << 10
+	// maxErrors is how many errors a refused document gets.
+	maxErrors = 5
 
 	typeGraphQL = "application/graphql-response+json"
 	typeJSON    = "application/json"
 )
 
-type transport struct{ config Config }
+type transport struct {
+	config    Config
+	documents graphql.Cache[*ast.QueryDocument] // those that are known to be valid
+}
 
 // Supports is true of everything: what cannot be served is refused by Do, in
 // the words of GraphQL.
@@ -40,9 +46,10 @@ func (*transport) Supports(*http.Request) bool { return true }
 
 // refusal is a request that does not become an operation.
 type refusal struct {
-	status   int
-	code     string
-	sentence string
+	status     int
+	code       string
+	sentence   string
+	retryAfter int // seconds; 0 where waiting does not help
 }
 
 // Do serves one request.
@@ -53,16 +60,18 @@ func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 	mediaType, acceptable := negotiate(r.Header.Values("Accept"))
 	caller, params, no := t.read(w, r)
 	if no == nil && !acceptable {
-		no = &refusal{http.StatusNotAcceptable, codeBadUserInput, "This service answers in " + typeGraphQL + " or " + typeJSON + "."}
+		no = &refusal{status: http.StatusNotAcceptable, code: codeBadUserInput, sentence: "This service answers in " + typeGraphQL + " or " + typeJSON + "."}
 	}
 	if no != nil {
 		if no.status == http.StatusMethodNotAllowed {
 			w.Header().Set("Allow", http.MethodPost)
 		}
-		write(w, mediaType, no.status, &graphql.Response{Errors: gqlerror.List{{
-			Message:    no.sentence,
-			Extensions: map[string]any{"code": no.code, "requestId": requestIDOf(r.Context())},
-		}}})
+		extensions := map[string]any{"code": no.code, "requestId": requestIDOf(r.Context())}
+		if no.retryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(no.retryAfter))
+			extensions["retryAfter"] = no.retryAfter
+		}
+		write(w, mediaType, no.status, &graphql.Response{Errors: gqlerror.List{{Message: no.sentence, Extensions: extensions}}})
 		return
 	}
 	response, executed := t.execute(r.Context(), exec, caller, params)
@@ -78,40 +87,74 @@ func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 // execute runs an operation. Without a valid one there are errors instead, and
 // executed is false. There is no response for a caller that has left already.
 func (t *transport) execute(ctx context.Context, exec graphql.GraphExecutor, caller upstream.Caller, params *graphql.RawParams) (response *graphql.Response, executed bool) {
+	if errs := t.config.Limits.screen(ctx, t.documents, params.Query); len(errs) > 0 {
+		return exec.DispatchError(ctx, errs), false
+	}
 	request, errs := exec.CreateOperationContext(ctx, params)
+	if len(errs) == 0 && costOf(request) > t.config.Limits.Cost {
+		errs = tooComplex(fmt.Sprintf("The operation could fetch more than %d users; ask for less at once.", t.config.Limits.Cost))
+	}
 	if len(errs) > 0 {
+		errs = errs[:min(len(errs), maxErrors)]
 		return exec.DispatchError(graphql.WithOperationContext(ctx, request), errs), false
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.config.Timeout)
 	defer cancel()
 	op := &operation{
 		sealer: connection.NewSealer(cmp.Or(caller.Key.Reveal(), t.config.CursorSecret), caller.Subject),
-		loader: loader.New(t.config.Client.As(caller), maxCalls),
+		loader: loader.New(t.source(caller), t.config.Limits.Calls),
 	}
 	op.forecast = foresee(request, op)
 	respond, ctx := exec.DispatchOperation(withOperation(ctx, op), request)
 	return respond(ctx), true
 }
 
+// source is the upstream for one caller.
+func (t *transport) source(caller upstream.Caller) loader.Source {
+	session := t.config.Client.As(caller)
+	if t.config.Quota == nil {
+		return session
+	}
+	return rationed{session, t.config.Quota, caller}
+}
+
+// rationed counts a caller's calls.
+type rationed struct {
+	loader.Source
+	quota  Quota
+	caller upstream.Caller
+}
+
+func (r rationed) ListUsers(ctx context.Context, q upstream.PageQuery) (upstream.Page, error) {
+	r.quota.Spend(r.caller)
+	return r.Source.ListUsers(ctx, q)
+}
+
 // read takes everything off a request.
 func (t *transport) read(w http.ResponseWriter, r *http.Request) (upstream.Caller, *graphql.RawParams, *refusal) {
 	var caller upstream.Caller
 	if r.Method != http.MethodPost {
-		return caller, nil, &refusal{http.StatusMethodNotAllowed, codeBadUserInput, "GraphQL is served by POST alone."}
+		return caller, nil, &refusal{status: http.StatusMethodNotAllowed, code: codeBadUserInput, sentence: "GraphQL is served by POST alone."}
 	}
 	if no := checkContentType(r.Header.Get("Content-Type")); no != nil {
 		return caller, nil, no
 	}
 	caller, err := t.config.Authenticate(r)
 	if err != nil {
-		return caller, nil, &refusal{http.StatusUnauthorized, codeUnauthenticated, "The service does not know who you are: " + err.Error() + "."}
+		return caller, nil, &refusal{status: http.StatusUnauthorized, code: codeUnauthenticated, sentence: "The service does not know who you are: " + err.Error() + "."}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if t.config.Quota != nil {
+		if wait := t.config.Quota.Wait(caller); wait > 0 {
+			seconds := int(math.Ceil(wait.Seconds()))
+			return caller, nil, &refusal{status: http.StatusTooManyRequests, code: codeRateLimited, sentence: "You have used up your upstream calls for now.", retryAfter: seconds}
+		}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(t.config.Limits.Body)))
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			return caller, nil, &refusal{http.StatusRequestEntityTooLarge, codeBadUserInput, "The body is larger than " + strconv.Itoa(maxBody) + " bytes."}
+			return caller, nil, &refusal{status: http.StatusRequestEntityTooLarge, code: codeBadUserInput, sentence: "The body is larger than " + strconv.Itoa(t.config.Limits.Body) + " bytes."}
 		}
-		return caller, nil, &refusal{http.StatusBadRequest, codeBadUserInput, "The body did not arrive whole."}
+		return caller, nil, &refusal{status: http.StatusBadRequest, code: codeBadUserInput, sentence: "The body did not arrive whole."}
 	}
 	params, no := parseBody(body)
 	return caller, params, no
@@ -121,7 +164,7 @@ func checkContentType(header string) *refusal {
 	mediaType, params, err := mime.ParseMediaType(header)
 	charset := strings.ToLower(params["charset"])
 	if err != nil || mediaType != typeJSON || charset != "" && charset != "utf-8" {
-		return &refusal{http.StatusUnsupportedMediaType, codeBadUserInput, "The body has to be " + typeJSON + " in UTF-8."}
+		return &refusal{status: http.StatusUnsupportedMediaType, code: codeBadUserInput, sentence: "The body has to be " + typeJSON + " in UTF-8."}
 	}
 	return nil
 }
@@ -130,7 +173,7 @@ func checkContentType(header string) *refusal {
 // refusal.
 func parseBody(body []byte) (*graphql.RawParams, *refusal) {
 	malformed := func(sentence string) (*graphql.RawParams, *refusal) {
-		return nil, &refusal{http.StatusBadRequest, codeBadUserInput, sentence}
+		return nil, &refusal{status: http.StatusBadRequest, code: codeBadUserInput, sentence: sentence}
 	}
 	var request struct {
 		Query         *string        `json:"query"`

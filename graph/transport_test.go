@@ -53,8 +53,8 @@ func TestRequests(t *testing.T) {
 		"a failed field, the new way":    {`{"query":"{ users(first: -1) { nodes { id } } }"}`, []string{"Accept", "application/graphql-response+json"}, 200, typeGraphQL, `"data":{"users":null}`},
 		"as large as can be":             {padded(128 << 10), nil, 200, typeJSON, ""},
 		"too large":                      {padded(128<<10 + 1), nil, 413, typeJSON, "BAD_USER_INPUT"},
-		"more tokens than are parsed":    {`{"query":"{` + strings.Repeat(" __typename", 1001) + `}"}`, nil, 200, typeJSON, "GRAPHQL_PARSE_FAILED"},
-		"as many tokens as can be":       {`{"query":"{` + strings.Repeat(" __typename", 990) + `}"}`, nil, 200, typeJSON, `"data"`},
+		"more tokens than are parsed":    {`{"query":"{` + strings.Repeat(" __typename", 1001) + `}"}`, nil, 200, typeJSON, "OPERATION_TOO_COMPLEX"},
+		"as many tokens as can be":       {`{"query":"{ user(userId: \"\") {` + strings.Repeat(" userId", 985) + ` } }"}`, nil, 200, typeJSON, `"data"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t, options{})

@@ -18,16 +18,31 @@ import (
 type Config struct {
 	// ListenAddr is host:port; port 0 takes any that is free.
 	ListenAddr string
+	// AdminAddr is host:port as well; empty for no admin listener.
+	AdminAddr string
+	// AdminOptional says that nobody has asked for the admin listener.
+	AdminOptional bool
+	// ShutdownDelay is how long the service goes on after it was told to stop.
+	ShutdownDelay time.Duration
 	// Demo says that the service brings its own upstream.
 	Demo bool
 	// Upstream is the server to call; nil in the demo.
 	Upstream *url.URL
 	// UpstreamTimeout bounds all of an operation's upstream work.
 	UpstreamTimeout time.Duration
+	// UpstreamConcurrency is how many requests one key may have in flight.
+	UpstreamConcurrency int
 	// APIKey is the service's own key; it may be empty where callers bring
 	// theirs, or where Upstream needs none.
 	APIKey string
 	Auth   Auth
+	JWT    JWT // with AuthJWT
+
+	// CORSOrigins are the web sites that may use the service.
+	CORSOrigins []string
+	// RateLimit is how many upstream calls a second a caller has; 0 for any number.
+	RateLimit float64
+	Limits    Limits
 
 	Introspection bool
 	Playground    bool
@@ -43,7 +58,14 @@ type Auth string
 const (
 	AuthNone        Auth = "none"
 	AuthPassthrough Auth = "passthrough"
+	AuthJWT         Auth = "jwt"
 )
+
+// JWT is who vouches for callers.
+type JWT struct{ JWKSURL, Issuer, Audience string }
+
+// Limits are the most that a request may be.
+type Limits struct{ Body, Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int }
 
 // Lookup is [os.LookupEnv].
 type Lookup func(name string) (value string, ok bool)
@@ -52,6 +74,8 @@ type Lookup func(name string) (value string, ok bool)
 type Machine struct {
 	// RegionURL is the server of a region, if there is one.
 	RegionURL func(region string) (base string, ok bool)
+	// CheckOrigin says why an origin cannot be allowed.
+	CheckOrigin func(origin string) error
 	// Terminal says that a person reads the log.
 	Terminal bool
 }
@@ -60,36 +84,59 @@ type Machine struct {
 type settings struct {
 	flags *flag.FlagSet
 
-	listenAddr    *string
-	apiKey        *string
-	region        *string
-	url           *string
-	timeout       *time.Duration
-	auth          *string
-	introspection *string
-	playground    *string
-	logLevel      *string
-	logFormat     *string
+	listenAddr, adminAddr     *string
+	shutdownDelay             *time.Duration
+	apiKey, region, url       *string
+	timeout                   *time.Duration
+	concurrency               *int
+	auth                      *string
+	jwks, issuer, audience    *string
+	origins                   *string
+	introspection, playground *string
+	rateLimit                 *float64
+	limits                    Limits
+	logLevel, logFormat       *string
 }
+
+// defaultAdminAddr is where the admin listener is, if nobody has said where.
+const defaultAdminAddr = "127.0.0.1:9090"
 
 // define declares the variables, with the package flag for the types, the
 // defaults and the help text.
-func define() settings {
+func define() *settings {
 	f := flag.NewFlagSet("", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
-	return settings{
+	s := &settings{
 		flags:         f,
 		listenAddr:    f.String("LISTEN_ADDR", "127.0.0.1:8080", "`host:port` that serves /graphql, and / for the playground"),
+		adminAddr:     f.String("ADMIN_ADDR", defaultAdminAddr, "`host:port` that serves /livez, /readyz and /debug/pprof/; off for none"),
+		shutdownDelay: f.Duration("SHUTDOWN_DELAY", time.Second, "`duration` for which requests are still taken after SIGTERM, while /readyz is\n503 (none in the demo)"),
 		apiKey:        f.String("ELEVENLABS_API_KEY", "", "the service's `key` for the upstream"),
 		region:        f.String("UPSTREAM_REGION", "global", "the upstream's `region`: global, us, eu, in or sg"),
 		url:           f.String("UPSTREAM_URL", "", "an upstream's base `URL`, instead of a region; plain http only to loopback"),
 		timeout:       f.Duration("UPSTREAM_TIMEOUT", 10*time.Second, "`duration` for all of an operation's upstream work"),
-		auth:          f.String("AUTH", "", "how callers are known, a `word`: none (everybody is let in, and reads with the\nservice's key) or passthrough (callers bring their own key in xi-api-key);\nrequired with a real upstream"),
+		concurrency:   f.Int("UPSTREAM_CONCURRENCY", 8, "the `number` of calls in flight for one key"),
+		auth:          f.String("AUTH", "", "how callers are known, a `word`: none (everybody is let in, and reads with the\nservice's key), passthrough (callers bring their own key in xi-api-key) or jwt\n(callers bring a bearer token); required with a real upstream"),
+		jwks:          f.String("JWT_JWKS_URL", "", "the `URL` of the token issuer's public keys; https, or plain http to loopback"),
+		issuer:        f.String("JWT_ISSUER", "", "the `name` that tokens must have as iss"),
+		audience:      f.String("JWT_AUDIENCE", "", "the `name` that tokens must have in aud"),
+		origins:       f.String("CORS_ORIGINS", "", "the web sites that may use the service, a `list` separated by commas"),
 		introspection: f.String("INTROSPECTION", "", "`on or off`: whether callers may read the schema (default off; on in the demo)"),
 		playground:    f.String("PLAYGROUND", "", "`on or off`: whether / serves a playground (default off; on in the demo)"),
+		rateLimit:     f.Float64("RATE_LIMIT", 0, "the `number` of upstream calls a second that a caller has, ten seconds' worth at\nonce; 0 for any number"),
 		logLevel:      f.String("LOG_LEVEL", "info", "`level`: debug, info, warn or error"),
 		logFormat:     f.String("LOG_FORMAT", "", "`format`: text or json (default text on a terminal, else json)"),
 	}
+	f.IntVar(&s.limits.Body, "LIMIT_BODY", 128<<10, "the largest request, a `number` of bytes")
+	f.IntVar(&s.limits.Tokens, "LIMIT_TOKENS", 1000, "the longest document, a `number` of tokens")
+	f.IntVar(&s.limits.Depth, "LIMIT_DEPTH", 12, "the deepest nesting, a `number` of fields")
+	f.IntVar(&s.limits.Aliases, "LIMIT_ALIASES", 30, "the `number` of aliases in an operation")
+	f.IntVar(&s.limits.RootFields, "LIMIT_ROOT_FIELDS", 20, "the `number` of fields at an operation's root")
+	f.IntVar(&s.limits.Fields, "LIMIT_FIELDS", 1000, "the `number` of fields in an operation")
+	f.IntVar(&s.limits.Directives, "LIMIT_DIRECTIVES", 20, "the `number` of directives in one place")
+	f.IntVar(&s.limits.Cost, "LIMIT_COST", 5000, "the `number` of users that an operation could fetch")
+	f.IntVar(&s.limits.Calls, "LIMIT_CALLS", 120, "the `number` of upstream calls that an operation may make")
+	return s
 }
 
 // WriteHelp lists the variables and their defaults.
@@ -114,7 +161,7 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 	s.flags.VisitAll(func(f *flag.Flag) {
 		value, _ := lookup(f.Name)
 		if value != "" && s.flags.Set(f.Name, value) != nil {
-			fault("%s: %q is not a duration such as %s", f.Name, value, f.DefValue)
+			fault("%s: %q is not %s such as %s", f.Name, value, kindOf(f), f.DefValue)
 			_ = s.flags.Set(f.Name, f.DefValue)
 		}
 	})
@@ -127,15 +174,56 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 		fault("%s: %q is none of %s", name, value, strings.Join(allowed, ", "))
 	}
 
+	_, adminAsked := lookup("ADMIN_ADDR")
 	c := Config{
-		ListenAddr:      *s.listenAddr,
-		APIKey:          *s.apiKey,
-		UpstreamTimeout: *s.timeout,
-		Auth:            Auth(*s.auth),
-		Demo:            *s.apiKey == "" && *s.url == "" && *s.auth == "",
+		ListenAddr:          *s.listenAddr,
+		AdminAddr:           *s.adminAddr,
+		AdminOptional:       !adminAsked,
+		ShutdownDelay:       *s.shutdownDelay,
+		APIKey:              *s.apiKey,
+		UpstreamTimeout:     *s.timeout,
+		UpstreamConcurrency: *s.concurrency,
+		Auth:                Auth(*s.auth),
+		JWT:                 JWT{*s.jwks, *s.issuer, *s.audience},
+		RateLimit:           *s.rateLimit,
+		Limits:              s.limits,
+		Demo:                *s.apiKey == "" && *s.url == "" && *s.auth == "",
 	}
-	if _, _, err := net.SplitHostPort(c.ListenAddr); err != nil {
-		fault("LISTEN_ADDR: %q is not host:port", c.ListenAddr)
+	if c.AdminAddr == "off" {
+		c.AdminAddr = ""
+	}
+	address := func(name, value string) {
+		if _, _, err := net.SplitHostPort(value); err != nil {
+			fault("%s: %q is not host:port", name, value)
+		}
+	}
+	address("LISTEN_ADDR", c.ListenAddr)
+	if c.AdminAddr != "" {
+		address("ADMIN_ADDR", c.AdminAddr)
+	}
+	if c.Demo {
+		c.ShutdownDelay = 0
+	}
+	if c.ShutdownDelay < 0 || c.ShutdownDelay > 5*time.Minute {
+		fault("SHUTDOWN_DELAY: %v is not between 0s and 5m", c.ShutdownDelay)
+	}
+	s.flags.VisitAll(func(f *flag.Flag) {
+		if n, ok := f.Value.(flag.Getter).Get().(int); ok && n < 1 {
+			fault("%s: has to be at least 1", f.Name)
+		}
+	})
+	if c.RateLimit < 0 || c.RateLimit > 1e6 {
+		fault("RATE_LIMIT: %v is not between 0 and a million", c.RateLimit)
+	}
+	for origin := range strings.SplitSeq(*s.origins, ",") {
+		origin = strings.TrimSpace(origin)
+		if origin == "" {
+			continue
+		}
+		if err := on.CheckOrigin(origin); err != nil {
+			fault("CORS_ORIGINS: %w", err)
+		}
+		c.CORSOrigins = append(c.CORSOrigins, origin)
 	}
 	if strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		fault("ELEVENLABS_API_KEY: there is a character in it that no key has; is there a line break at its end?")
@@ -184,11 +272,37 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 			if c.APIKey == "" && *s.url == "" {
 				fault("ELEVENLABS_API_KEY: is required with AUTH=none")
 			}
+		case AuthJWT:
+			if c.APIKey == "" && *s.url == "" {
+				fault("ELEVENLABS_API_KEY: is required with AUTH=jwt")
+			}
+			for _, required := range []struct{ name, value string }{
+				{"JWT_JWKS_URL", c.JWT.JWKSURL}, {"JWT_ISSUER", c.JWT.Issuer}, {"JWT_AUDIENCE", c.JWT.Audience},
+			} {
+				if required.value == "" {
+					fault("%s: is required with AUTH=jwt", required.name)
+				}
+			}
+			if _, err := parseBase(c.JWT.JWKSURL); c.JWT.JWKSURL != "" && err != nil {
+				fault("JWT_JWKS_URL: %w", err)
+			}
 		default:
-			word("AUTH", string(c.Auth), string(AuthNone), string(AuthPassthrough))
+			word("AUTH", string(c.Auth), string(AuthNone), string(AuthPassthrough), string(AuthJWT))
 		}
 	}
 	return c, errors.Join(faults...)
+}
+
+// kindOf is what a variable's value has to be.
+func kindOf(f *flag.Flag) string {
+	switch f.Value.(flag.Getter).Get().(type) {
+	case time.Duration:
+		return "a duration"
+	case float64:
+		return "a number"
+	default:
+		return "a whole number"
+	}
 }
 
 // parseBase reads a server's base URL. Its errors do not repeat it: a URL may
@@ -203,7 +317,7 @@ func parseBase(base string) (*url.URL, error) {
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("must not have a query or a fragment")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return nil, errors.New("must be https, as the key would travel in the open; plain http is for loopback alone")
+		return nil, errors.New("must be https, because secrets would travel in the open; plain http is for loopback alone")
 	}
 	return u, nil
 }

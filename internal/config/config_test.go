@@ -2,7 +2,9 @@ package config_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,11 @@ func load(env map[string]string) (config.Config, error) {
 	}
 	return config.Load(lookup, config.Machine{RegionURL: func(region string) (string, bool) {
 		return "https://" + region + ".test", region == "global" || region == "eu"
+	}, CheckOrigin: func(origin string) error {
+		if !strings.HasPrefix(origin, "https://") {
+			return fmt.Errorf("%q is no origin", origin)
+		}
+		return nil
 	}})
 }
 
@@ -48,6 +55,21 @@ func TestWhatTheEnvironmentAsksFor(t *testing.T) {
 		}},
 		"introspection for a real upstream": {map[string]string{"AUTH": "passthrough", "INTROSPECTION": "on"}, func(c config.Config) bool {
 			return c.Introspection && !c.Playground
+		}},
+		"the defaults of the rest": {nil, func(c config.Config) bool {
+			return c.AdminAddr == "127.0.0.1:9090" && c.AdminOptional && c.UpstreamConcurrency == 8 && c.CORSOrigins == nil && c.RateLimit == 0 &&
+				c.Limits == config.Limits{Body: 131072, Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120}
+		}},
+		"no admin listener": {map[string]string{"ADMIN_ADDR": "off"}, func(c config.Config) bool { return c.AdminAddr == "" }},
+		"an admin listener": {map[string]string{"ADMIN_ADDR": "127.0.0.1:9090"}, func(c config.Config) bool { return !c.AdminOptional }},
+		"tokens": {map[string]string{"ELEVENLABS_API_KEY": "k", "AUTH": "jwt", "JWT_JWKS_URL": "https://issuer.test/keys", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}, func(c config.Config) bool {
+			return c.Auth == config.AuthJWT && c.JWT == config.JWT{JWKSURL: "https://issuer.test/keys", Issuer: "i", Audience: "a"}
+		}},
+		"origins": {map[string]string{"CORS_ORIGINS": "https://a.test, https://b.test,"}, func(c config.Config) bool {
+			return slices.Equal(c.CORSOrigins, []string{"https://a.test", "https://b.test"})
+		}},
+		"other limits": {map[string]string{"LIMIT_COST": "7", "UPSTREAM_CONCURRENCY": "2", "RATE_LIMIT": "0.5", "SHUTDOWN_DELAY": "3s", "AUTH": "passthrough"}, func(c config.Config) bool {
+			return c.Limits.Cost == 7 && c.UpstreamConcurrency == 2 && c.RateLimit == 0.5 && c.ShutdownDelay == 3*time.Second
 		}},
 		"other words": {map[string]string{"LOG_LEVEL": "debug", "LOG_FORMAT": "text", "UPSTREAM_TIMEOUT": "250ms", "LISTEN_ADDR": ":0"}, func(c config.Config) bool {
 			return c.LogLevel == slog.LevelDebug && !c.LogJSON && c.UpstreamTimeout == 250*time.Millisecond && c.ListenAddr == ":0"
@@ -81,6 +103,17 @@ func TestFaults(t *testing.T) {
 		"no duration":                 {map[string]string{"UPSTREAM_TIMEOUT": "10"}, []string{`UPSTREAM_TIMEOUT: "10" is not a duration`}},
 		"a duration that is too long": {map[string]string{"UPSTREAM_TIMEOUT": "1h"}, []string{"UPSTREAM_TIMEOUT: 1h0m0s is not between"}},
 		"an address without a port":   {map[string]string{"LISTEN_ADDR": "localhost"}, []string{`LISTEN_ADDR: "localhost" is not host:port`}},
+		"auth by tokens of nobody": {
+			map[string]string{"AUTH": "jwt"},
+			[]string{"ELEVENLABS_API_KEY: is required", "JWT_JWKS_URL: is required", "JWT_ISSUER: is required", "JWT_AUDIENCE: is required"},
+		},
+		"keys in the open": {
+			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "http://issuer.test", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},
+			[]string{"JWT_JWKS_URL: must be https"},
+		},
+		"every site at once":      {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
+		"no number":               {map[string]string{"LIMIT_COST": "many", "RATE_LIMIT": "some"}, []string{`LIMIT_COST: "many" is not a whole number such as 5000`, `RATE_LIMIT: "some" is not a number`}},
+		"a number that is nobody": {map[string]string{"UPSTREAM_CONCURRENCY": "0", "RATE_LIMIT": "-1"}, []string{"UPSTREAM_CONCURRENCY: has to be at least 1", "RATE_LIMIT: -1 is not between"}},
 		"several at once": {
 			map[string]string{"LISTEN_ADDR": "x", "INTROSPECTION": "yes", "PLAYGROUND": "1", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "ELEVENLABS_API_KEY": "canary"},
 			[]string{"LISTEN_ADDR: ", "INTROSPECTION: ", "PLAYGROUND: ", "LOG_LEVEL: ", "LOG_FORMAT: ", "AUTH: "},

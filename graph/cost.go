@@ -1,0 +1,98 @@
+package graph
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"rollcall/graph/connection"
+)
+
+// frustratedGuess is how many mostFrustratedConversations a user is taken to have.
+const frustratedGuess = 10
+
+// costOf is how many users a valid operation could fetch: a list costs as many
+// as are asked for, and for each of them what is asked of it; a look-up and a
+// representation cost one, and what is asked of them.
+func costOf(request *graphql.OperationContext) int {
+	c := costing{variables: request.Variables, fragments: make(map[*ast.FragmentDefinition]int)}
+	return c.set(request.Operation.SelectionSet)
+}
+
+type costing struct {
+	variables map[string]any
+	fragments map[*ast.FragmentDefinition]int
+}
+
+func (c *costing) set(set ast.SelectionSet) (sum int) {
+	for _, selection := range set {
+		switch selection := selection.(type) {
+		case *ast.Field:
+			sum += c.field(selection)
+		case *ast.InlineFragment:
+			sum += c.set(selection.SelectionSet)
+		case *ast.FragmentSpread:
+			sum += c.fragment(selection.Definition)
+		}
+		sum = min(sum, huge)
+	}
+	return sum
+}
+
+func (c *costing) fragment(f *ast.FragmentDefinition) int {
+	cost, ok := c.fragments[f]
+	if !ok {
+		cost = c.set(f.SelectionSet)
+		c.fragments[f] = cost
+	}
+	return cost
+}
+
+func (c *costing) field(f *ast.Field) int {
+	inner := c.set(f.SelectionSet)
+	switch f.ObjectDefinition.Name + "." + f.Name {
+	case "Query.users", "Agent.users":
+		n := c.first(f)
+		return min(max(n, 1)+n*inner, huge)
+	case "Query.user", "Query.node":
+		return min(1+inner, huge)
+	case "Query.nodes":
+		return min(c.length(f, "ids")*(1+inner), huge)
+	case "Query._entities":
+		return min(c.length(f, "representations")*(1+inner), huge)
+	case "User.mostFrustratedConversations":
+		return min(frustratedGuess*inner, huge)
+	}
+	return inner
+}
+
+// first is the size of a list; 0 for one that its field will refuse.
+func (c *costing) first(f *ast.Field) int {
+	value := f.ArgumentMap(c.variables)["first"]
+	if value == nil {
+		return connection.DefaultFirst
+	}
+	var text string
+	switch value := value.(type) {
+	case json.Number:
+		text = value.String()
+	default:
+		text = fmt.Sprint(value)
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > connection.MaxFirst {
+		return 0
+	}
+	return n
+}
+
+func (c *costing) length(f *ast.Field, argument string) int {
+	list, ok := f.ArgumentMap(c.variables)[argument].([]any)
+	if !ok {
+		return 1 // a single value stands for a list of it
+	}
+	return len(list)
+}

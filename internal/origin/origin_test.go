@@ -1,0 +1,67 @@
+package origin_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"rollcall/internal/origin"
+)
+
+var served = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+
+func TestWhoMayComeFromABrowser(t *testing.T) {
+	allowed := []string{"https://app.test"}
+	for name, c := range map[string]struct {
+		origins []string
+		method  string
+		headers map[string]string
+		status  int
+		cors    string // Access-Control-Allow-Origin
+	}{
+		"no browser":                          {nil, "POST", nil, 200, ""},
+		"the service's own page":              {nil, "POST", map[string]string{"Origin": "http://service.test", "Sec-Fetch-Site": "same-origin"}, 200, ""},
+		"its own page, from an old browser":   {nil, "POST", map[string]string{"Origin": "http://service.test"}, 200, ""},
+		"a foreign page":                      {nil, "POST", map[string]string{"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
+		"a foreign page, from an old browser": {nil, "POST", map[string]string{"Origin": "https://evil.test"}, 403, ""},
+		"a foreign page's preflight":          {nil, "OPTIONS", map[string]string{"Origin": "https://evil.test", "Access-Control-Request-Method": "POST"}, 200, ""},
+		"an allowed page":                     {allowed, "POST", map[string]string{"Origin": "https://app.test", "Sec-Fetch-Site": "cross-site"}, 200, "https://app.test"},
+		"an allowed page's preflight":         {allowed, "OPTIONS", map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,xi-api-key"}, 204, "https://app.test"},
+		"a page that is not on the list":      {allowed, "POST", map[string]string{"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
+		"its preflight":                       {allowed, "OPTIONS", map[string]string{"Origin": "https://evil.test", "Access-Control-Request-Method": "POST"}, 204, ""},
+		"a page on a subdomain":               {allowed, "POST", map[string]string{"Origin": "https://x.app.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
+		"an allowed page without encryption":  {allowed, "POST", map[string]string{"Origin": "http://app.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
+		"a page without an origin":            {allowed, "POST", map[string]string{"Origin": "null", "Sec-Fetch-Site": "cross-site"}, 403, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(c.method, "http://service.test/graphql", nil)
+			for k, v := range c.headers {
+				r.Header.Set(k, v)
+			}
+			w := httptest.NewRecorder()
+			origin.Guard(c.origins, served).ServeHTTP(w, r)
+			if w.Code != c.status || w.Header().Get("Access-Control-Allow-Origin") != c.cors {
+				t.Errorf("got %d, %v", w.Code, w.Header())
+			}
+			if w.Header().Get("Access-Control-Allow-Credentials") != "" {
+				t.Error("credentials are allowed")
+			}
+			if c.status == 403 && !strings.Contains(w.Body.String(), `"FORBIDDEN"`) {
+				t.Errorf("got %s", w.Body)
+			}
+		})
+	}
+}
+
+func TestWhatIsAnOrigin(t *testing.T) {
+	for s, ok := range map[string]bool{
+		"https://app.test": true, "http://localhost:5173": true, "https://app.test:8443": true,
+		"*": false, "null": false, "app.test": false, "https://app.test/": false, "https://app.test/x": false, "https://*.app.test": false, "https://App.test": false,
+		"https://u:p@app.test": false, "ftp://app.test": false, "https://": false, "": false, "https://app.test?x": false,
+	} {
+		if err := origin.Check(s); (err == nil) != ok {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}

@@ -1,0 +1,305 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"rollcall/internal/config"
+	"rollcall/upstream/emulator"
+)
+
+// inFrontOf is the configuration in front of a stand-in for the real upstream.
+func inFrontOf(base *url.URL) config.Config {
+	return config.Config{
+		Upstream: base, APIKey: "canary-key", Auth: config.AuthNone, UpstreamTimeout: 2 * time.Second, UpstreamConcurrency: 8,
+		Limits: config.Limits{Body: 128 << 10, Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120},
+	}
+}
+
+// TestStoppingUnderLoad has 50 clients that go on until the service says that
+// it is not ready. None of their requests may fail.
+func TestStoppingUnderLoadFailsNoRequest(t *testing.T) {
+	base := realUpstream(t, emulator.New(emulator.Options{Users: 300, Latency: 10 * time.Millisecond}).ServeHTTP)
+	c := inFrontOf(base)
+	c.ShutdownDelay = 500 * time.Millisecond
+	var listeners [2]net.Listener
+	for i := range listeners {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		listeners[i] = l
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, c, listeners[0], listeners[1], slog.New(slog.DiscardHandler)) }()
+	graphql, readyz := "http://"+listeners[0].Addr().String(), "http://"+listeners[1].Addr().String()+"/readyz"
+
+	var unready atomic.Bool
+	var answered, after atomic.Int32
+	var clients sync.WaitGroup
+	for i := range 50 {
+		client := &http.Client{Transport: &http.Transport{}}
+		clients.Go(func() {
+			defer client.CloseIdleConnections()
+			for n := 0; !unready.Load(); n++ {
+				body := fmt.Sprintf(`{"query":"{ users(first: %d) { nodes { userId } } }"}`, 1+(i+n)%90)
+				response, err := client.Post(graphql+"/graphql", "application/json", strings.NewReader(body))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				text, err := io.ReadAll(response.Body)
+				_ = response.Body.Close()
+				if err != nil || response.StatusCode != http.StatusOK || !bytes.Contains(text, []byte(`"data"`)) || bytes.Contains(text, []byte(`"errors"`)) {
+					t.Errorf("%d %s %v", response.StatusCode, text, err)
+				}
+				answered.Add(1)
+				if ctx.Err() != nil {
+					after.Add(1)
+				}
+			}
+		})
+	}
+	ready := func() int {
+		response, err := http.Get(readyz)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		return response.StatusCode
+	}
+	for answered.Load() < 500 {
+		time.Sleep(time.Millisecond) //nolint:forbidigo // real sockets
+	}
+	if status := ready(); status != http.StatusOK {
+		t.Errorf("/readyz is %d before the end", status)
+	}
+	stop()
+	for ready() == http.StatusOK {
+		time.Sleep(time.Millisecond) //nolint:forbidigo // real sockets
+	}
+	time.Sleep(200 * time.Millisecond) //nolint:forbidigo // as long as a balancer takes to notice
+	unready.Store(true)
+	clients.Wait()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d requests answered, %d of them after the signal", answered.Load(), after.Load())
+	if after.Load() == 0 {
+		t.Error("nothing was asked after the signal")
+	}
+}
+
+// TestNothingIsLeaked sends what is secret through every failure there is, and
+// looks for it in what the service says and logs.
+func TestNothingSecretIsSaid(t *testing.T) {
+	answers := []http.HandlerFunc{
+		func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprintf(w, `{"detail":{"message":"canary-key %s"}}`, r.Header.Get("xi-api-key"))
+		},
+		func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+			fmt.Fprintf(w, "canary-key %s", r.URL)
+		},
+		func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "<html>canary-key %s", r.URL) },
+		func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, `{"users":[{"user_id":"canary-user","canary-key":%q}],"has_more":true}`, r.URL)
+		},
+		func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			_ = conn.Close()
+		},
+		func(w http.ResponseWriter, _ *http.Request) {
+			http.Redirect(w, &http.Request{Method: http.MethodGet, URL: &url.URL{}}, "http://127.0.0.1:1/?key=canary-key&user=canary-user", http.StatusFound)
+		},
+		func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+	}
+	for i, answer := range answers {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			var log syncBuffer
+			handler, err := newHandler(t.Context(), inFrontOf(realUpstream(t, answer)), slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := newServer(handler, inFrontOf(nil), slog.New(slog.NewJSONHandler(&log, nil)))
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { _ = server.Serve(listener) }()
+			defer server.Close()
+			for _, query := range []string{
+				`{ user(userId: "canary-user") { userId } }`, `{ users(filter: {userId: "canary-user"}) { nodes { userId } } }`,
+				`{ users(after: "canary-cursor") { nodes { userId } } }`, `{ node(id: "VXNlcjpjYW5hcnktdXNlcg") { id } }`, `{ canary-user(`,
+			} {
+				status, body := post(t, "http://"+listener.Addr().String(), query, http.Header{"Xi-Api-Key": {"canary-key"}, "Authorization": {"Bearer canary-key"}})
+				if strings.Contains(body, "canary-key") || strings.Contains(body, "canary-cursor") || strings.Contains(body, "canary-user") && !strings.Contains(query, "canary-user(") {
+					t.Errorf("%s: %d %s", query, status, body)
+				}
+			}
+			if strings.Contains(log.String(), "canary") {
+				t.Errorf("logged %s", log.String())
+			}
+		})
+	}
+}
+
+func TestACallerThatLeavesEndsItsUpstreamCall(t *testing.T) {
+	arrived, ended := make(chan struct{}), make(chan time.Time, 1)
+	base := realUpstream(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		<-r.Context().Done()
+		ended <- time.Now()
+	})
+	s := start(t, inFrontOf(base))
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		r, _ := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/graphql", strings.NewReader(`{"query":"{ users { nodes { userId } } }"}`))
+		r.Header.Set("Content-Type", "application/json")
+		if response, err := http.DefaultClient.Do(r); err == nil {
+			_ = response.Body.Close()
+			t.Error("there was an answer")
+		}
+	}()
+	<-arrived
+	left := time.Now()
+	leave()
+	select {
+	case at := <-ended:
+		if took := at.Sub(left); took > 100*time.Millisecond {
+			t.Errorf("the call went on for %v", took)
+		}
+	case <-time.After(time.Second):
+		t.Error("the call goes on")
+	}
+}
+
+func TestHeadersAreBounded(t *testing.T) {
+	s := start(t, config.Config{Demo: true, UpstreamTimeout: time.Second})
+	for size, want := range map[int]int{20 << 10: http.StatusOK, 33 << 10: http.StatusRequestHeaderFieldsTooLarge} {
+		if status, body := post(t, s.url, `{ __typename }`, http.Header{"X-Padding": {strings.Repeat("x", size)}}); status != want {
+			t.Errorf("%d bytes of headers: %d %s", size, status, body)
+		}
+	}
+}
+
+// syncBuffer is a buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// TestMemory runs the built service under a burst and reads what it takes.
+func TestMemoryStaysBounded(t *testing.T) {
+	base := realUpstream(t, emulator.New(emulator.Options{Users: 20_000, Latency: 20 * time.Millisecond}).ServeHTTP)
+	binary := filepath.Join(t.TempDir(), "rollcall")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	service := exec.Command(binary)
+	service.Env = []string{"LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=off", "UPSTREAM_URL=" + base.String(), "ELEVENLABS_API_KEY=k", "AUTH=none", "UPSTREAM_CONCURRENCY=15"}
+	output, err := service.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = service.Process.Signal(os.Interrupt)
+		_ = service.Wait()
+	}()
+	first := make([]byte, 4096)
+	n, _ := output.Read(first)
+	address := regexp.MustCompile(`http://[0-9.:]+`).FindString(string(first[:n]))
+	if address == "" {
+		t.Fatalf("no address in %s", first[:n])
+	}
+
+	status, _ := post(t, address, `{ users(first: 1) { nodes { userId } } }`, nil)
+	baseline := rss(t, service.Process.Pid)
+	var wg sync.WaitGroup
+	var next atomic.Int32
+	for range 100 { // at once, each a list of its own
+		wg.Go(func() {
+			query := fmt.Sprintf(`{ users(first: 100, filter: {callStartedAfter: "2026-01-%02dT00:%02d:00Z"}) { edges { cursor node { id userId sentiment { overall { scoredConversationCount } } } } } }`, 1+next.Add(1)%28, next.Load()%60)
+			if status, body := post(t, address, query, nil); status != http.StatusOK || strings.Contains(body, `"errors"`) {
+				t.Errorf("%d %.200s", status, body)
+			}
+		})
+	}
+	wg.Wait()
+	for range 10 {
+		for range 100 { // refusals
+			wg.Go(func() { _, _ = post(t, address, "{"+strings.Repeat(" canary", 900)+"}", nil) })
+		}
+		wg.Wait()
+	}
+	peak, after := peakRSS(t, service.Process.Pid), rss(t, service.Process.Pid)
+	t.Logf("RSS: %d MiB before, %d at most, %d after", baseline>>10, peak>>10, after>>10)
+	if status != http.StatusOK || peak > 128<<10 || after > baseline+32<<10 {
+		t.Errorf("status %d, RSS of %d KiB at most, %d after", status, peak, after)
+	}
+}
+
+// rss and peakRSS are in KiB.
+func rss(t *testing.T, pid int) int     { return memory(t, pid, "VmRSS") }
+func peakRSS(t *testing.T, pid int) int { return memory(t, pid, "VmHWM") }
+
+func memory(t *testing.T, pid int, field string) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Skip("memory is read from /proc:", err)
+	}
+	match := regexp.MustCompile(field + `:\s+(\d+) kB`).FindSubmatch(status)
+	kib, err := strconv.Atoi(string(match[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib
+}
+
+// TestMain looks for goroutines that outlive the tests.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	http.DefaultClient.CloseIdleConnections()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
