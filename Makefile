@@ -33,10 +33,18 @@ test:
 	@echo "== Go tests"
 	go test -race ./...
 
-## e2e: the built service with real clients
-e2e:
+## e2e: the built service with real clients, and a browser
+e2e: browser
 	@echo "== end to end"
 	cd e2e && npm ci --no-audit --no-fund && npm test
+
+# The browser is Debian's: npm packages would fetch one of their own from elsewhere.
+.PHONY: browser
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  echo "== installing Debian's Chromium"; \
+	  test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { \
+	  echo "The browser tests need Chromium: sudo apt-get install -y chromium"; exit 1; }
 
 ## golden: renews the golden files of the tests
 golden:

@@ -124,7 +124,13 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 	case located.Extensions["code"] != nil:
 		return public{fmt.Sprint(located.Extensions["code"]), clip(p.withoutSuggestion(located.Message)), ""}
 	}
-	p.log.ErrorContext(ctx, "internal error", "request_id", requestIDOf(ctx), "error", err)
+	if field := graphql.GetFieldContext(ctx); field != nil && field.Field.Name == "_entities" && !errors.Is(err, errPanic) {
+		// gqlgen could not make an entity of what it was given.
+		return public{codeBadUserInput, "representations: one of them is malformed, or of a type that this service does not have", "representations"}
+	}
+	if !errors.Is(err, errPanic) { // which is in the log
+		p.log.ErrorContext(ctx, "internal error", "request_id", requestIDOf(ctx), "error", err)
+	}
 	return public{codeInternal, "Something went wrong inside the service.", ""}
 }
 
@@ -229,6 +235,9 @@ func (p *presenter) withoutSuggestion(message string) string {
 	return message
 }
 
+// errPanic stands for a panic, which has been logged with its stack.
+var errPanic = errors.New("panic in a resolver")
+
 // recovered logs a panic and stands for it; present words it like any other
 // error of our own.
 func (p *presenter) recovered(ctx context.Context, panicked any) error {
@@ -237,5 +246,5 @@ func (p *presenter) recovered(ctx context.Context, panicked any) error {
 		what = e.Error()
 	}
 	p.log.ErrorContext(ctx, "panic", "request_id", requestIDOf(ctx), "panic", what, "stack", string(debug.Stack()))
-	return errors.New("panic in a resolver")
+	return errPanic
 }

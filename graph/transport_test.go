@@ -1,9 +1,12 @@
 package graph_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"rollcall/graph"
@@ -129,4 +132,52 @@ func TestWithoutIntrospectionTheSchemaIsNotTold(t *testing.T) {
 	if r := s.ask(`{ __typename users(first: 1) { __typename nodes { __typename } } }`, nil); len(r.Errors) > 0 {
 		t.Errorf("got %+v", r.Errors)
 	}
+}
+
+// TestNothingCrossesBetweenCallers has two callers ask the same at the same
+// time, and look at the other's cursors. The upstream shows each key other users.
+func TestNothingCrossesBetweenCallers(t *testing.T) {
+	s := newService(t, options{passthrough: true, upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"users":[{"user_id":%q,"last_contact_unix_secs":2,"first_contact_unix_secs":1,"conversation_count":1,"last_contact_conversation_id":"c"}],"next_cursor":"next","has_more":true}`, r.Header.Get("xi-api-key"))
+	})})
+	const rounds = 1000
+	var wg sync.WaitGroup
+	for _, key := range []string{"alice", "bob"} {
+		wg.Go(func() {
+			for range rounds {
+				r := s.ask(`{ users(first: 1) { edges { cursor node { userId } } } user(userId: "alice") { userId } }`, nil, "xi-api-key", key)
+				if got := get(r.Data, "users", "edges", 0, "node", "userId"); got != key {
+					t.Errorf("%s sees %v", key, got)
+				}
+				if seen := get(r.Data, "user"); (seen != nil) != (key == "alice") {
+					t.Errorf("%s sees %v", key, seen)
+				}
+				cursor := get(r.Data, "users", "edges", 0, "cursor")
+				for _, reader := range []string{"alice", "bob"} {
+					r := s.ask(`query($c: String) { users(first: 0, after: $c) { nodes { id } } }`, map[string]any{"c": cursor}, "xi-api-key", reader)
+					if (len(r.Errors) == 0) != (reader == key) {
+						t.Errorf("%s opens %s's cursor: %+v", reader, key, r)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func FuzzBody(f *testing.F) {
+	s := newService(f, options{upstream: refuse(500, "")})
+	for _, seed := range []string{
+		`{"query":"{ __typename }"}`, `{"query":"query($n: Int, $f: ConversationUserFilter) { users(first: $n, filter: $f) { nodes { id } } }","variables":{"n":3,"f":{"userId":"u"}}}`,
+		`[]`, `null`, `{`, `{"query":1}`, `{"query":"{","variables":[]}`, body(bomb(5, "{ ...f0 }")), body(introspection), `{"query":"{ a: __typename @skip(if: true) ...{ __typename } }","operationName":null,"extensions":{}}`,
+		`{"query":"query($r: [_Any!]!) { _entities(representations: $r) { __typename } }","variables":{"r":[{"__typename":"User","userId":"u"},{"__typename":7},{}]}}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		w := s.post(body)
+		if w.Code >= 500 || !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"rollcall/graph/connection"
 	"rollcall/graph/datetime"
@@ -114,7 +115,7 @@ func whyNoID(id string) string {
 		return "must not be empty"
 	case len(id) > maxID:
 		return fmt.Sprintf("must not be longer than %d bytes", maxID)
-	case strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case strings.ContainsFunc(id, unicode.IsControl):
 		return "must not have control characters"
 	}
 	return ""

@@ -1,0 +1,15 @@
+// Debian's Chromium, driven by playwright-core, which brings no browser of its own.
+
+import { existsSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+
+export function launch() {
+  if (!executablePath) throw new Error("There is no browser. Install one: sudo apt-get install -y chromium");
+  return chromium.launch({
+    executablePath,
+    // Without the last four it looks for its maker's servers at every start.
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+}

@@ -1,0 +1,92 @@
+// What pages of other web sites can do to the service, in a real browser.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { after, before, describe, it } from "node:test";
+import { launch } from "./browser.mjs";
+import { startService } from "./processes.mjs";
+
+/** Listens on a free port of loopback. */
+function listen(handler) {
+  return new Promise((resolve) => {
+    const server = createServer(handler);
+    server.listen(0, "127.0.0.1", () => resolve({ port: server.address().port, close: () => server.close() }));
+  });
+}
+
+describe("pages of other sites", () => {
+  let browser, site, upstream, service, calls;
+  before(async () => {
+    upstream = await listen((request, response) => {
+      calls++;
+      response.end('{"users":[],"has_more":false}');
+    });
+    site = await listen((request, response) => {
+      response.setHeader("content-type", "text/html");
+      response.end("<!doctype html><title>a page</title>");
+    });
+    service = await startService({
+      UPSTREAM_URL: `http://127.0.0.1:${upstream.port}`,
+      ELEVENLABS_API_KEY: "key",
+      AUTH: "none",
+      PLAYGROUND: "on",
+      CORS_ORIGINS: `http://127.0.0.1:${site.port}`,
+    });
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await service?.stop();
+    site?.close();
+    upstream?.close();
+  });
+
+  /** Opens a page of an origin and runs a function in it, with the service's address and a request. */
+  async function from(origin, script, request) {
+    calls = 0;
+    const page = await browser.newPage();
+    await page.goto(origin);
+    const result = await page.evaluate(script, { url: service.url, request });
+    await page.close();
+    return result;
+  }
+  const ask = ({ url }) =>
+    fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", "xi-api-key": "x", authorization: "Bearer x" },
+      body: JSON.stringify({ query: "{ users { nodes { userId } } }" }),
+    }).then((r) => r.text(), (e) => `refused: ${e.name}`);
+
+  /** Sends what needs no preflight, whose answer the page would not see. */
+  const sneak = ({ url, request }) => fetch(url + (request.query ?? ""), { mode: "no-cors", ...request }).then(() => "sent", String);
+
+  const allowed = () => `http://127.0.0.1:${site.port}/`;
+  const foreign = () => `http://localhost:${site.port}/`; // the same server, another origin
+  const own = () => service.url.replace("/graphql", "/");
+
+  it("lets an allowed origin read", async () => {
+    assert.equal(await from(allowed(), ask), '{"data":{"users":{"nodes":[]}}}');
+    assert.equal(calls, 1);
+  });
+  it("lets its own pages read", async () => {
+    assert.equal(await from(own(), ask), '{"data":{"users":{"nodes":[]}}}');
+    assert.equal(calls, 1);
+  });
+  it("lets a foreign origin neither read nor cause a call", async () => {
+    assert.equal(await from(foreign(), ask), "refused: TypeError");
+    assert.equal(calls, 0);
+  });
+
+  const sneaky = {
+    "JSON as text": { method: "POST", headers: { "content-type": "text/plain" }, body: '{"query":"{ users { nodes { userId } } }"}' },
+    "a form": { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" }, body: "query={users{nodes{userId}}}" },
+    "GET": { query: "?query=" + encodeURIComponent("{ users { nodes { userId } } }") },
+    "no type": { method: "POST", body: '{"query":"{ users { nodes { userId } } }"}' },
+  };
+  for (const [name, request] of Object.entries(sneaky)) {
+    it(`does nothing for a foreign origin's ${name}`, async () => {
+      await from(foreign(), sneak, request);
+      assert.equal(calls, 0);
+    });
+  }
+});
