@@ -41,7 +41,7 @@ e2e: browser
 # The browser is Debian's: npm packages would fetch one of their own from elsewhere.
 .PHONY: browser
 browser:
-	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
 	  echo "== installing Debian's Chromium"; \
 	  test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { \
 	  echo "The browser tests need Chromium: sudo apt-get install -y chromium"; exit 1; }

@@ -195,6 +195,36 @@ func TestACallerThatLeavesEndsItsUpstreamCall(t *testing.T) {
 	}
 }
 
+// TestSlowCallersAreCutOff sends the beginning of a request and waits.
+func TestSlowCallersAreCutOff(t *testing.T) {
+	s := start(t, config.Config{Demo: true, UpstreamTimeout: time.Second})
+	for name, c := range map[string]struct {
+		sent   string
+		within time.Duration
+	}{
+		"in the headers": {"POST /graphql HTTP/1.1\r\nHost: x\r\n", 7 * time.Second},
+		"in the body":    {"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", 17 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, c.sent); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			_ = conn.SetDeadline(began.Add(c.within))
+			answer, err := io.ReadAll(conn)
+			if err != nil {
+				t.Errorf("still connected after %v: %q %v", time.Since(began), answer, err)
+			}
+		})
+	}
+}
+
 func TestHeadersAreBounded(t *testing.T) {
 	s := start(t, config.Config{Demo: true, UpstreamTimeout: time.Second})
 	for size, want := range map[int]int{20 << 10: http.StatusOK, 33 << 10: http.StatusRequestHeaderFieldsTooLarge} {

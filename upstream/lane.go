@@ -164,7 +164,9 @@ func (l *lane) keepStill(ctx context.Context) error {
 // leave gives the permit back, with what the request took and came to.
 func (l *lane) leave(took time.Duration, err error) {
 	l.permits.Release(1)
-	l.pace.observe(took)
+	if err == nil { // a hang says nothing about those who are served
+		l.pace.observe(took)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == RateLimited {

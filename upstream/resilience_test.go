@@ -287,6 +287,25 @@ func TestWhatCannotBeServedInTimeIsRefusedAtOnce(t *testing.T) {
 	})
 }
 
+func TestAHangDoesNotMakeTheQueueHopeless(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{takes: 20 * time.Millisecond, answer: firstly(-1, nil)}
+		client := s.client(upstream.Config{})
+		if _, err := client.As(alice).ListUsers(t.Context(), page); kind(err) != "timeout" {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				if _, err := client.As(alice).ListUsers(t.Context(), distinct(i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
 func TestTheBreaker(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
