@@ -197,6 +197,7 @@ func TestACallerThatLeavesEndsItsUpstreamCall(t *testing.T) {
 
 // TestSlowCallersAreCutOff sends the beginning of a request and waits.
 func TestSlowCallersAreCutOff(t *testing.T) {
+	t.Parallel()
 	s := start(t, config.Config{Demo: true, UpstreamTimeout: time.Second})
 	for name, c := range map[string]struct {
 		sent   string
@@ -254,6 +255,7 @@ func (b *syncBuffer) String() string {
 
 // TestMemory runs the built service under a burst and reads what it takes.
 func TestMemoryStaysBounded(t *testing.T) {
+	t.Parallel()
 	base := realUpstream(t, emulator.New(emulator.Options{Users: 20_000, Latency: 20 * time.Millisecond}).ServeHTTP)
 	binary := filepath.Join(t.TempDir(), "rollcall")
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {

@@ -50,7 +50,7 @@ let service, emulator;
 /** Starts the service; with no variables it is the demo. Its url ends in /graphql. */
 export function startService(env = {}) {
   service ??= build("rollcall", ".");
-  return start(service, [], { LISTEN_ADDR: "127.0.0.1:0", LOG_FORMAT: "json", ...env }, /"graphql":"([^"]+)"/);
+  return start(service, [], { LISTEN_ADDR: "127.0.0.1:0", ADMIN_ADDR: "off", SHUTDOWN_DELAY: "0s", LOG_FORMAT: "json", ...env }, /"graphql":"([^"]+)"/);
 }
 
 /** Starts the emulator alone. */

@@ -51,7 +51,7 @@ const expected = (u) => ({
 describe("users, over the emulator", () => {
   let emulator, service, sdk;
   before(async () => {
-    emulator = await startEmulator("-users", "700", "-keys", "key,other");
+    emulator = await startEmulator("-users", "700", "-keys", "key,other-key");
     service = await startService({ UPSTREAM_URL: emulator.url, ELEVENLABS_API_KEY: "key", AUTH: "none" });
     sdk = new ElevenLabsClient({ baseUrl: emulator.url, apiKey: "key" }).conversationalAi.users;
   });
@@ -140,19 +140,19 @@ describe("users, over the emulator", () => {
     assert.equal(await code(service.url, '{ users(filter: {agentId: "agent_nobody"}) { nodes { userId } } }'), "NOT_FOUND");
     assert.equal(await code(service.url, "{ users(first: 1000) { nodes { userId } } }"), "BAD_USER_INPUT");
 
-    const wrongKey = await startService({ UPSTREAM_URL: emulator.url, ELEVENLABS_API_KEY: "wrong", AUTH: "none" });
+    const wrongKey = await startService({ UPSTREAM_URL: emulator.url, ELEVENLABS_API_KEY: "wrong-key", AUTH: "none" });
     assert.equal(await code(wrongKey.url, list), "UPSTREAM_CREDENTIALS");
     await wrongKey.stop();
 
     const passthrough = await startService({ UPSTREAM_URL: emulator.url, AUTH: "passthrough" });
     assert.equal(await code(passthrough.url, list), "UNAUTHENTICATED");
-    assert.equal(await code(passthrough.url, list, { "xi-api-key": "wrong" }), "UNAUTHENTICATED");
+    assert.equal(await code(passthrough.url, list, { "xi-api-key": "wrong-key" }), "UNAUTHENTICATED");
     const { data } = await query(passthrough.url, "{ users { pageInfo { endCursor } } }", {}, { "xi-api-key": "key" });
     const next = `{ users(after: "${data.users.pageInfo.endCursor}") { nodes { userId } } }`;
     assert.equal((await query(passthrough.url, next, {}, { "xi-api-key": "key" })).data.users.nodes.length, 30);
-    assert.equal(await code(passthrough.url, next, { "xi-api-key": "other" }), "BAD_USER_INPUT");
+    assert.equal(await code(passthrough.url, next, { "xi-api-key": "other-key" }), "BAD_USER_INPUT");
     await passthrough.stop();
-    for (const s of [service, wrongKey, passthrough]) assert.doesNotMatch(s.output(), /wrong|other/);
+    for (const s of [service, wrongKey, passthrough]) assert.doesNotMatch(s.output(), /wrong-key|other-key/);
   });
 
   it("takes another replica's cursors, and its own after a restart", async () => {
