@@ -124,10 +124,6 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 	case located.Extensions["code"] != nil:
 		return public{fmt.Sprint(located.Extensions["code"]), clip(p.withoutSuggestion(located.Message)), ""}
 	}
-	if field := graphql.GetFieldContext(ctx); field != nil && field.Field.Name == "_entities" && !errors.Is(err, errPanic) {
-		// gqlgen could not make an entity of what it was given.
-		return public{codeBadUserInput, "representations: one of them is malformed, or of a type that this service does not have", "representations"}
-	}
 	if !errors.Is(err, errPanic) { // which is in the log
 		p.log.ErrorContext(ctx, "internal error", "request_id", requestIDOf(ctx), "error", err)
 	}

@@ -95,7 +95,7 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 			if !strings.Contains(e.Message, c.message) || strings.Contains(e.Message, "canary") && name != "an unknown field" {
 				t.Errorf("the message is %q", e.Message)
 			}
-			if r.Data != nil && !reflect.DeepEqual(e.Path, []any{slices.Collect(maps.Keys(r.Data))[0]}) {
+			if r.Data != nil && e.Path[0] != slices.Collect(maps.Keys(r.Data))[0] {
 				t.Errorf("the path is %v, the data %v", e.Path, r.Data)
 			}
 			if log := s.log.String(); log != "" {

@@ -57,12 +57,11 @@ func (op *operation) expectOfAgent(agentID string) {
 		return
 	}
 	f.mu.Lock()
-	known := f.known[agentID]
-	f.known[agentID] = true
-	f.mu.Unlock()
-	if known {
+	defer f.mu.Unlock() // until all is expected: nobody goes ahead with less
+	if f.known[agentID] {
 		return
 	}
+	f.known[agentID] = true
 	lists := make([]listArgs, len(f.ofAgents))
 	for i, args := range f.ofAgents {
 		lists[i] = args.ofAgent(agentID)

@@ -52,7 +52,9 @@ const cachedDocuments = 200
 // NewHandler serves GraphQL over HTTP, at whatever path it is mounted.
 func NewHandler(c Config) http.Handler {
 	presenter := &presenter{log: c.Log, callersKey: c.CallersKey, suggest: c.Introspection}
-	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: &Resolver{}}))
+	resolvers := &Resolver{}
+	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: resolvers}))
+	server.AroundFields(entities{resolvers.Entity()}.intercept)
 	documents := lru.New[*ast.QueryDocument](cachedDocuments)
 	server.AddTransport(&transport{config: c, documents: documents})
 	server.SetQueryCache(documents)

@@ -5,9 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
-	"sync"
-
-	"github.com/99designs/gqlgen/graphql"
 
 	"rollcall/graph/internal/generated"
 	"rollcall/graph/loader"
@@ -76,35 +73,21 @@ func node(ctx context.Context, id string) (generated.Node, error) {
 	return nil, nil //nolint:nilnil // this is how gqlgen spells null
 }
 
-// nodes resolves global IDs, all at once. A look-up that fails is an error in
-// its own place and leaves the others.
+// nodes resolves global IDs.
 func nodes(ctx context.Context, ids []string) []generated.Node {
-	found := make([]generated.Node, len(ids))
-	var wg sync.WaitGroup
-	for i, id := range ids {
-		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		wg.Go(func() {
-			defer func() {
-				if p := recover(); p != nil {
-					graphql.AddError(ctx, graphql.GetOperationContext(ctx).Recover(ctx, p))
-				}
-			}()
-			n, err := node(ctx, id)
-			if err != nil {
-				graphql.AddError(ctx, err)
-				return
-			}
-			found[i] = n
-		})
-	}
-	wg.Wait()
-	return found
+	return inPlaces(ctx, len(ids), func(ctx context.Context, i int) (generated.Node, error) { return node(ctx, ids[i]) })
 }
 
-// userEntity resolves a User of another service. Whom nobody has talked to is
-// a user without conversations.
+// userEntity resolves a User of another service. One who has never talked is a
+// user without conversations.
 func userEntity(ctx context.Context, userID string) (*generated.User, error) {
-	u, err := user(ctx, userID)
+	if err := checkID("userId", userID); err != nil {
+		return nil, err
+	}
+	if onlyKey(ctx) {
+		return newStranger(userID), nil
+	}
+	u, err := lookUp(ctx, userID)
 	if u == nil && err == nil {
 		return newStranger(userID), nil
 	}
