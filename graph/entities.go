@@ -2,7 +2,6 @@ package graph
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/plugin/federation/fedruntime"
@@ -54,7 +53,7 @@ func (e entities) entity(ctx context.Context, representation map[string]any) (fe
 func key(representation map[string]any, name string) (string, error) {
 	id, err := graphql.UnmarshalID(representation[name])
 	if err != nil || representation[name] == nil {
-		return "", &connection.ArgumentError{Argument: "representations", Reason: fmt.Sprintf("%s has to be there, and an ID", name)}
+		return "", &connection.ArgumentError{Argument: "representations", Reason: name + " has to be there, and an ID"}
 	}
 	return id, nil
 }
