@@ -7,7 +7,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
@@ -17,7 +16,7 @@ import (
 )
 
 // Config is what the GraphQL handler is made of. All fields but Introspection,
-// CallersKey and Quota are required.
+// CallersKey, Quota and ExecuteEach are required.
 type Config struct {
 	Client *upstream.Client
 	// Authenticate tells on whose behalf a request is made. Its error becomes a
@@ -35,7 +34,12 @@ type Config struct {
 	Limits  Limits
 	// Quota, if there is one, is what callers may spend.
 	Quota Quota
-	Log   *slog.Logger
+	// ExecuteEach executes each request by itself. Otherwise equal requests of
+	// one caller that are in flight share an answer.
+	ExecuteEach bool
+	Log         *slog.Logger
+
+	unrendered bool
 }
 
 // Quota rations upstream calls among callers.
@@ -46,17 +50,23 @@ type Quota interface {
 	Spend(upstream.Caller)
 }
 
-// cachedDocuments is how many parsed documents are kept.
-const cachedDocuments = 200
-
 // NewHandler serves GraphQL over HTTP, at whatever path it is mounted.
 func NewHandler(c Config) http.Handler {
+	documents := newDocuments()
 	presenter := &presenter{log: c.Log, callersKey: c.CallersKey, suggest: c.Introspection}
 	resolvers := &Resolver{}
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: resolvers}))
 	server.AroundFields(entities{resolvers.Entity()}.intercept)
-	documents := lru.New[*ast.QueryDocument](cachedDocuments)
-	server.AddTransport(&transport{config: c, documents: documents})
+	server.AroundFields(finishRendered)
+	server.AddTransport(&transport{config: c, executor: &executor{
+		client:       c.Client,
+		documents:    documents,
+		limits:       c.Limits,
+		timeout:      c.Timeout,
+		quota:        c.Quota,
+		cursorSecret: c.CursorSecret,
+		unrendered:   c.unrendered,
+	}})
 	server.SetQueryCache(documents)
 	server.SetParserTokenLimit(c.Limits.Tokens)
 	server.SetValidationRulesFn(validationRules(c.Introspection))

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+
+	"rollcall/internal/flight"
 )
 
 // Config is what a client needs to know. The zero values of all but BaseURL
@@ -44,7 +46,7 @@ type Client struct {
 	endpoint string
 	timeout  time.Duration
 	http     *http.Client
-	flights  flights[call, Page]
+	flights  flight.Group[call, Page]
 	lanes    lanes
 	breaker  *gobreaker.CircuitBreaker[Page]
 	budget   *budget
@@ -107,7 +109,7 @@ type Session struct {
 // the same time are one call. The error is an [*Error], or the cause of ctx's
 // end where the caller left.
 func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
-	page, err := s.client.flights.do(ctx, call{s.caller, q}, func(ctx context.Context) (Page, error) {
+	page, _, err := s.client.flights.Do(ctx, call{s.caller, q}, func(ctx context.Context) (Page, error) {
 		ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 		defer cancel()
 		return s.client.fetch(ctx, s.caller.Key, q)
