@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	},
 	"rollcall/graph": {
 		"rollcall/graph/*", "rollcall/upstream", "rollcall/internal/flight",
-		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*", "github.com/maypok86/otter/v2",
+		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*", "github.com/maypok86/otter/v2", "github.com/go-faster/jx",
 	},
 	"rollcall/graph/connection": {"rollcall/upstream"},
 	"rollcall/graph/loader":     {"rollcall/graph/connection", "rollcall/upstream"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/maypok86/otter/v2"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"rollcall/graph/connection"
@@ -22,6 +23,7 @@ type executor struct {
 	timeout      time.Duration
 	quota        Quota // nil for none
 	cursorSecret string
+	sealers      *otter.Cache[upstream.Caller, *connection.Sealer]
 	// unrendered leaves all writing to gqlgen, for comparison.
 	unrendered bool
 }
@@ -51,7 +53,7 @@ func (e *executor) execute(ctx context.Context, exec graphql.GraphExecutor, call
 	defer cancel()
 	op := &operation{
 		document:   e.documents.known(params.Query),
-		sealer:     connection.NewSealer(cmp.Or(caller.Key.Reveal(), e.cursorSecret), caller.Subject),
+		sealer:     e.sealer(caller),
 		loader:     loader.New(e.source(caller), e.limits.Calls),
 		unrendered: e.unrendered,
 	}
@@ -62,6 +64,27 @@ func (e *executor) execute(ctx context.Context, exec graphql.GraphExecutor, call
 		response = exec.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
 	}
 	return newAnswer(response, true)
+}
+
+// knownSealers is how many callers' sealers are kept: deriving one takes longer
+// than sealing a page of cursors.
+const knownSealers = 1000
+
+func newSealers() *otter.Cache[upstream.Caller, *connection.Sealer] {
+	return otter.Must(&otter.Options[upstream.Caller, *connection.Sealer]{
+		MaximumSize: knownSealers,
+		Executor:    func(task func()) { task() },
+	})
+}
+
+// sealer is what seals a caller's cursors.
+func (e *executor) sealer(caller upstream.Caller) *connection.Sealer {
+	s, ok := e.sealers.GetIfPresent(caller)
+	if !ok {
+		s = connection.NewSealer(cmp.Or(caller.Key.Reveal(), e.cursorSecret), caller.Subject)
+		e.sealers.Set(caller, s)
+	}
+	return s
 }
 
 // source is the upstream for one caller.

@@ -65,6 +65,7 @@ func NewHandler(c Config) http.Handler {
 		timeout:      c.Timeout,
 		quota:        c.Quota,
 		cursorSecret: c.CursorSecret,
+		sealers:      newSealers(),
 		unrendered:   c.unrendered,
 	}})
 	server.SetQueryCache(documents)

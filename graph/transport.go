@@ -72,7 +72,7 @@ func (t *transport) answer(ctx context.Context, exec graphql.GraphExecutor, call
 	if t.config.ExecuteEach {
 		return t.executor.execute(ctx, exec, caller, body)
 	}
-	a, _, err := t.flights.Do(ctx, requestKey{caller, string(body)}, func(ctx context.Context) (*answer, error) {
+	a, _, err := t.flights.DoHere(ctx, requestKey{caller, string(body)}, func(ctx context.Context) (*answer, error) {
 		return t.executor.execute(ctx, exec, caller, body), nil
 	})
 	if _, panicked := errors.AsType[*flight.Panic](err); panicked {

@@ -57,8 +57,8 @@ func newSummary(s upstream.SentimentSummary) *generated.SentimentSummary {
 		PositiveCount:           s.Positive,
 		NeutralCount:            s.Neutral,
 		NegativeCount:           s.Negative,
-		AverageSentimentScore:   s.AverageSentimentScore,
-		AverageFrustrationScore: s.AverageFrustrationScore,
+		AverageSentimentScore:   score(s.AverageSentimentScore),
+		AverageFrustrationScore: score(s.AverageFrustrationScore),
 	}
 }
 
@@ -68,8 +68,8 @@ func newFrustratedConversation(c upstream.FrustratedConversation) *generated.Fru
 		Agent:            newAgent(c.AgentID),
 		StartedAt:        instant(c.StartedAt),
 		Label:            newLabel(c.Label),
-		SentimentScore:   c.SentimentScore,
-		FrustrationScore: c.FrustrationScore,
+		SentimentScore:   score(c.SentimentScore),
+		FrustrationScore: score(c.FrustrationScore),
 	}
 }
 
@@ -87,6 +87,14 @@ func newLabel(l upstream.SentimentLabel) *generated.SentimentLabel {
 		return nil
 	}
 	return &label
+}
+
+// score is nil for one that is not known.
+func score(s upstream.Score) *float64 {
+	if !s.Known {
+		return nil
+	}
+	return &s.Value
 }
 
 func instant(unix *int64) *datetime.DateTime { return (*datetime.DateTime)(unix) }

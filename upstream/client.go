@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -50,6 +51,7 @@ type Client struct {
 	lanes    lanes
 	breaker  *gobreaker.CircuitBreaker[Page]
 	budget   *budget
+	buffers  sync.Pool // of *bytes.Buffer, for bodies while they arrive
 }
 
 // call is what makes two calls the same.
@@ -90,6 +92,7 @@ func newTransport() *http.Transport {
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    256,
+		ReadBufferSize:         16 << 10, // a page in one read
 		IdleConnTimeout:        90 * time.Second,
 		TLSHandshakeTimeout:    5 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,

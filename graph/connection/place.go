@@ -112,10 +112,10 @@ func sortValue(u *upstream.User, q upstream.Query) float64 {
 	case upstream.SortConversationCount:
 		return float64(u.ConversationCount)
 	case upstream.SortAverageSentimentScore:
-		if u.Sentiment == nil || u.Sentiment.Overall.AverageSentimentScore == nil {
+		if u.Sentiment == nil || !u.Sentiment.Overall.AverageSentimentScore.Known {
 			return math.Inf(-1)
 		}
-		return *u.Sentiment.Overall.AverageSentimentScore
+		return u.Sentiment.Overall.AverageSentimentScore.Value
 	default:
 		return float64(u.LastContact)
 	}

@@ -3,6 +3,8 @@ package render
 import (
 	"strconv"
 	"time"
+
+	"rollcall/upstream"
 )
 
 // writer appends a value of T as JSON.
@@ -88,11 +90,11 @@ func strOrNull(b []byte, s string) []byte {
 
 func integer(b []byte, n int) []byte { return strconv.AppendInt(b, int64(n), 10) }
 
-func float(b []byte, f *float64) []byte {
-	if f == nil {
+func score(b []byte, s upstream.Score) []byte {
+	if !s.Known {
 		return null(b)
 	}
-	return strconv.AppendFloat(b, *f, 'g', -1, 64)
+	return strconv.AppendFloat(b, s.Value, 'g', -1, 64)
 }
 
 // instant writes Unix seconds as the scalar DateTime.

@@ -116,9 +116,9 @@ func (r *reader) summary(set ast.SelectionSet) object[*upstream.SentimentSummary
 		case "negativeCount":
 			return func(b []byte, s summary) []byte { return integer(b, s.Negative) }
 		case "averageSentimentScore":
-			return func(b []byte, s summary) []byte { return float(b, s.AverageSentimentScore) }
+			return func(b []byte, s summary) []byte { return score(b, s.AverageSentimentScore) }
 		case "averageFrustrationScore":
-			return func(b []byte, s summary) []byte { return float(b, s.AverageFrustrationScore) }
+			return func(b []byte, s summary) []byte { return score(b, s.AverageFrustrationScore) }
 		}
 		return nil
 	})
@@ -144,9 +144,9 @@ func (r *reader) frustrated(set ast.SelectionSet) object[*upstream.FrustratedCon
 		case "label":
 			return func(b []byte, c frustrated) []byte { return label(b, c.Label) }
 		case "sentimentScore":
-			return func(b []byte, c frustrated) []byte { return float(b, c.SentimentScore) }
+			return func(b []byte, c frustrated) []byte { return score(b, c.SentimentScore) }
 		case "frustrationScore":
-			return func(b []byte, c frustrated) []byte { return float(b, c.FrustrationScore) }
+			return func(b []byte, c frustrated) []byte { return score(b, c.FrustrationScore) }
 		}
 		return nil
 	})

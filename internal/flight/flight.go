@@ -33,22 +33,24 @@ type flight[V any] struct {
 // is one. The context that call gets carries ctx's values, but not its
 // cancellation. The error is call's, a [Panic], or the cause of ctx's end.
 func (g *Group[K, V]) Do(ctx context.Context, key K, call func(context.Context) (V, error)) (value V, joined bool, err error) {
-	g.mu.Lock()
-	fl, joined := g.flights[key]
+	fl, callContext, joined := g.board(ctx, key)
 	if !joined {
-		fl = g.start(ctx, key, call)
+		go g.fly(callContext, key, fl, call)
 	}
-	fl.waiters++
-	g.mu.Unlock()
+	return g.wait(ctx, key, fl, joined)
+}
 
-	select {
-	case <-fl.landed:
-		return fl.value, joined, fl.err
-	case <-ctx.Done():
-		g.leave(key, fl)
-		var none V
-		return none, joined, context.Cause(ctx)
+// DoHere is Do, but whoever comes first makes the call themselves, which saves a
+// goroutine, and stays until it has landed, even if others are the last to wait.
+func (g *Group[K, V]) DoHere(ctx context.Context, key K, call func(context.Context) (V, error)) (value V, joined bool, err error) {
+	fl, callContext, joined := g.board(ctx, key)
+	if joined {
+		return g.wait(ctx, key, fl, joined)
 	}
+	stop := context.AfterFunc(ctx, func() { g.leave(key, fl) })
+	defer stop()
+	g.fly(callContext, key, fl, call)
+	return fl.value, joined, fl.err
 }
 
 // Panic is the error of a call that panicked.
@@ -59,27 +61,47 @@ type Panic struct {
 
 func (p *Panic) Error() string { return "panic in a call: " + p.What }
 
-// start sends a call off; g.mu is held.
-func (g *Group[K, V]) start(ctx context.Context, key K, call func(context.Context) (V, error)) *flight[V] {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	fl := &flight[V]{cancel: cancel, landed: make(chan struct{})}
+// board joins the flight for a key, or makes one that is to fly with the
+// context returned.
+func (g *Group[K, V]) board(ctx context.Context, key K) (fl *flight[V], callContext context.Context, joined bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if fl, joined = g.flights[key]; joined {
+		fl.waiters++
+		return fl, nil, true
+	}
+	callContext, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	fl = &flight[V]{waiters: 1, cancel: cancel, landed: make(chan struct{})}
 	if g.flights == nil {
 		g.flights = make(map[K]*flight[V])
 	}
 	g.flights[key] = fl
+	return fl, callContext, false
+}
 
-	go func() {
-		defer cancel()
-		defer close(fl.landed)
-		defer g.forget(key, fl)
-		defer func() {
-			if p := recover(); p != nil {
-				fl.err = &Panic{What: describe(p), Stack: debug.Stack()}
-			}
-		}()
-		fl.value, fl.err = call(ctx)
+// fly makes the call.
+func (g *Group[K, V]) fly(ctx context.Context, key K, fl *flight[V], call func(context.Context) (V, error)) {
+	defer fl.cancel()
+	defer close(fl.landed)
+	defer g.forget(key, fl)
+	defer func() {
+		if p := recover(); p != nil {
+			fl.err = &Panic{What: describe(p), Stack: debug.Stack()}
+		}
 	}()
-	return fl
+	fl.value, fl.err = call(ctx)
+}
+
+// wait returns what the call comes to, or leaves when ctx ends.
+func (g *Group[K, V]) wait(ctx context.Context, key K, fl *flight[V], joined bool) (V, bool, error) {
+	select {
+	case <-fl.landed:
+		return fl.value, joined, fl.err
+	case <-ctx.Done():
+		g.leave(key, fl)
+		var none V
+		return none, joined, context.Cause(ctx)
+	}
 }
 
 func (g *Group[K, V]) leave(key K, fl *flight[V]) {
