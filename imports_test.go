@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"rollcall/internal/admin":                 nil,
 	"rollcall/internal/auth":                  {"github.com/MicahParks/keyfunc/v3", "github.com/golang-jwt/jwt/v5", "golang.org/x/time/rate"},
 	"rollcall/internal/config":                nil,
+	"rollcall/internal/cork":                  nil,
 	"rollcall/internal/drain":                 nil,
 	"rollcall/internal/flight":                nil,
 	"rollcall/internal/origin":                {"github.com/rs/cors"},

@@ -25,6 +25,7 @@ import (
 	"rollcall/internal/admin"
 	"rollcall/internal/auth"
 	"rollcall/internal/config"
+	"rollcall/internal/cork"
 	"rollcall/internal/drain"
 	"rollcall/internal/origin"
 	"rollcall/internal/quota"
@@ -102,7 +103,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	}
 	server := newServer(draining.Handler(handler), c, log)
 	failed := make(chan error, 2)
-	go func() { failed <- server.Serve(public) }()
+	go func() { failed <- server.Serve(cork.Listener(public)) }()
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
 		adminServer := &http.Server{Handler: admin.NewHandler(draining.Ready), ReadHeaderTimeout: 5 * time.Second}
@@ -128,6 +129,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
+		ConnContext:       cork.ConnContext,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      c.UpstreamTimeout + 30*time.Second,
@@ -160,7 +162,7 @@ func newHandler(ctx context.Context, c config.Config, log *slog.Logger) (http.Ha
 		g.Quota = quota.New[upstream.Caller](c.RateLimit)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", graph.NewHandler(g))
+	mux.Handle("/graphql", cork.Handler(graph.NewHandler(g)))
 	if c.Playground {
 		mux.Handle("GET /{$}", playground.Handler("Rollcall", "/graphql"))
 	}

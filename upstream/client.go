@@ -44,7 +44,7 @@ type Config struct {
 // Client calls one server on behalf of any number of callers. It is safe for
 // concurrent use.
 type Client struct {
-	endpoint string
+	endpoint url.URL
 	timeout  time.Duration
 	http     *http.Client
 	flights  flight.Group[call, Page]
@@ -72,8 +72,12 @@ func NewClient(c Config) *Client {
 	if c.Transport == nil {
 		c.Transport = newTransport()
 	}
+	base := *c.BaseURL
+	if base.Path == "" {
+		base.Path = "/" // else JoinPath makes a relative one
+	}
 	return &Client{
-		endpoint: c.BaseURL.JoinPath("/v1/convai/users").String(),
+		endpoint: *base.JoinPath("v1/convai/users"),
 		timeout:  c.Timeout,
 		http: &http.Client{
 			Transport: c.Transport,
@@ -112,9 +116,9 @@ type Session struct {
 // the same time are one call. The error is an [*Error], or the cause of ctx's
 // end where the caller left.
 func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
+	defer cancel()
 	page, _, err := s.client.flights.Do(ctx, call{s.caller, q}, func(ctx context.Context) (Page, error) {
-		ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-		defer cancel()
 		return s.client.fetch(ctx, s.caller.Key, q)
 	})
 	if _, classified := errors.AsType[*Error](err); !classified && errors.Is(err, context.DeadlineExceeded) {
@@ -147,9 +151,13 @@ func (c *Client) attempt(ctx context.Context, lane *lane, key APIKey, q PageQuer
 	began := time.Now()
 	defer func() { lane.leave(time.Since(began), err) }() // also where there is a panic
 	page, err = c.breaker.Execute(func() (Page, error) {
-		ctx, cancel := context.WithTimeout(ctx, c.timeout/5*4)
+		attempt, cancel := context.WithTimeout(ctx, c.timeout/5*4)
 		defer cancel()
-		return c.get(ctx, key, q)
+		page, err := c.get(attempt, key, q)
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx) // whoever asked has left or is out of time, which says nothing of the server
+		}
+		return page, err
 	})
 	return page, brokenOpen(err)
 }
