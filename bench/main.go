@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"rollcall/bench/load"
 	"rollcall/bench/process"
 	"rollcall/bench/upstream"
 )
@@ -39,16 +40,17 @@ type options struct {
 	short, gc   bool
 	sentiment   bool
 	base        string
+	env         []string
 	checkout    string
 	write       string
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
-	o := options{connections: []int{32, 256}}
+	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each server is measured with each workload, a `number`")
-	flags.DurationVar(&o.duration, "duration", time.Second, "how long for at a time, a `duration`")
+	flags.DurationVar(&o.duration, "duration", 600*time.Millisecond, "how long for at a time, a `duration`; L takes twice as long")
 	flags.Func("connections", "of W2, a `list` separated by commas; W1 and W3 take the first (default 32,256)", func(value string) error {
 		o.connections = nil
 		for field := range strings.SplitSeq(value, ",") {
@@ -73,6 +75,13 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.BoolVar(&o.gc, "gc", false, "compare settings of Go's garbage collector, instead of servers")
 	flags.BoolVar(&o.sentiment, "sentiment", false, "have the upstream send what its page has gained since: twice the bytes, asked for by nobody")
 	flags.StringVar(&o.base, "base", "", "a `commit`: compare with the service as it stood there")
+	flags.Func("env", "a `NAME=value` for the service and for that before; may be repeated", func(value string) error {
+		if !strings.Contains(value, "=") {
+			return fmt.Errorf("%q has no =", value)
+		}
+		o.env = append(o.env, value)
+		return nil
+	})
 	flags.StringVar(&o.checkout, "checkout", "..", "the `folder` of the service")
 	flags.StringVar(&o.write, "write", "", "a `folder` with performance.md, whose result is renewed with a chart")
 	if err := flags.Parse(args); err != nil {
@@ -85,7 +94,14 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("%d rounds of %v measure nothing", o.rounds, o.duration)
 	}
 	if o.short {
-		o.rounds, o.duration = 1, 200*time.Millisecond
+		o.rounds, o.duration = 1, 100*time.Millisecond
+	}
+	switch {
+	case o.connections != nil:
+	case o.short:
+		o.connections = []int{8, 64}
+	default:
+		o.connections = []int{32, 256}
 	}
 	return o, nil
 }
@@ -105,6 +121,10 @@ func (o options) workloads() []workload {
 	var list []workload
 	add := func(word string, w workload) {
 		if o.wants(word, workloadWords) {
+			w.duration = o.duration
+			if w.delay > 0 {
+				w.duration *= 2
+			}
 			list = append(list, w)
 		}
 	}
@@ -137,7 +157,7 @@ func (o options) workloads() []workload {
 // a note that says so.
 func (o options) servers(ctx context.Context, b builds) (list []*server, notes []string, err error) {
 	if o.gc {
-		return gcServers(ctx, b)
+		return o.gcServers(ctx, b)
 	}
 	add := func(word string, make func() (*server, error)) {
 		if err != nil || !o.wants(word, serverWords) {
@@ -148,9 +168,9 @@ func (o options) servers(ctx context.Context, b builds) (list []*server, notes [
 			list = append(list, s)
 		}
 	}
-	add("rollcall", func() (*server, error) { return b.service(ctx, serviceNow) })
+	add("rollcall", func() (*server, error) { return b.service(ctx, serviceNow, o.env...) })
 	if o.base != "" {
-		add("before", func() (*server, error) { return b.serviceAt(ctx, o.base) })
+		add("before", func() (*server, error) { return b.serviceAt(ctx, o.base, o.env...) })
 	}
 	add("proxy", func() (*server, error) { return b.beside(ctx, reverseProxy, "./proxy", rest()) })
 	add("gqlgen", func() (*server, error) { return b.beside(ctx, plainGqlgen, "./plain", plain()) })
@@ -171,9 +191,9 @@ func (o options) servers(ctx context.Context, b builds) (list []*server, notes [
 	return list, notes, err
 }
 
-func gcServers(ctx context.Context, b builds) (list []*server, notes []string, err error) {
+func (o options) gcServers(ctx context.Context, b builds) (list []*server, notes []string, err error) {
 	for _, env := range [][]string{{"GOGC=100"}, {"GOGC=400"}, {"GOGC=off", "GOMEMLIMIT=256MiB"}} {
-		s, err := b.service(ctx, strings.Join(env, " "), env...)
+		s, err := b.service(ctx, strings.Join(env, " "), append(env, o.env...)...)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -209,8 +229,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(processors) < 2 {
 		notes = append(notes, "There is one processor only: servers and load share it, so latencies mean little.")
 	}
-	// Twice as many pages as requests in flight: no two are for the same one.
-	pages := 2*slices.Max(o.connections) + 2
+	// Enough for every connection to have pages of its own, two at least, and in
+	// W3 five.
+	pages := max(2*slices.Max(o.connections), 5*o.connections[0]) + 1
 	up, err := upstream.Listen(pages, o.sentiment)
 	if err != nil {
 		return err
@@ -225,7 +246,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		order = append(order, s.name)
 	}
 
-	b := &bench{upstream: up, rounds: o.rounds, duration: o.duration, progress: stderr}
+	b := &bench{upstream: up, rounds: o.rounds, progress: stderr, prepared: make(map[preparation][]*load.Request)}
 	var results []result
 	for _, w := range o.workloads() {
 		r, err := b.run(ctx, w, servers)

@@ -14,8 +14,28 @@ import (
 type bench struct {
 	upstream *upstream.Upstream
 	rounds   int
-	duration time.Duration
 	progress io.Writer
+	prepared map[preparation][]*load.Request
+}
+
+// preparation is what makes two workloads ask a server for the same.
+type preparation struct {
+	server            *server
+	aliases, distinct int
+	different         bool
+}
+
+func (b *bench) prepare(w workload, s *server) ([]*load.Request, error) {
+	p := preparation{s, w.aliases, w.distinct, w.different}
+	if list, ok := b.prepared[p]; ok {
+		return list, nil
+	}
+	list, err := w.requests(s.dialect, s.addr, s.cursors)
+	if err == nil && w.different && len(list) < w.connections {
+		err = fmt.Errorf("there are %d different requests for %d connections", len(list), w.connections)
+	}
+	b.prepared[p] = list
+	return list, err
 }
 
 // run measures each server in each round, so that what else the machine does
@@ -28,7 +48,7 @@ func (b *bench) run(ctx context.Context, w workload, servers []*server) (result,
 		if s.single && w.aliases > 1 || s.command == nil && w.delay == 0 {
 			continue
 		}
-		list, err := w.requests(s.dialect, s.addr, s.cursors)
+		list, err := b.prepare(w, s)
 		if err != nil {
 			return r, fmt.Errorf("%s, %s: %w", w.title, s.name, err)
 		}
@@ -61,7 +81,7 @@ func (b *bench) measure(w workload, s *server, requests []*load.Request) (figure
 		return figure{}, err
 	}
 	defer connections.Close()
-	if _, err := connections.Run(b.duration/10, requests); err != nil { // warms up
+	if _, err := connections.Run(w.duration/10, requests); err != nil { // warms up
 		return figure{}, err
 	}
 	var before time.Duration
@@ -74,7 +94,7 @@ func (b *bench) measure(w workload, s *server, requests []*load.Request) (figure
 		}
 	}
 	calls, refused := b.upstream.Calls(), b.upstream.Refused()
-	run, err := connections.Run(b.duration, requests)
+	run, err := connections.Run(w.duration, requests)
 	if err != nil {
 		return figure{}, err
 	}
@@ -85,8 +105,7 @@ func (b *bench) measure(w workload, s *server, requests []*load.Request) (figure
 		requests: run.Requests,
 		rate:     float64(run.Requests) / run.Elapsed.Seconds(),
 		calls:    b.upstream.Calls() - calls,
-		p50:      run.Percentile(50),
-		p99:      run.Percentile(99),
+		latency:  run.Latencies,
 	}
 	if s.process == nil {
 		return f, nil

@@ -14,7 +14,7 @@ type figure struct {
 	calls    int64         // of the upstream
 	memory   int64         // most bytes resident
 	requests int
-	p50, p99 time.Duration
+	latency  []time.Duration
 }
 
 // figures are those of all rounds, by server.
@@ -95,8 +95,21 @@ func callsOf(f []figure) float64 {
 	}
 	return float64(calls) / float64(requests)
 }
-func p50Of(f []figure) float64 { return medianOf(f, func(f figure) float64 { return milli(f.p50) }) }
-func p99Of(f []figure) float64 { return medianOf(f, func(f figure) float64 { return milli(f.p99) }) }
+
+// latencyOf is what p of a hundred requests did not exceed, over all rounds, in
+// milliseconds.
+func latencyOf(f []figure, p int) float64 {
+	var all []time.Duration
+	for _, one := range f {
+		all = append(all, one.latency...)
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return float64(all[(len(all)-1)*p/100]) / float64(time.Millisecond)
+}
+
 func memoryOf(f []figure) (most int64) {
 	for _, one := range f {
 		most = max(most, one.memory)
@@ -105,7 +118,6 @@ func memoryOf(f []figure) (most int64) {
 }
 
 func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-func milli(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // markdown is the whole result.
 func markdown(results []result, order []string, subject string, notes []string) string {
@@ -129,7 +141,7 @@ func markdown(results []result, order []string, subject string, notes []string) 
 			if name == subject {
 				name = "**" + name + "**"
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %.2f | %.2f | %s | %s |\n", name, cpu, ratio, number(rateOf(f)), p50Of(f), p99Of(f), trim(callsOf(f)), memory)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %.2f | %.2f | %s | %s |\n", name, cpu, ratio, number(rateOf(f)), latencyOf(f, 50), latencyOf(f, 99), trim(callsOf(f)), memory)
 		}
 		b.WriteString("\n")
 	}
@@ -164,8 +176,13 @@ func targetTable(results []result) string {
 			row(r.title, "upstream calls", fmt.Sprintf("%s, exactly", trim(r.calls)), trim(callsOf(f)), callsOf(f) == r.calls)
 		}
 		if own := r.figures[direct]; len(own) > 0 {
-			row(r.title, direct, "+ 1 ms at p50", fmt.Sprintf("%+.2f ms", p50Of(f)-p50Of(own)), p50Of(f)-p50Of(own) <= 1)
-			row(r.title, direct, "+ 3 ms at p99", fmt.Sprintf("%+.2f ms", p99Of(f)-p99Of(own)), p99Of(f)-p99Of(own) <= 3)
+			for _, over := range []struct {
+				percentile int
+				most       float64
+			}{{50, 1}, {99, 3}} {
+				ms := latencyOf(f, over.percentile) - latencyOf(own, 50)
+				row(r.title, direct, fmt.Sprintf("+ %.0f ms at p%d", over.most, over.percentile), fmt.Sprintf("%+.2f ms", ms), ms <= over.most)
+			}
 		}
 		if r.connections >= 256 {
 			mib := float64(memoryOf(f)) / (1 << 20)

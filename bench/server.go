@@ -109,7 +109,7 @@ func (b builds) service(ctx context.Context, name string, env ...string) (*serve
 }
 
 // serviceAt is the service as it stood at a commit.
-func (b builds) serviceAt(ctx context.Context, ref string) (*server, error) {
+func (b builds) serviceAt(ctx context.Context, ref string, env ...string) (*server, error) {
 	source := filepath.Join(b.dir, "base-source")
 	if err := os.MkdirAll(source, 0o755); err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func (b builds) serviceAt(ctx context.Context, ref string) (*server, error) {
 		return nil, fmt.Errorf("unpacking %s: %w\n%s", ref, err, out)
 	}
 	program, err := b.build(ctx, source, "rollcall-base", ".")
-	return serviceServer(serviceBefore, program, nil), err
+	return serviceServer(serviceBefore, program, env), err
 }
 
 func serviceServer(name, program string, more []string) *server {

@@ -18,6 +18,8 @@ type workload struct {
 	// different says that no two requests in flight are the same.
 	different bool
 	delay     time.Duration
+	// duration is that of one round of one server.
+	duration time.Duration
 	// calls is how many the service has to make for a request; 0 for at most one.
 	calls float64
 }

@@ -52,15 +52,12 @@ func (r *Request) do(c *Connection) error {
 type Result struct {
 	Requests int
 	Elapsed  time.Duration
-	// Latencies are in ascending order, one for each request.
+	// Latencies are one for each request.
 	Latencies []time.Duration
 }
 
 // Connections are all to one server.
-type Connections struct {
-	list []*Connection
-	turn atomic.Int64
-}
+type Connections struct{ list []*Connection }
 
 // DialAll opens so many connections.
 func DialAll(addr string, n int) (*Connections, error) {
@@ -83,9 +80,10 @@ func (cs *Connections) Close() {
 	}
 }
 
-// Run sends the requests in their order and over again, one at a time on each
-// connection, for d and until all that were sent are answered. It stops at the
-// first answer that is not right.
+// Run sends the requests over and over, one at a time on each connection, for d
+// and until all that were sent are answered. Where there are enough of them,
+// each connection has requests of its own, so that no two in flight are the
+// same. It stops at the first answer that is not right.
 func (cs *Connections) Run(d time.Duration, requests []*Request) (Result, error) {
 	var (
 		wait      sync.WaitGroup
@@ -94,11 +92,13 @@ func (cs *Connections) Run(d time.Duration, requests []*Request) (Result, error)
 		errs      = make([]error, len(cs.list))
 		start     = time.Now()
 	)
+	if len(requests) > len(cs.list) {
+		requests = requests[:len(requests)-len(requests)%len(cs.list)]
+	}
 	for i, c := range cs.list {
 		wait.Go(func() {
-			for before := time.Now(); before.Sub(start) < d && !failed.Load(); {
-				request := requests[(cs.turn.Add(1)-1)%int64(len(requests))]
-				if errs[i] = request.do(c); errs[i] != nil {
+			for turn, before := i, time.Now(); before.Sub(start) < d && !failed.Load(); turn += len(cs.list) {
+				if errs[i] = requests[turn%len(requests)].do(c); errs[i] != nil {
 					failed.Store(true)
 					return
 				}
@@ -110,15 +110,6 @@ func (cs *Connections) Run(d time.Duration, requests []*Request) (Result, error)
 	}
 	wait.Wait()
 	result := Result{Elapsed: time.Since(start), Latencies: slices.Concat(latencies...)}
-	slices.Sort(result.Latencies)
 	result.Requests = len(result.Latencies)
 	return result, errors.Join(errs...)
-}
-
-// Percentile is the latency that p of a hundred requests did not exceed.
-func (r Result) Percentile(p int) time.Duration {
-	if len(r.Latencies) == 0 {
-		return 0
-	}
-	return r.Latencies[(len(r.Latencies)-1)*p/100]
 }
