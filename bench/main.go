@@ -159,12 +159,12 @@ func (o options) servers(ctx context.Context, b builds) (list []*server, notes [
 	if o.gc {
 		return o.gcServers(ctx, b)
 	}
-	add := func(word string, make func() (*server, error)) {
+	add := func(word string, build func() (*server, error)) {
 		if err != nil || !o.wants(word, serverWords) {
 			return
 		}
 		var s *server
-		if s, err = make(); err == nil {
+		if s, err = build(); err == nil {
 			list = append(list, s)
 		}
 	}
@@ -211,7 +211,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	fmt.Fprintln(stderr, "building the servers")
 	servers, notes, err := o.servers(ctx, builds{checkout: o.checkout, dir: dir})
 	if err != nil {
@@ -261,8 +261,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if o.short {
 		return checkCalls(results, stdout)
 	}
-	fmt.Fprint(stdout, markdown(results, order, order[0], notes))
-	return nil
+	subject := order[0]
+	text := fmt.Sprintf("%s. %d rounds of %v each; every answer checked.\n\n%s",
+		machine(ctx, len(processors)), o.rounds, o.duration, markdown(results, order, subject, notes))
+	fmt.Fprint(stdout, text)
+	switch {
+	case o.write == "":
+		return nil
+	case o.gc:
+		return writeDocument(o.write, "gc", text, nil)
+	default:
+		return writeDocument(o.write, "servers", text, chart(results, order, subject))
+	}
 }
 
 // checkCalls holds the service to its upstream calls.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -115,6 +116,9 @@ func (b *bench) measure(w workload, s *server, requests []*load.Request) (figure
 		return figure{}, err
 	}
 	f.cpu = (after - before) / time.Duration(run.Requests)
+	if f.cpu <= 0 {
+		return figure{}, errors.New("its process has used no processor time")
+	}
 	f.memory, err = s.process.PeakMemory()
 	return f, err
 }

@@ -173,7 +173,7 @@ func targetTable(results []result) string {
 			continue
 		}
 		if r.calls > 0 {
-			row(r.title, "upstream calls", fmt.Sprintf("%s, exactly", trim(r.calls)), trim(callsOf(f)), callsOf(f) == r.calls)
+			row(r.title, "upstream calls", trim(r.calls)+", exactly", trim(callsOf(f)), callsOf(f) == r.calls)
 		}
 		if own := r.figures[direct]; len(own) > 0 {
 			for _, over := range []struct {

@@ -82,8 +82,7 @@ func freeAddr() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
+	return listener.Addr().String(), listener.Close()
 }
 
 // builds are the programs that this checkout, or another, is built into.

@@ -41,7 +41,7 @@ func Dial(addr string) (*Connection, error) {
 }
 
 // Close ends the connection.
-func (c *Connection) Close() { c.conn.Close() }
+func (c *Connection) Close() { _ = c.conn.Close() }
 
 // answerTime is how long an answer may take.
 const answerTime = 20 * time.Second

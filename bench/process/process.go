@@ -78,11 +78,11 @@ type Process struct {
 	done   chan struct{}
 }
 
-// Start runs a command on the processors, with env added to nothing but PATH
-// and HOME. It ends with ctx, or with this process.
+// Start runs a command on the processors, with no other environment than env.
+// It ends with ctx, or with this process.
 func (p Processors) Start(ctx context.Context, env []string, command ...string) (*Process, error) {
 	s := &Process{cmd: exec.CommandContext(ctx, command[0], command[1:]...), output: new(bytes.Buffer), done: make(chan struct{})}
-	s.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir()}, env...)
+	s.cmd.Env = append([]string{}, env...) // nil would be all of this process's own
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 

@@ -70,11 +70,11 @@ func (u *Upstream) SetDelay(d time.Duration) { u.delay.Store(int64(d)) }
 
 // Close ends it with all its connections.
 func (u *Upstream) Close() {
-	u.listener.Close()
+	_ = u.listener.Close()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for c := range u.connections {
-		c.Close()
+		_ = c.Close()
 	}
 }
 
@@ -89,7 +89,7 @@ func (u *Upstream) accept() {
 		u.mu.Unlock()
 		go func() {
 			u.serve(c)
-			c.Close()
+			_ = c.Close()
 			u.mu.Lock()
 			defer u.mu.Unlock()
 			delete(u.connections, c)
