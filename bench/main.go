@@ -262,7 +262,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return checkCalls(results, stdout)
 	}
 	subject := order[0]
-	text := fmt.Sprintf("%s. %d rounds of %v each; every answer checked.\n\n%s",
+	text := fmt.Sprintf("%s. Rounds: %d, of %v for each server; every answer checked.\n\n%s",
 		machine(ctx, len(processors)), o.rounds, o.duration, markdown(results, order, subject, notes))
 	fmt.Fprint(stdout, text)
 	switch {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"rollcall/bench/load"
@@ -170,15 +171,18 @@ func findTailcall(ctx context.Context) ([]string, error) {
 	if _, err := os.Stat(program); err != nil {
 		return nil, errors.New("it is not installed; `make bench` does that")
 	}
-	var last error
+	var first error
 	for _, run := range [][]string{{"./" + program}, {"./" + libs + "/ld-linux-x86-64.so.2", "--library-path", libs, program}} {
 		out, err := exec.CommandContext(ctx, run[0], append(run[1:], "--version")...).CombinedOutput()
 		if err == nil {
 			return run, nil
 		}
-		last = fmt.Errorf("its program does not start: %w\n%s", err, out)
+		if first == nil {
+			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+			first = fmt.Errorf("its program does not start (%w: %s)", err, lines[0])
+		}
 	}
-	return nil, last
+	return nil, first
 }
 
 func tailcallConfig(port, upstream string, dedupe bool) []byte {
