@@ -58,7 +58,8 @@ func machine(ctx context.Context, processors int) string {
 	}
 	system := runtime.GOOS
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		system = "Linux " + strings.TrimSpace(string(release))
+		version, _, _ := strings.Cut(strings.TrimSpace(string(release)), "-") // without the distribution's suffix
+		system = "Linux " + version
 	}
 	goVersion := runtime.Version()
 	if out, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output(); err == nil {
