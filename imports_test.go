@@ -18,7 +18,6 @@ import (
 var allowed = map[string][]string{
 	"rollcall": {
 		"rollcall/graph", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/internal/*",
-		"github.com/99designs/gqlgen/graphql/playground",
 	},
 	"rollcall/graph": {
 		"rollcall/graph/*", "rollcall/upstream",
@@ -39,6 +38,7 @@ var allowed = map[string][]string{
 	"rollcall/internal/config":                nil,
 	"rollcall/internal/drain":                 nil,
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
+	"rollcall/internal/playground":            nil,
 	"rollcall/internal/quota":                 {"github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"},
 }
 
