@@ -33,8 +33,13 @@ test:
 	@echo "== Go tests"
 	go test -race ./...
 
+## playground: GraphiQL from npm, for the next build to embed
+.PHONY: playground
+playground:
+	@internal/playground/install.sh
+
 ## e2e: the built service with real clients, and a browser
-e2e: browser
+e2e: browser playground
 	@echo "== end to end"
 	cd e2e && npm ci --no-audit --no-fund && npm test
 

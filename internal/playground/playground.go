@@ -136,20 +136,20 @@ var contentTypes = map[string]string{
 // policy lets the page run its own scripts and the libraries', and talk to its own
 // service alone. The nonce is for a style sheet that GraphiQL's dialogs make.
 func policy(libraries []library, fromCDN bool, nonce string) string {
-	scripts, styles := "'self'", "'self' 'nonce-"+nonce+"'"
-	if fromCDN {
-		for _, l := range libraries {
-			if l.IsStyle() {
-				styles += " " + l.URL
-			} else {
-				scripts += " " + l.URL
-			}
+	scripts, styles := []string{"'self'"}, []string{"'self'", "'nonce-" + nonce + "'"}
+	for _, l := range libraries {
+		switch {
+		case !fromCDN: // they are the service's own
+		case l.IsStyle():
+			styles = append(styles, l.URL)
+		default:
+			scripts = append(scripts, l.URL)
 		}
 	}
 	return strings.Join([]string{
 		"default-src 'none'",
-		"script-src " + scripts,
-		"style-src " + styles,
+		"script-src " + strings.Join(scripts, " "),
+		"style-src " + strings.Join(styles, " "),
 		"connect-src 'self'",
 		"img-src 'self' data:",
 		"font-src data:", // both are inside GraphiQL's style sheet

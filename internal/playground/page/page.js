@@ -66,16 +66,11 @@ const storage = {
     localStorage.removeItem("graphiql:theme");
   },
   setItem(key, value) {
-    if (key !== "graphiql:headers") area(key).setItem(key, withoutHeaders(value));
+    if (key === "graphiql:headers") return;
+    const lists = ["graphiql:tabState", "graphiql:queries", "graphiql:favorites"].includes(key);
+    area(key).setItem(key, lists ? JSON.stringify(JSON.parse(value, (name, inner) => (name === "headers" ? null : inner))) : value);
   },
 };
-function withoutHeaders(value) {
-  try {
-    return JSON.stringify(JSON.parse(value, (key, inner) => (key === "headers" ? null : inner)));
-  } catch {
-    return value;
-  }
-}
 
 /** GraphiQL's editors, as of its last rendering. */
 let editors;
