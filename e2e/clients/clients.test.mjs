@@ -189,6 +189,20 @@ describe("the clients' recipes", () => {
     });
   }
 
+  it("know the keys of all types, with urql.js", async (t) => {
+    process.env.ROLLCALL_URL = demo.url;
+    const { client } = await import(join(built, "urql.js"));
+    const warn = t.mock.method(console, "warn", () => {});
+    const { data } = await client.query(
+      `{ users(first: 100) { edges { node {
+        id sentiment { overall { positiveCount } recent { positiveCount } }
+        mostFrustratedConversations { startedAt conversation { conversationId } agent { id } } } } pageInfo { endCursor } } }`,
+      {},
+    );
+    assert.ok(data.users.edges.some(({ node }) => node.sentiment && node.mostFrustratedConversations?.length));
+    assert.deepEqual(warn.mock.calls.map((call) => call.arguments[0]), []);
+  });
+
   it("keep a conversation under its own key, with apollo.js", async () => {
     const { client, everybodySince } = await import(join(built, "apollo.js"));
     const [user] = await everybodySince(since);
