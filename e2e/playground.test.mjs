@@ -141,6 +141,8 @@ describe("the playground", () => {
         assert.equal(body.operationName, name);
         // What was sent is what stands there.
         assert.deepEqual(JSON.parse((await view.variables.get()) || "{}"), body.variables ?? {});
+        await view.page.waitForTimeout(300); // the editor's own checks
+        assert.equal(await view.page.locator(".CodeMirror-lint-mark-error, .CodeMirror-lint-mark-warning").count(), 0);
       });
     }
 

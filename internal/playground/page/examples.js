@@ -171,10 +171,16 @@ query NestedAgents {
     name: "Entities",
     query: `# What a federation router asks: the fields of
 # objects that other services name. Run it: the empty
-# list becomes a user, an agent and a stranger.
+# IDs become a user and an agent of the first page.
 
-query Entities($representations: [_Any!]!) {
-  _entities(representations: $representations) {
+query Entities($userId: ID!, $agentId: ID!) {
+  _entities(
+    representations: [
+      { __typename: "User", userId: $userId }
+      { __typename: "Agent", agentId: $agentId }
+      { __typename: "User", userId: "a stranger" }
+    ]
+  ) {
     __typename
     ... on User {
       userId
@@ -192,14 +198,8 @@ query Entities($representations: [_Any!]!) {
   }
 }
 `,
-    variables: { representations: [] },
-    fill: (page) => ({
-      representations: [
-        { __typename: "User", userId: aUser(page) },
-        { __typename: "Agent", agentId: anAgent(page) },
-        { __typename: "User", userId: "a stranger" },
-      ],
-    }),
+    variables: { userId: "", agentId: "" },
+    fill: (page) => ({ userId: aUser(page), agentId: anAgent(page) }),
   },
 ];
 
