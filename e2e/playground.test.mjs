@@ -141,7 +141,7 @@ describe("the playground", () => {
         assert.equal(body.operationName, name);
         // What was sent is what stands there.
         assert.deepEqual(JSON.parse((await view.variables.get()) || "{}"), body.variables ?? {});
-        await view.page.waitForTimeout(300); // the editor's own checks
+        await view.page.waitForTimeout(1200); // the editors check half a second later
         assert.equal(await view.page.locator(".CodeMirror-lint-mark-error, .CodeMirror-lint-mark-warning").count(), 0);
       });
     }
