@@ -34,10 +34,23 @@ test:
 	@echo "== Go tests"
 	go test -race ./...
 
+## playground: GraphiQL from npm, for the next build to embed
+.PHONY: playground
+playground:
+	@internal/playground/install.sh
+
 ## e2e: the built service with real clients, and a browser
-e2e: browser
+e2e: browser playground clients
 	@echo "== end to end"
 	cd e2e && npm ci --no-audit --no-fund && npm test
+
+## clients: the recipes of docs/clients.md
+.PHONY: clients
+clients:
+	@echo "== clients"
+	@command -v jq >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends jq >/dev/null; } || \
+	{ echo "The recipe for curl needs jq: sudo apt-get install -y jq"; exit 1; }
+	cd e2e/clients && npm ci --no-audit --no-fund && npm test
 
 # The browser is Debian's: npm packages would fetch one of their own from elsewhere.
 .PHONY: browser

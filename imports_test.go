@@ -18,7 +18,6 @@ import (
 var allowed = map[string][]string{
 	"rollcall": {
 		"rollcall/graph", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/internal/*",
-		"github.com/99designs/gqlgen/graphql/playground",
 	},
 	"rollcall/graph": {
 		"rollcall/graph/*", "rollcall/upstream", "rollcall/internal/flight",
@@ -46,6 +45,7 @@ var allowed = map[string][]string{
 	"rollcall/internal/drain":                 nil,
 	"rollcall/internal/flight":                nil,
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
+	"rollcall/internal/playground":            nil,
 	"rollcall/internal/quota":                 {"github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"},
 }
 

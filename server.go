@@ -19,8 +19,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql/playground"
-
 	"rollcall/graph"
 	"rollcall/internal/admin"
 	"rollcall/internal/auth"
@@ -28,6 +26,7 @@ import (
 	"rollcall/internal/cork"
 	"rollcall/internal/drain"
 	"rollcall/internal/origin"
+	"rollcall/internal/playground"
 	"rollcall/internal/quota"
 	"rollcall/upstream"
 	"rollcall/upstream/emulator"
@@ -164,9 +163,28 @@ func newHandler(ctx context.Context, c config.Config, log *slog.Logger) (http.Ha
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", cork.Handler(graph.NewHandler(g)))
 	if c.Playground {
-		mux.Handle("GET /{$}", playground.Handler("Rollcall", "/graphql"))
+		p := playground.NewHandler(playground.Config{
+			Endpoint: "/graphql", Demo: c.Demo, Credential: credentialHeader(c.Auth), Introspection: c.Introspection,
+		})
+		mux.Handle("/{$}", p)
+		mux.Handle("/playground/", p)
+		if !p.Embedded() {
+			log.Info("the playground takes GraphiQL from a CDN; make playground has the next build embed it")
+		}
 	}
 	return origin.Guard(c.CORSOrigins, mux), nil
+}
+
+// credentialHeader is the header that callers need, if any.
+func credentialHeader(a config.Auth) string {
+	switch a {
+	case config.AuthPassthrough:
+		return "xi-api-key"
+	case config.AuthJWT:
+		return "authorization"
+	default:
+		return ""
+	}
 }
 
 func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (auth.Authenticator, error) {
