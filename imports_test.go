@@ -23,6 +23,8 @@ var allowed = map[string][]string{
 	"rollcall/graph": {
 		"rollcall/graph/*", "rollcall/upstream",
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
+		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
+		"go.opentelemetry.io/otel/propagation", "go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
 	"rollcall/graph/connection": {"rollcall/upstream"},
 	"rollcall/graph/loader":     {"rollcall/graph/connection", "rollcall/upstream"},
@@ -31,7 +33,11 @@ var allowed = map[string][]string{
 		"rollcall/graph/datetime",
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
 	},
-	"rollcall/upstream":                       {"github.com/go-faster/jx", "github.com/sony/gobreaker/v2", "golang.org/x/sync/semaphore"},
+	"rollcall/upstream": {
+		"github.com/go-faster/jx", "github.com/sony/gobreaker/v2", "golang.org/x/sync/semaphore",
+		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
+		"go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
+	},
 	"rollcall/upstream/emulator":              nil,
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},
 	"rollcall/internal/admin":                 nil,

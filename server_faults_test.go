@@ -280,6 +280,7 @@ func TestMemoryStaysBounded(t *testing.T) {
 	if address == "" {
 		t.Fatalf("no address in %s", first[:n])
 	}
+	go func() { _, _ = io.Copy(io.Discard, output) }() // ends with the service
 
 	status, _ := post(t, address, `{ users(first: 1) { nodes { userId } } }`, nil)
 	baseline := rss(t, service.Process.Pid)

@@ -11,13 +11,15 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/graph/internal/generated"
 	"rollcall/upstream"
 )
 
 // Config is what the GraphQL handler is made of. All fields but Introspection,
-// CallersKey and Quota are required.
+// CallersKey, Quota and the providers are required.
 type Config struct {
 	Client *upstream.Client
 	// Authenticate tells on whose behalf a request is made. Its error becomes a
@@ -36,6 +38,9 @@ type Config struct {
 	// Quota, if there is one, is what callers may spend.
 	Quota Quota
 	Log   *slog.Logger
+	// TracerProvider and MeterProvider are told of requests; nil for nobody.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
 }
 
 // Quota rations upstream calls among callers.
@@ -56,7 +61,7 @@ func NewHandler(c Config) http.Handler {
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: resolvers}))
 	server.AroundFields(entities{resolvers.Entity()}.intercept)
 	documents := lru.New[*ast.QueryDocument](cachedDocuments)
-	server.AddTransport(&transport{config: c, documents: documents})
+	server.AddTransport(&transport{config: c, documents: documents, fingerprints: lru.New[string](cachedDocuments)})
 	server.SetQueryCache(documents)
 	server.SetParserTokenLimit(c.Limits.Tokens)
 	server.SetValidationRulesFn(validationRules(c.Introspection))
@@ -66,7 +71,7 @@ func NewHandler(c Config) http.Handler {
 	if c.Introspection {
 		server.Use(extension.Introspection{})
 	}
-	return withRequestID(server)
+	return newObserver(c).handler(server)
 }
 
 // validationRules are GraphQL's own and two of the service's.

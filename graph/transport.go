@@ -36,8 +36,9 @@ const (
 )
 
 type transport struct {
-	config    Config
-	documents graphql.Cache[*ast.QueryDocument] // those that are known to be valid
+	config       Config
+	documents    graphql.Cache[*ast.QueryDocument] // those that are known to be valid
+	fingerprints graphql.Cache[string]             // of documents
 }
 
 // Supports is true of everything: what cannot be served is refused by Do, in
@@ -59,6 +60,8 @@ func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 
 	mediaType, acceptable := negotiate(r.Header.Values("Accept"))
 	caller, params, no := t.read(w, r)
+	account := accountOf(r.Context())
+	account.caller = caller
 	if no == nil && !acceptable {
 		no = &refusal{status: http.StatusNotAcceptable, code: codeBadUserInput, sentence: "This service answers in " + typeGraphQL + " or " + typeJSON + "."}
 	}
@@ -71,7 +74,9 @@ func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 			w.Header().Set("Retry-After", strconv.Itoa(no.retryAfter))
 			extensions["retryAfter"] = no.retryAfter
 		}
-		write(w, mediaType, no.status, &graphql.Response{Errors: gqlerror.List{{Message: no.sentence, Extensions: extensions}}})
+		errs := gqlerror.List{{Message: no.sentence, Extensions: extensions}}
+		account.answered(no.status, false, errs)
+		write(w, mediaType, no.status, &graphql.Response{Errors: errs})
 		return
 	}
 	response, executed := t.execute(r.Context(), exec, caller, params)
@@ -80,6 +85,7 @@ func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 		status = http.StatusBadRequest
 	}
 	if response != nil {
+		account.answered(status, executed, response.Errors)
 		write(w, mediaType, status, response)
 	}
 }
@@ -90,8 +96,13 @@ func (t *transport) execute(ctx context.Context, exec graphql.GraphExecutor, cal
 	if errs := t.config.Limits.screen(ctx, t.documents, params.Query); len(errs) > 0 {
 		return exec.DispatchError(ctx, errs), false
 	}
+	account := accountOf(ctx)
+	account.document = t.fingerprint(ctx, params.Query)
 	request, errs := exec.CreateOperationContext(ctx, params)
-	if len(errs) == 0 && costOf(request) > t.config.Limits.Cost {
+	if len(errs) == 0 {
+		account.operation, account.cost = request.Operation, costOf(request)
+	}
+	if account.cost > t.config.Limits.Cost {
 		errs = tooComplex(fmt.Sprintf("The operation could fetch more than %d users; ask for less at once.", t.config.Limits.Cost))
 	}
 	if len(errs) > 0 {
@@ -100,18 +111,19 @@ func (t *transport) execute(ctx context.Context, exec graphql.GraphExecutor, cal
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.config.Timeout)
 	defer cancel()
+	session := t.config.Client.As(caller)
 	op := &operation{
 		sealer: connection.NewSealer(cmp.Or(caller.Key.Reveal(), t.config.CursorSecret), caller.Subject),
-		loader: loader.New(t.source(caller), t.config.Limits.Calls),
+		loader: loader.New(t.source(session, caller), t.config.Limits.Calls),
 	}
+	defer func() { account.usage, account.batched = session.Usage(), op.loader.Saved() }()
 	op.forecast = foresee(request, op)
 	respond, ctx := exec.DispatchOperation(withOperation(ctx, op), request)
 	return respond(ctx), true
 }
 
 // source is the upstream for one caller.
-func (t *transport) source(caller upstream.Caller) loader.Source {
-	session := t.config.Client.As(caller)
+func (t *transport) source(session *upstream.Session, caller upstream.Caller) loader.Source {
 	if t.config.Quota == nil {
 		return session
 	}

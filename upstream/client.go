@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Config is what a client needs to know. The zero values of all but BaseURL
@@ -36,6 +38,10 @@ type Config struct {
 	Concurrency int
 	// Transport replaces the client's own, for tests.
 	Transport http.RoundTripper
+	// TracerProvider and MeterProvider are told what the client does; nil for
+	// nobody.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
 }
 
 // Client calls one server on behalf of any number of callers. It is safe for
@@ -48,6 +54,7 @@ type Client struct {
 	lanes    lanes
 	breaker  *gobreaker.CircuitBreaker[Page]
 	budget   *budget
+	tell     *telemetry
 }
 
 // call is what makes two calls the same.
@@ -68,8 +75,9 @@ func NewClient(c Config) *Client {
 	if c.Transport == nil {
 		c.Transport = newTransport()
 	}
-	return &Client{
-		endpoint: c.BaseURL.JoinPath("/v1/convai/users").String(),
+	tell := newTelemetry(c)
+	client := &Client{
+		endpoint: c.BaseURL.JoinPath(path).String(),
 		timeout:  c.Timeout,
 		http: &http.Client{
 			Transport: c.Transport,
@@ -77,9 +85,12 @@ func NewClient(c Config) *Client {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		lanes:   lanes{concurrency: c.Concurrency},
-		breaker: newBreaker(),
+		breaker: newBreaker(tell.tripped),
 		budget:  newBudget(),
+		tell:    tell,
 	}
+	tell.observe(client, meterOf(c))
+	return client
 }
 
 func newTransport() *http.Transport {
@@ -94,24 +105,28 @@ func newTransport() *http.Transport {
 	}
 }
 
-// As returns the client's face for one caller.
+// As returns the client's face for one caller. Each has a [Session.Usage] of
+// its own.
 func (c *Client) As(caller Caller) *Session { return &Session{client: c, caller: caller} }
 
 // Session is a client as one caller sees it.
 type Session struct {
 	client *Client
 	caller Caller
+	usage  usage
 }
 
 // ListUsers fetches one page. Equal calls of this caller that are in flight at
 // the same time are one call. The error is an [*Error], or the cause of ctx's
 // end where the caller left.
 func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
-	page, err := s.client.flights.do(ctx, call{s.caller, q}, func(ctx context.Context) (Page, error) {
+	began := time.Now()
+	page, joined, err := s.client.flights.do(ctx, call{s.caller, q}, func(ctx context.Context) (Page, error) {
 		ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 		defer cancel()
 		return s.client.fetch(ctx, s.caller.Key, q)
 	})
+	s.usage.count(joined, time.Since(began))
 	if _, classified := errors.AsType[*Error](err); !classified && errors.Is(err, context.DeadlineExceeded) {
 		err = &Error{Kind: Timeout, Stage: Sending, Cause: context.DeadlineExceeded} // the caller's own
 	}
@@ -123,27 +138,39 @@ func (c *Client) fetch(ctx context.Context, key APIKey, q PageQuery) (Page, erro
 	lane := c.lanes.of(key)
 	defer c.lanes.release(key, lane)
 	c.budget.earn()
-	page, err := c.attempt(ctx, lane, key, q)
+	page, err := c.attempt(ctx, lane, key, q, 0)
 	wait, again := retryable(err)
-	if !again || !fits(ctx, wait) || !c.budget.spend() {
+	switch {
+	case !again:
+		return page, err
+	case !fits(ctx, wait):
+		c.tell.retries.Add(ctx, 1, retryTooLate...)
+		return page, err
+	case !c.budget.spend():
+		c.tell.retries.Add(ctx, 1, retryNoBudget...)
 		return page, err
 	}
+	c.tell.retries.Add(ctx, 1, retried...)
 	if sleep(ctx, wait) != nil {
 		return Page{}, context.Cause(ctx)
 	}
-	return c.attempt(ctx, lane, key, q)
+	return c.attempt(ctx, lane, key, q, 1)
 }
 
-// attempt makes one request when the key's lane and the breaker let it.
-func (c *Client) attempt(ctx context.Context, lane *lane, key APIKey, q PageQuery) (page Page, err error) {
+// attempt makes one request when the key's lane and the breaker let it, for the
+// nth time after the first.
+func (c *Client) attempt(ctx context.Context, lane *lane, key APIKey, q PageQuery, again int) (page Page, err error) {
+	defer func() { c.tell.refused(ctx, err) }()
 	if err := lane.enter(ctx); err != nil {
 		return Page{}, err
 	}
 	began := time.Now()
 	defer func() { lane.leave(time.Since(began), err) }() // also where there is a panic
-	page, err = c.breaker.Execute(func() (Page, error) {
+	page, err = c.breaker.Execute(func() (page Page, err error) {
 		ctx, cancel := context.WithTimeout(ctx, c.timeout/5*4)
 		defer cancel()
+		ctx, request := c.tell.begin(ctx, again)
+		defer func() { request.end(ctx, err) }()
 		return c.get(ctx, key, q)
 	})
 	return page, brokenOpen(err)

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // flights lets equal calls that are in the air at the same time be one call.
@@ -21,37 +23,40 @@ type flights[K comparable, V any] struct {
 type flight[V any] struct {
 	waiters int // guarded by flights.mu
 	cancel  context.CancelFunc
-	landed  chan struct{} // closed once value and err are set
+	leader  trace.SpanContext // of whoever started it
+	landed  chan struct{}     // closed once value and err are set
 	value   V
 	err     error
 }
 
 // do returns what call returns, having joined a call for the same key if there
-// is one. The context that call gets carries ctx's values, but not its
-// cancellation.
-func (f *flights[K, V]) do(ctx context.Context, key K, call func(context.Context) (V, error)) (V, error) {
+// is one; the span of who joins is linked to that of who started it. The
+// context that call gets carries ctx's values, but not its cancellation.
+func (f *flights[K, V]) do(ctx context.Context, key K, call func(context.Context) (V, error)) (value V, joined bool, err error) {
 	f.mu.Lock()
-	fl, ok := f.flights[key]
-	if !ok {
+	fl, joined := f.flights[key]
+	if !joined {
 		fl = f.start(ctx, key, call)
 	}
 	fl.waiters++
 	f.mu.Unlock()
+	if joined && fl.leader.IsValid() {
+		trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: fl.leader})
+	}
 
 	select {
 	case <-fl.landed:
-		return fl.value, fl.err
+		return fl.value, joined, fl.err
 	case <-ctx.Done():
 		f.leave(key, fl)
-		var none V
-		return none, context.Cause(ctx)
+		return value, joined, context.Cause(ctx)
 	}
 }
 
 // start sends a call off; f.mu is held.
 func (f *flights[K, V]) start(ctx context.Context, key K, call func(context.Context) (V, error)) *flight[V] {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	fl := &flight[V]{cancel: cancel, landed: make(chan struct{})}
+	fl := &flight[V]{cancel: cancel, leader: trace.SpanContextFromContext(ctx), landed: make(chan struct{})}
 	if f.flights == nil {
 		f.flights = make(map[K]*flight[V])
 	}
