@@ -42,9 +42,11 @@ var allowed = map[string][]string{
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},
 	"rollcall/internal/admin":                 nil,
 	"rollcall/internal/auth":                  {"github.com/MicahParks/keyfunc/v3", "github.com/golang-jwt/jwt/v5", "golang.org/x/time/rate"},
+	"rollcall/internal/build":                 nil,
 	"rollcall/internal/config":                nil,
 	"rollcall/internal/drain":                 nil,
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
+	"rollcall/internal/telemetry":             {"go.opentelemetry.io/otel/*", "github.com/prometheus/client_golang/*"},
 	"rollcall/internal/quota":                 {"github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"},
 }
 

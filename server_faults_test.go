@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"rollcall/internal/config"
+	"rollcall/internal/telemetry"
 	"rollcall/upstream/emulator"
 )
 
@@ -138,7 +139,7 @@ func TestNothingSecretIsSaid(t *testing.T) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
 			var log syncBuffer
-			handler, err := newHandler(t.Context(), inFrontOf(realUpstream(t, answer)), slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+			handler, err := newHandler(t.Context(), inFrontOf(realUpstream(t, answer)), &telemetry.Telemetry{}, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 			if err != nil {
 				t.Fatal(err)
 			}
