@@ -58,11 +58,14 @@ func (o *observer) write(ctx context.Context, a *account, took time.Duration) {
 	}
 	if a.executed {
 		list = append(list, slog.Int("calls", a.usage.Sent), slog.Int("batched", a.batched), slog.Int("shared", a.usage.Shared),
-			slog.Duration("waited", a.usage.Waited))
+			slog.Float64("waited_ms", milliseconds(a.usage.Waited)))
 	}
-	line.AddAttrs(append(list, slog.Duration("took", took))...)
+	line.AddAttrs(append(list, slog.Float64("took_ms", milliseconds(took)))...)
 	_ = handler.Handle(ctx, line) // there is nowhere to tell that the log is gone
 }
+
+// milliseconds are as exact as anybody reads them.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // codesOf are the codes of errors, each once, the gravest first.
 func codesOf(errs gqlerror.List) []string {

@@ -312,6 +312,8 @@ func kindOf(f *flag.Flag) string {
 		return "a duration"
 	case float64:
 		return "a number"
+	case bool:
+		return "a switch"
 	default:
 		return "a whole number"
 	}
