@@ -31,7 +31,7 @@ func (o *observer) write(ctx context.Context, a *account, took time.Duration) {
 		what = "no operation"
 	}
 	line := slog.NewRecord(time.Now(), slog.LevelInfo, what, 0)
-	list := make([]slog.Attr, 0, 18)
+	list := make([]slog.Attr, 0, 16)
 	list = append(list, slog.String("request_id", a.requestID))
 	if traced := trace.SpanContextFromContext(ctx); traced.HasTraceID() {
 		list = append(list, slog.String("trace_id", traced.TraceID().String()))
@@ -57,7 +57,7 @@ func (o *observer) write(ctx context.Context, a *account, took time.Duration) {
 		list = append(list, slog.Any("errors", codesOf(a.errors)))
 	}
 	if a.executed {
-		list = append(list, slog.Int("calls", a.usage.Sent), slog.Int("batched", a.batched), slog.Int("shared", a.usage.Shared),
+		list = append(list, slog.Int("calls", a.usage.Sent), slog.Int("batched", a.batched), slog.Int("shared", a.usage.Shared), slog.Int("cached", a.usage.Cached),
 			slog.Float64("waited_ms", milliseconds(a.usage.Waited)))
 	}
 	line.AddAttrs(append(list, slog.Float64("took_ms", milliseconds(took)))...)

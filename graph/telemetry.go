@@ -51,6 +51,7 @@ type observer struct {
 var (
 	savedByBatch = label("reason", "batched") // its fields share them
 	savedByShare = label("reason", "shared")  // equal ones were in flight
+	savedByCache = label("reason", "cached")  // their pages were kept
 )
 
 func label(key, value string) []metric.AddOption {
@@ -103,8 +104,9 @@ func newObserver(c Config) *observer {
 		o.byCode = append(o.byCode, label("code", code))
 		o.errors.Add(ctx, 0, label("code", code)...)
 	}
-	o.saved.Add(ctx, 0, savedByBatch...)
-	o.saved.Add(ctx, 0, savedByShare...)
+	for _, reason := range [][]metric.AddOption{savedByBatch, savedByShare, savedByCache} {
+		o.saved.Add(ctx, 0, reason...)
+	}
 	return o
 }
 
@@ -156,6 +158,7 @@ func (o *observer) finish(ctx context.Context, a *account) {
 		o.calls.Record(ctx, int64(a.usage.Sent))
 		o.save(ctx, a.batched, savedByBatch)
 		o.save(ctx, a.usage.Shared, savedByShare)
+		o.save(ctx, a.usage.Cached, savedByCache)
 	}
 	o.write(ctx, a, took)
 	if a.span != nil {
@@ -185,6 +188,7 @@ func (a *account) describe(end outcome) {
 			attribute.Int("rollcall.operation.upstream.calls", a.usage.Sent),
 			attribute.Int("rollcall.operation.upstream.calls.batched", a.batched),
 			attribute.Int("rollcall.operation.upstream.calls.shared", a.usage.Shared),
+			attribute.Int("rollcall.operation.upstream.calls.cached", a.usage.Cached),
 		)
 		if name := boundedName(a.operation.Name); name != "" {
 			a.span.SetAttributes(semconv.GraphQLOperationName(name))

@@ -11,12 +11,14 @@ type Usage struct {
 	Sent int
 	// Shared is how many joined an equal call that was in flight.
 	Shared int
+	// Cached is how many were answered by a page that was kept.
+	Cached int
 	// Waited is the time until there was an answer, added up over all calls.
 	Waited time.Duration
 }
 
 // usage is a [Usage] that is being counted.
-type usage struct{ sent, shared, waited atomic.Int64 }
+type usage struct{ sent, shared, cached, waited atomic.Int64 }
 
 // count adds a call.
 func (u *usage) count(joined bool, waited time.Duration) {
@@ -33,6 +35,7 @@ func (s *Session) Usage() Usage {
 	return Usage{
 		Sent:   int(s.usage.sent.Load()),
 		Shared: int(s.usage.shared.Load()),
+		Cached: int(s.usage.cached.Load()),
 		Waited: time.Duration(s.usage.waited.Load()),
 	}
 }
