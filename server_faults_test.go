@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -294,11 +295,12 @@ func TestMemoryStaysBounded(t *testing.T) {
 		_ = service.Process.Signal(os.Interrupt)
 		_ = service.Wait()
 	}()
-	first := make([]byte, 4096)
-	n, _ := output.Read(first)
-	address := regexp.MustCompile(`http://[0-9.:]+`).FindString(string(first[:n]))
-	if address == "" {
-		t.Fatalf("no address in %s", first[:n])
+	address, lines := "", bufio.NewScanner(output)
+	for address == "" && lines.Scan() {
+		address = regexp.MustCompile(`http://[0-9.:]+/graphql`).FindString(lines.Text())
+	}
+	if address = strings.TrimSuffix(address, "/graphql"); address == "" {
+		t.Fatal("the service has ended")
 	}
 	go func() { _, _ = io.Copy(io.Discard, output) }() // ends with the service
 
