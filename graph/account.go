@@ -12,9 +12,31 @@ import (
 	"rollcall/upstream"
 )
 
-// account is what one request comes to. The transport fills it in as it goes,
-// and when the request is over it becomes a line in the log, a span and a few
-// measurements.
+// work is what an operation is, and what it took to execute it.
+type work struct {
+	document  string                   // its fingerprint; empty where it was not read
+	operation *ast.OperationDefinition // nil where there is none
+	cost      int
+	usage     upstream.Usage
+	batched   int               // calls that its fields shared
+	span      trace.SpanContext // of the request that it was executed for
+}
+
+// after is the answer with what went into it.
+func (a *answer) after(w work) *answer {
+	a.work = w
+	return a
+}
+
+// saved is the work of a request that was spared it: the calls that it would
+// have sent by itself are shared.
+func (w work) saved() work {
+	w.usage = upstream.Usage{Shared: w.usage.Sent + w.usage.Shared, Cached: w.usage.Cached}
+	return w
+}
+
+// account is what one request comes to. The transport fills it in, and when the
+// request is over it becomes a line in the log, a span and a few measurements.
 type account struct {
 	requestID string // never changes: resolvers read it
 	began     time.Time
@@ -22,16 +44,9 @@ type account struct {
 	route     string
 	span      trace.Span // nil where nobody wants spans
 
-	caller    upstream.Caller
-	document  string                   // its fingerprint; empty where it was not read
-	operation *ast.OperationDefinition // nil where there is none
-	cost      int
-	usage     upstream.Usage
-	batched   int // calls that the operation's fields shared
-
-	status   int  // of HTTP; 0 where there was no answer
-	executed bool // an operation was found and run
-	errors   gqlerror.List
+	caller upstream.Caller
+	status int // of HTTP; 0 where there was no answer
+	answer answer
 }
 
 type accountKey struct{}
@@ -50,9 +65,16 @@ func accountOf(ctx context.Context) *account {
 	return a
 }
 
-// answered notes the end. An operation that was not executed has been refused.
-func (a *account) answered(status int, executed bool, errs gqlerror.List) {
-	a.status, a.executed, a.errors = status, executed, errs
+// answered notes the end. A request that has joined another has the answer
+// without the work.
+func (a *account) answered(with *answer, status int, joined bool) {
+	a.answer, a.status = *with, status
+	if joined {
+		a.answer.work = with.work.saved()
+		if a.span != nil && with.work.span.IsValid() {
+			a.span.AddLink(trace.Link{SpanContext: with.work.span})
+		}
+	}
 }
 
 // The reasons for which a request does not become an operation.
@@ -63,7 +85,7 @@ var refusalReasons = []string{
 // refusedFor is why there was no operation; empty where there was one, or
 // nobody to answer.
 func (a *account) refusedFor() string {
-	if a.executed || a.status == 0 {
+	if a.answer.executed || a.status == 0 {
 		return ""
 	}
 	switch a.status {
@@ -98,7 +120,7 @@ func (a *account) refusedFor() string {
 // worst is the code of the gravest error; empty where there is none.
 func (a *account) worst() string {
 	worst := len(errorCodes)
-	for _, err := range a.errors {
+	for _, err := range a.answer.errors {
 		worst = min(worst, codeIndex(err))
 	}
 	if worst == len(errorCodes) {

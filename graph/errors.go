@@ -17,6 +17,7 @@ import (
 	"rollcall/graph/connection"
 	"rollcall/graph/datetime"
 	"rollcall/graph/loader"
+	"rollcall/internal/flight"
 	"rollcall/upstream"
 )
 
@@ -89,9 +90,6 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	if seen.argument != "" {
 		shown.Extensions["argument"] = seen.argument
 	}
-	if id := requestIDOf(ctx); id != "" {
-		shown.Extensions["requestId"] = id
-	}
 	if call, ok := errors.AsType[*upstream.Error](err); ok {
 		if call.TraceID != "" {
 			shown.Extensions["upstreamTraceId"] = call.TraceID
@@ -143,7 +141,9 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 	case located.Extensions["code"] != nil:
 		return public{fmt.Sprint(located.Extensions["code"]), clip(p.withoutSuggestion(located.Message)), ""}
 	}
-	if !errors.Is(err, errPanic) { // which is in the log
+	if panicked, ok := errors.AsType[*flight.Panic](err); ok {
+		p.log.ErrorContext(ctx, "panic", "request_id", requestIDOf(ctx), "panic", panicked.What, "stack", string(panicked.Stack))
+	} else if !errors.Is(err, errPanic) { // which is in the log
 		p.log.ErrorContext(ctx, "internal error", "request_id", requestIDOf(ctx), "error", err)
 	}
 	return public{codeInternal, "Something went wrong inside the service.", ""}

@@ -30,24 +30,21 @@ type forecast struct {
 // foresee expects the windows of all fields Query.users and returns a forecast
 // for those under agents.
 func foresee(request *graphql.OperationContext, op *operation) *forecast {
-	var lists, ofAgents []listArgs
-	visitLists(request.Operation.SelectionSet, map[*ast.FragmentDefinition]bool{}, func(field *ast.Field) {
-		args, ok := readListArgs(field, request.Variables)
-		switch {
-		case !ok: // the field itself will say what is wrong
-		case field.ObjectDefinition.Name == "Agent":
-			ofAgents = append(ofAgents, args)
-		default:
-			lists = append(lists, args)
+	var fields, ofAgents []*ast.Field
+	visitLists(request.Operation.SelectionSet, make(map[*ast.FragmentDefinition]bool), func(field *ast.Field) {
+		if field.ObjectDefinition.Name == "Agent" {
+			ofAgents = append(ofAgents, field)
+		} else {
+			fields = append(fields, field)
 		}
 	})
-	if len(lists) > 1 {
-		op.expect(lists)
+	if len(fields) > 1 {
+		op.expect(readLists(fields, request.Variables))
 	}
 	if len(ofAgents) < 2 {
 		return nil
 	}
-	return &forecast{ofAgents: ofAgents, known: make(map[string]bool)}
+	return &forecast{ofAgents: readLists(ofAgents, request.Variables), known: make(map[string]bool)}
 }
 
 // expectOfAgent expects all windows that the operation may open on an agent's users.
@@ -99,11 +96,19 @@ func visitLists(set ast.SelectionSet, visited map[*ast.FragmentDefinition]bool, 
 	}
 }
 
-// readListArgs reads a field's arguments off the document.
-func readListArgs(field *ast.Field, variables map[string]any) (args listArgs, ok bool) {
-	text, err := json.Marshal(field.ArgumentMap(variables))
-	if err != nil {
-		return listArgs{}, false
+// readLists reads the fields' arguments off the document. A field whose
+// arguments cannot be read is left out, and will itself say what is wrong.
+func readLists(fields []*ast.Field, variables map[string]any) []listArgs {
+	lists := make([]listArgs, 0, len(fields))
+	for _, field := range fields {
+		text, err := json.Marshal(field.ArgumentMap(variables))
+		if err != nil {
+			continue
+		}
+		var args listArgs
+		if json.Unmarshal(text, &args) == nil {
+			lists = append(lists, args)
+		}
 	}
-	return args, json.Unmarshal(text, &args) == nil
+	return lists
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
@@ -19,7 +18,7 @@ import (
 )
 
 // Config is what the GraphQL handler is made of. All fields but Introspection,
-// CallersKey, Quota and the providers are required.
+// CallersKey, Quota, ExecuteEach and the providers are required.
 type Config struct {
 	Client *upstream.Client
 	// Authenticate tells on whose behalf a request is made. Its error becomes a
@@ -37,10 +36,15 @@ type Config struct {
 	Limits  Limits
 	// Quota, if there is one, is what callers may spend.
 	Quota Quota
-	Log   *slog.Logger
+	// ExecuteEach executes each request by itself. Otherwise equal requests of
+	// one caller that are in flight share an answer.
+	ExecuteEach bool
+	Log         *slog.Logger
 	// TracerProvider and MeterProvider are told of requests; nil for nobody.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
+
+	unrendered bool
 }
 
 // Quota rations upstream calls among callers.
@@ -51,17 +55,24 @@ type Quota interface {
 	Spend(upstream.Caller)
 }
 
-// cachedDocuments is how many parsed documents are kept.
-const cachedDocuments = 200
-
 // NewHandler serves GraphQL over HTTP, at whatever path it is mounted.
 func NewHandler(c Config) http.Handler {
+	documents := newDocuments()
 	presenter := &presenter{log: c.Log, callersKey: c.CallersKey, suggest: c.Introspection}
 	resolvers := &Resolver{}
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: resolvers}))
 	server.AroundFields(entities{resolvers.Entity()}.intercept)
-	documents := lru.New[*ast.QueryDocument](cachedDocuments)
-	server.AddTransport(&transport{config: c, documents: documents, fingerprints: lru.New[string](cachedDocuments)})
+	server.AroundFields(finishRendered)
+	server.AddTransport(&transport{config: c, executor: &executor{
+		client:       c.Client,
+		documents:    documents,
+		limits:       c.Limits,
+		timeout:      c.Timeout,
+		quota:        c.Quota,
+		cursorSecret: c.CursorSecret,
+		sealers:      newSealers(),
+		unrendered:   c.unrendered,
+	}})
 	server.SetQueryCache(documents)
 	server.SetParserTokenLimit(c.Limits.Tokens)
 	server.SetValidationRulesFn(validationRules(c.Introspection))

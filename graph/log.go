@@ -27,7 +27,7 @@ func (o *observer) write(ctx context.Context, a *account, took time.Duration) {
 		return
 	}
 	what := "operation"
-	if !a.executed {
+	if !a.answer.executed {
 		what = "no operation"
 	}
 	line := slog.NewRecord(time.Now(), slog.LevelInfo, what, 0)
@@ -39,26 +39,26 @@ func (o *observer) write(ctx context.Context, a *account, took time.Duration) {
 	if a.caller != (upstream.Caller{}) {
 		list = append(list, slog.String("caller", o.hashOf(a.caller)))
 	}
-	if a.document != "" {
-		list = append(list, slog.String("document", a.document))
+	if a.answer.work.document != "" {
+		list = append(list, slog.String("document", a.answer.work.document))
 	}
-	if a.operation != nil {
-		list = append(list, slog.String("type", string(a.operation.Operation)))
-		if name := boundedName(a.operation.Name); name != "" {
+	if a.answer.work.operation != nil {
+		list = append(list, slog.String("type", string(a.answer.work.operation.Operation)))
+		if name := boundedName(a.answer.work.operation.Name); name != "" {
 			list = append(list, slog.String("name", name))
 		}
-		list = append(list, slog.Int("cost", a.cost))
+		list = append(list, slog.Int("cost", a.answer.work.cost))
 	}
 	list = append(list, slog.Int("status", a.status))
 	if reason := a.refusedFor(); reason != "" {
 		list = append(list, slog.String("refused", reason))
 	}
-	if len(a.errors) > 0 {
-		list = append(list, slog.Any("errors", codesOf(a.errors)))
+	if len(a.answer.errors) > 0 {
+		list = append(list, slog.Any("errors", codesOf(a.answer.errors)))
 	}
-	if a.executed {
-		list = append(list, slog.Int("calls", a.usage.Sent), slog.Int("batched", a.batched), slog.Int("shared", a.usage.Shared), slog.Int("cached", a.usage.Cached),
-			slog.Float64("waited_ms", milliseconds(a.usage.Waited)))
+	if a.answer.executed {
+		list = append(list, slog.Int("calls", a.answer.work.usage.Sent), slog.Int("batched", a.answer.work.batched), slog.Int("shared", a.answer.work.usage.Shared), slog.Int("cached", a.answer.work.usage.Cached),
+			slog.Float64("waited_ms", milliseconds(a.answer.work.usage.Waited)))
 	}
 	line.AddAttrs(append(list, slog.Float64("took_ms", milliseconds(took)))...)
 	_ = handler.Handle(ctx, line) // there is nowhere to tell that the log is gone
@@ -103,20 +103,6 @@ func (o *observer) hashOf(caller upstream.Caller) string {
 const maxLoggedName = 64
 
 func boundedName(name string) string { return name[:min(len(name), maxLoggedName)] }
-
-// fingerprint is a document's, from the cache if it is there.
-func (t *transport) fingerprint(ctx context.Context, document string) string {
-	const large = 4 << 10 // bytes; the cache is for what comes often
-	if len(document) > large {
-		return fingerprint(document)
-	}
-	known, ok := t.fingerprints.Get(ctx, document)
-	if !ok {
-		known = fingerprint(document)
-		t.fingerprints.Add(ctx, document, known)
-	}
-	return known
-}
 
 // fingerprint tells documents apart. It is a hash of the document's tokens
 // without the values of its literals: those may be anybody's data, and a hash

@@ -2,36 +2,12 @@ package graph
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
-	"strings"
 
+	"rollcall/graph/globalid"
 	"rollcall/graph/internal/generated"
 	"rollcall/graph/loader"
 )
-
-// globalIDs are URL-safe base64 without padding, of the type's name, a colon
-// and the type's own ID.
-var globalIDs = base64.RawURLEncoding.Strict()
-
-// globalID is the Relay ID of an object.
-func globalID(typeName, id string) string {
-	return globalIDs.EncodeToString([]byte(typeName + ":" + id))
-}
-
-// parseGlobalID is the inverse of globalID. It reports false for what globalID
-// never returns.
-func parseGlobalID(global string) (typeName, id string, ok bool) {
-	if strings.ContainsAny(global, "\r\n") { // the decoder would pass over them
-		return "", "", false
-	}
-	text, err := globalIDs.DecodeString(global)
-	if err != nil {
-		return "", "", false
-	}
-	typeName, id, ok = strings.Cut(string(text), ":")
-	return typeName, id, ok && whyNoID(id) == ""
-}
 
 // user resolves a look-up by user ID; it is nil where there is no such user.
 func user(ctx context.Context, userID string) (*generated.User, error) {
@@ -56,8 +32,8 @@ func lookUp(ctx context.Context, userID string) (*generated.User, error) {
 // there is no such object. Agents are known by their ID alone, so that every
 // well-formed one is there.
 func node(ctx context.Context, id string) (generated.Node, error) {
-	typeName, own, ok := parseGlobalID(id)
-	if !ok {
+	typeName, own, ok := globalid.Parse(id)
+	if !ok || whyNoID(own) != "" {
 		return nil, nil //nolint:nilnil // this is how gqlgen spells null
 	}
 	switch typeName {

@@ -9,9 +9,12 @@ import (
 
 // operation is what the fields of one GraphQL operation share.
 type operation struct {
+	document *document
 	sealer   *connection.Sealer
 	loader   *loader.Loader
 	forecast *forecast // nil where there is nothing to foresee
+	// unrendered leaves all writing to gqlgen.
+	unrendered bool
 }
 
 type operationKey struct{}

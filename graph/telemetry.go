@@ -151,14 +151,14 @@ func (o *observer) finish(ctx context.Context, a *account) {
 	if reason := a.refusedFor(); reason != "" {
 		o.refusals.Add(ctx, 1, o.byReason[reason]...)
 	}
-	for _, err := range a.errors {
+	for _, err := range a.answer.errors {
 		o.errors.Add(ctx, 1, o.byCode[codeIndex(err)]...)
 	}
-	if a.executed {
-		o.calls.Record(ctx, int64(a.usage.Sent))
-		o.save(ctx, a.batched, savedByBatch)
-		o.save(ctx, a.usage.Shared, savedByShare)
-		o.save(ctx, a.usage.Cached, savedByCache)
+	if a.answer.executed {
+		o.calls.Record(ctx, int64(a.answer.work.usage.Sent))
+		o.save(ctx, a.answer.work.batched, savedByBatch)
+		o.save(ctx, a.answer.work.usage.Shared, savedByShare)
+		o.save(ctx, a.answer.work.usage.Cached, savedByCache)
 	}
 	o.write(ctx, a, took)
 	if a.span != nil {
@@ -179,18 +179,18 @@ func (o *observer) save(ctx context.Context, calls int, reason []metric.AddOptio
 func (a *account) describe(end outcome) {
 	a.span.SetAttributes(end.attributes()...)
 	a.span.SetAttributes(attribute.String("rollcall.request_id", a.requestID))
-	if a.operation != nil {
-		kind := string(a.operation.Operation)
+	if a.answer.work.operation != nil {
+		kind := string(a.answer.work.operation.Operation)
 		a.span.SetName(kind)
 		a.span.SetAttributes(
 			semconv.GraphQLOperationTypeKey.String(kind),
-			attribute.Int("rollcall.operation.cost", a.cost),
-			attribute.Int("rollcall.operation.upstream.calls", a.usage.Sent),
-			attribute.Int("rollcall.operation.upstream.calls.batched", a.batched),
-			attribute.Int("rollcall.operation.upstream.calls.shared", a.usage.Shared),
-			attribute.Int("rollcall.operation.upstream.calls.cached", a.usage.Cached),
+			attribute.Int("rollcall.operation.cost", a.answer.work.cost),
+			attribute.Int("rollcall.operation.upstream.calls", a.answer.work.usage.Sent),
+			attribute.Int("rollcall.operation.upstream.calls.batched", a.answer.work.batched),
+			attribute.Int("rollcall.operation.upstream.calls.shared", a.answer.work.usage.Shared),
+			attribute.Int("rollcall.operation.upstream.calls.cached", a.answer.work.usage.Cached),
 		)
-		if name := boundedName(a.operation.Name); name != "" {
+		if name := boundedName(a.answer.work.operation.Name); name != "" {
 			a.span.SetAttributes(semconv.GraphQLOperationName(name))
 		}
 	}
@@ -211,7 +211,7 @@ func (a *account) failure() string {
 	switch {
 	case a.status == 0:
 		return "canceled"
-	case len(a.errors) > 0:
+	case len(a.answer.errors) > 0:
 		return a.worst()
 	case a.status >= http.StatusInternalServerError:
 		return codeInternal

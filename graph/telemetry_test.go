@@ -151,35 +151,46 @@ func TestAnOperationIsOneSpanAndEachAttemptAnother(t *testing.T) {
 	}
 }
 
-func TestWhoJoinsACallIsLinkedToWhoMadeIt(t *testing.T) {
-	arrived, answer := make(chan struct{}), make(chan struct{})
-	world := emulator.New(emulator.Options{Users: 50})
-	w := newWatched(t, options{upstream: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		close(arrived)
-		<-answer
-		world.ServeHTTP(rw, r)
-	})})
-	var both sync.WaitGroup
-	both.Go(func() { w.ask(`query Leader { users(first: 3) { nodes { userId } } }`, nil) })
-	<-arrived
-	both.Go(func() { w.ask(`query Follower { users(first: 3) { nodes { userId } } }`, nil) })
-	for active := 0.0; active < 2; { // the second has been taken
-		active = w.metrics()["http.server.active_requests{}"]
-	}
-	time.Sleep(50 * time.Millisecond) //nolint:forbidigo // real sockets: it has joined by then
-	close(answer)
-	both.Wait()
+func TestWhoJoinsIsLinkedToWhoCameFirst(t *testing.T) {
+	const first = `query A { users(first: 3) { nodes { userId } } }`
+	for name, second := range map[string]string{
+		"an equal request":          first,
+		"a request for equal calls": `query B { users(first: 3) { nodes { userId } } }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			arrived, answer := make(chan struct{}), make(chan struct{})
+			world := emulator.New(emulator.Options{Users: 50})
+			w := newWatched(t, options{upstream: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				close(arrived)
+				<-answer
+				world.ServeHTTP(rw, r)
+			})})
+			var both sync.WaitGroup
+			both.Go(func() { w.ask(first, nil, "X-Request-Id", "first") })
+			<-arrived
+			both.Go(func() { w.ask(second, nil, "X-Request-Id", "second") })
+			for active := 0.0; active < 2; { // the second has been taken
+				active = w.metrics()["http.server.active_requests{}"]
+			}
+			time.Sleep(50 * time.Millisecond) //nolint:forbidigo // real sockets: it has joined by then
+			close(answer)
+			both.Wait()
 
-	byName := make(map[string]sdktrace.ReadOnlySpan)
-	for _, s := range w.spans.Ended() {
-		byName[tags(s)["graphql.operation.name"]] = s
-	}
-	links := byName["Follower"].Links()
-	if len(links) != 1 || links[0].SpanContext.SpanID() != byName["Leader"].SpanContext().SpanID() {
-		t.Errorf("the links are %v", links)
-	}
-	if got := w.metrics()[`rollcall.upstream.calls.saved{reason=shared}`]; got != 1 {
-		t.Errorf("%v calls were shared", got)
+			byID := make(map[string]sdktrace.ReadOnlySpan)
+			for _, s := range w.spans.Ended() {
+				byID[tags(s)["rollcall.request_id"]] = s
+			}
+			links := byID["second"].Links()
+			if len(links) != 1 || links[0].SpanContext.SpanID() != byID["first"].SpanContext().SpanID() || len(byID["first"].Links()) > 0 {
+				t.Errorf("the links are %v", links)
+			}
+			if got := tags(byID["second"]); got["rollcall.operation.upstream.calls"] != "0" || got["rollcall.operation.upstream.calls.shared"] != "1" {
+				t.Errorf("got %v", got)
+			}
+			if got := w.metrics()[`rollcall.upstream.calls.saved{reason=shared}`]; got != 1 {
+				t.Errorf("%v calls were shared", got)
+			}
+		})
 	}
 }
 

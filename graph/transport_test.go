@@ -47,6 +47,7 @@ func TestRequests(t *testing.T) {
 		"nothing":                        {``, nil, 400, typeJSON, "not JSON"},
 		"null":                           {`null`, nil, 400, typeJSON, "no query"},
 		"trailing bytes":                 {ok + `canary`, nil, 400, typeJSON, "something after"},
+		"not UTF-8":                      {"{\"query\":\"{ __typename }\",\"x\":\"\xff\"}", nil, 400, typeJSON, "not JSON"},
 		"a second object":                {ok + ok, nil, 400, typeJSON, "something after"},
 		"no query":                       {`{"canary":1}`, nil, 400, typeJSON, "no query"},
 		"variables of a wrong type":      {`{"query":"{ __typename }","variables":"canary"}`, nil, 400, typeJSON, "wrong types"},

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"rollcall/graph/datetime"
+	"rollcall/graph/globalid"
 	"rollcall/graph/internal/generated"
 	"rollcall/upstream"
 )
@@ -9,7 +10,7 @@ import (
 // newUser is a user of the upstream in the schema's terms.
 func newUser(u *upstream.User) *generated.User {
 	user := &generated.User{
-		ID:                   globalID("User", u.ID),
+		ID:                   globalid.New("User", u.ID),
 		UserID:               u.ID,
 		ConversationCount:    &u.ConversationCount,
 		FirstContactAt:       instant(&u.FirstContact),
@@ -32,7 +33,7 @@ func newUser(u *upstream.User) *generated.User {
 
 // newStranger is a user whom another service knows and who has never talked.
 func newStranger(userID string) *generated.User {
-	return &generated.User{ID: globalID("User", userID), UserID: userID, ConversationCount: new(int)}
+	return &generated.User{ID: globalid.New("User", userID), UserID: userID, ConversationCount: new(int)}
 }
 
 // newAgent is nil for an agent that the upstream does not name.
@@ -40,7 +41,7 @@ func newAgent(agentID string) *generated.Agent {
 	if agentID == "" {
 		return nil
 	}
-	return &generated.Agent{ID: globalID("Agent", agentID), AgentID: agentID}
+	return &generated.Agent{ID: globalid.New("Agent", agentID), AgentID: agentID}
 }
 
 func newSentiment(s *upstream.Sentiment) *generated.UserSentiment {
@@ -56,8 +57,8 @@ func newSummary(s upstream.SentimentSummary) *generated.SentimentSummary {
 		PositiveCount:           s.Positive,
 		NeutralCount:            s.Neutral,
 		NegativeCount:           s.Negative,
-		AverageSentimentScore:   s.AverageSentimentScore,
-		AverageFrustrationScore: s.AverageFrustrationScore,
+		AverageSentimentScore:   score(s.AverageSentimentScore),
+		AverageFrustrationScore: score(s.AverageFrustrationScore),
 	}
 }
 
@@ -67,8 +68,8 @@ func newFrustratedConversation(c upstream.FrustratedConversation) *generated.Fru
 		Agent:            newAgent(c.AgentID),
 		StartedAt:        instant(c.StartedAt),
 		Label:            newLabel(c.Label),
-		SentimentScore:   c.SentimentScore,
-		FrustrationScore: c.FrustrationScore,
+		SentimentScore:   score(c.SentimentScore),
+		FrustrationScore: score(c.FrustrationScore),
 	}
 }
 
@@ -86,6 +87,14 @@ func newLabel(l upstream.SentimentLabel) *generated.SentimentLabel {
 		return nil
 	}
 	return &label
+}
+
+// score is nil for one that is not known.
+func score(s upstream.Score) *float64 {
+	if !s.Known {
+		return nil
+	}
+	return &s.Value
 }
 
 func instant(unix *int64) *datetime.DateTime { return (*datetime.DateTime)(unix) }

@@ -1,14 +1,19 @@
 package graph
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
+
+	"github.com/99designs/gqlgen/graphql"
 
 	"rollcall/graph/connection"
 	"rollcall/graph/datetime"
 	"rollcall/graph/internal/generated"
+	"rollcall/graph/render"
 	"rollcall/upstream"
 )
 
@@ -128,14 +133,22 @@ func users(ctx context.Context, args listArgs) (*generated.UserConnection, error
 	if err != nil {
 		return nil, err
 	}
-	selected := selectedOf(ctx)
+	selection := op.document.selection(graphql.GetOperationContext(ctx), graphql.GetFieldContext(ctx).Field)
 	slice := window.Empty()
-	if selected.needsPages(window) {
+	if needsPages(selection, window) {
 		if slice, err = op.loader.Load(ctx, window); err != nil {
 			return nil, err
 		}
 	}
-	return newConnection(slice, selected), nil
+	if selection.Complete() && !op.unrendered {
+		return &generated.UserConnection{Rendered: rendered{selection, slice}}, nil
+	}
+	return newConnection(slice, selection), nil
+}
+
+// needsPages reports whether anything is selected that only the upstream knows.
+func needsPages(s *render.Selection, w connection.Window) bool {
+	return s.HasNextPage || w.First > 0 && (s.Users || s.StartCursor || s.EndCursor)
 }
 
 // usersOfAgent resolves a list of one agent's users.
@@ -147,8 +160,37 @@ func usersOfAgent(ctx context.Context, agent *generated.Agent, args listArgs) (*
 	return users(ctx, args.ofAgent(agent.AgentID))
 }
 
-// newConnection renders a slice, as far as it is selected.
-func newConnection(s connection.Slice, selected selection) *generated.UserConnection {
+// rendered writes a slice, all of whose selection is at hand.
+type rendered struct {
+	selection *render.Selection
+	slice     connection.Slice
+}
+
+// bytesOfRow is about what a row takes as JSON with all of its fields.
+const bytesOfRow = 600
+
+// MarshalGQL implements gqlgen's Marshaler.
+func (r rendered) MarshalGQL(w io.Writer) {
+	if buffer, ok := w.(*bytes.Buffer); ok { // as gqlgen's is: no copy is needed
+		buffer.Grow(bytesOfRow * (r.slice.Len() + 1))
+		buffer.Write(r.selection.Append(buffer.AvailableBuffer(), r.slice))
+		return
+	}
+	_, _ = w.Write(r.selection.Append(nil, r.slice))
+}
+
+// finishRendered has gqlgen take a connection that is rendered as it is. It
+// implements gqlgen's FieldMiddleware.
+func finishRendered(ctx context.Context, next graphql.Resolver) (any, error) {
+	result, err := next(ctx)
+	if c, ok := result.(*generated.UserConnection); ok && c != nil && c.Rendered != nil {
+		return c.Rendered, err
+	}
+	return result, err
+}
+
+// newConnection is a slice for gqlgen to write, as far as it is selected.
+func newConnection(s connection.Slice, selected *render.Selection) *generated.UserConnection {
 	c := &generated.UserConnection{
 		PageInfo: &generated.PageInfo{HasNextPage: s.HasNextPage, HasPreviousPage: s.HasPreviousPage},
 		Edges:    make([]*generated.UserEdge, s.Len()),
@@ -157,15 +199,15 @@ func newConnection(s connection.Slice, selected selection) *generated.UserConnec
 	for i := range s.Len() {
 		c.Nodes[i] = newUser(s.User(i))
 		c.Edges[i] = &generated.UserEdge{Node: c.Nodes[i]}
-		if selected.edgeCursors {
+		if selected.Cursors {
 			c.Edges[i].Cursor = s.Cursor(i)
 		}
 	}
-	if selected.startCursor && s.Len() > 0 {
+	if selected.StartCursor && s.Len() > 0 {
 		cursor := s.Cursor(0)
 		c.PageInfo.StartCursor = &cursor
 	}
-	if selected.endCursor && s.Len() > 0 {
+	if selected.EndCursor && s.Len() > 0 {
 		cursor := s.Cursor(s.Len() - 1)
 		c.PageInfo.EndCursor = &cursor
 	}

@@ -17,11 +17,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"rollcall/internal/flight"
 )
 
 // Config is what a client needs to know. The zero values of all but BaseURL
@@ -50,17 +53,24 @@ type Client struct {
 	endpoint string
 	timeout  time.Duration
 	http     *http.Client
-	flights  flights[call, Page]
+	flights  flight.Group[call, flown]
 	lanes    lanes
 	breaker  *gobreaker.CircuitBreaker[Page]
 	budget   *budget
 	tell     *telemetry
+	buffers  sync.Pool // of *bytes.Buffer, for bodies while they arrive
 }
 
 // call is what makes two calls the same.
 type call struct {
 	caller Caller
 	page   PageQuery
+}
+
+// flown is what a call brought, and whose span it was made for.
+type flown struct {
+	page Page
+	by   trace.SpanContext
 }
 
 // NewClient returns a client that is ready to use. It keeps no connection open
@@ -99,6 +109,7 @@ func newTransport() *http.Transport {
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    256,
+		ReadBufferSize:         16 << 10, // a page in one read
 		IdleConnTimeout:        90 * time.Second,
 		TLSHandshakeTimeout:    5 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
@@ -121,16 +132,20 @@ type Session struct {
 // end where the caller left.
 func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 	began := time.Now()
-	page, joined, err := s.client.flights.do(ctx, call{s.caller, q}, func(ctx context.Context) (Page, error) {
+	flown, joined, err := s.client.flights.Do(ctx, call{s.caller, q}, func(ctx context.Context) (flown, error) {
 		ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 		defer cancel()
-		return s.client.fetch(ctx, s.caller.Key, q)
+		page, err := s.client.fetch(ctx, s.caller.Key, q)
+		return flown{page, trace.SpanContextFromContext(ctx)}, err
 	})
 	s.usage.count(joined, time.Since(began))
+	if joined && flown.by.IsValid() {
+		trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: flown.by})
+	}
 	if _, classified := errors.AsType[*Error](err); !classified && errors.Is(err, context.DeadlineExceeded) {
 		err = &Error{Kind: Timeout, Stage: Sending, Cause: context.DeadlineExceeded} // the caller's own
 	}
-	return page, err
+	return flown.page, err
 }
 
 // fetch makes a call, and makes it once more if that is worth it.

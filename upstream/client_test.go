@@ -81,7 +81,7 @@ func TestEveryParameterArrives(t *testing.T) {
 }
 
 func TestAPage(t *testing.T) {
-	score, started := 0.25, int64(15)
+	score, started := upstream.Score{Value: 0.25, Known: true}, int64(15)
 	plain := upstream.User{ID: "u", LastContact: 20, FirstContact: 10, ConversationCount: 3, LastContactConversationID: "conv_1"}
 	with := func(change func(*upstream.User)) upstream.Page {
 		u := plain
@@ -108,8 +108,8 @@ func TestAPage(t *testing.T) {
 			users(`,"sentiment":{"scored_conversation_count":3,"positive_count":2,"neutral_count":1,"negative_count":0,"average_sentiment_score":0.25,"average_frustration_score":null,"recent_scored_conversation_count":1,"recent_positive_count":1,"recent_neutral_count":0,"recent_negative_count":0,"recent_average_sentiment_score":null,"recent_average_frustration_score":0.25}`),
 			with(func(u *upstream.User) {
 				u.Sentiment = &upstream.Sentiment{
-					Overall: upstream.SentimentSummary{Scored: 3, Positive: 2, Neutral: 1, AverageSentimentScore: &score},
-					Recent:  upstream.SentimentSummary{Scored: 1, Positive: 1, AverageFrustrationScore: &score},
+					Overall: upstream.SentimentSummary{Scored: 3, Positive: 2, Neutral: 1, AverageSentimentScore: score},
+					Recent:  upstream.SentimentSummary{Scored: 1, Positive: 1, AverageFrustrationScore: score},
 				}
 			}),
 		},
@@ -117,7 +117,7 @@ func TestAPage(t *testing.T) {
 			users(`,"most_frustrated_conversations":[{"conversation_id":"c","agent_id":"a","start_time_unix_secs":15,"overall_label":"negative","overall_sentiment_score":0.25,"overall_frustration_score":0.25},{"conversation_id":"d","agent_id":null},{"agent_id":"no conversation"}]`),
 			with(func(u *upstream.User) {
 				u.MostFrustrated = []upstream.FrustratedConversation{
-					{ConversationID: "c", AgentID: "a", StartedAt: &started, Label: upstream.Negative, SentimentScore: &score, FrustrationScore: &score},
+					{ConversationID: "c", AgentID: "a", StartedAt: &started, Label: upstream.Negative, SentimentScore: score, FrustrationScore: score},
 					{ConversationID: "d"},
 				}
 			}),

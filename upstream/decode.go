@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/go-faster/jx"
 )
@@ -35,7 +36,9 @@ const (
 	maxInstant = 253402300799
 )
 
-// decodePage reads a page that was asked for with a cursor, or with none.
+// decodePage reads a page that was asked for with a cursor, or with none. The
+// page's strings are parts of body, which must not be written to again: half of
+// what a page allocates are strings.
 func decodePage(body []byte, cursor string) (Page, error) {
 	if !utf8.Valid(body) {
 		return Page{}, contractError("the body is not UTF-8")
@@ -52,7 +55,7 @@ func decodePage(body []byte, cursor string) (Page, error) {
 			sawMore = true
 			hasMore, err = d.Bool()
 		case "next_cursor":
-			page.Next, err = d.Str()
+			page.Next, err = text(d)
 		default:
 			err = unknown(d)
 		}
@@ -107,7 +110,7 @@ func decodeUser(d *jx.Decoder, u *User) error {
 		switch string(name) {
 		case "user_id":
 			saw |= sawID
-			u.ID, err = d.Str()
+			u.ID, err = text(d)
 		case "last_contact_unix_secs":
 			saw |= sawLast
 			u.LastContact, err = instant(d)
@@ -119,11 +122,11 @@ func decodeUser(d *jx.Decoder, u *User) error {
 			u.ConversationCount, err = count(d)
 		case "last_contact_conversation_id":
 			saw |= sawConversation
-			u.LastContactConversationID, err = d.Str()
+			u.LastContactConversationID, err = text(d)
 		case "last_contact_agent_id":
-			u.LastContactAgentID, err = d.Str()
+			u.LastContactAgentID, err = text(d)
 		case "last_contact_agent_name":
-			u.LastContactAgentName, err = d.Str()
+			u.LastContactAgentName, err = text(d)
 		case "sentiment":
 			u.Sentiment, err = sentiment(d)
 		case "most_frustrated_conversations":
@@ -185,16 +188,16 @@ func frustratedConversation(d *jx.Decoder) (c FrustratedConversation, err error)
 	err = fields(d, func(name []byte) (err error) {
 		switch string(name) {
 		case "conversation_id":
-			c.ConversationID, err = d.Str()
+			c.ConversationID, err = text(d)
 		case "agent_id":
-			c.AgentID, err = d.Str()
+			c.AgentID, err = text(d)
 		case "start_time_unix_secs":
 			var at int64
 			at, err = instant(d)
 			c.StartedAt = &at
 		case "overall_label":
 			var label string
-			label, err = d.Str()
+			label, err = text(d)
 			c.Label = SentimentLabel(label)
 		case "overall_sentiment_score":
 			c.SentimentScore, err = score(d)
@@ -282,7 +285,14 @@ func count(d *jx.Decoder) (int, error) {
 	return int(v), err
 }
 
-func score(d *jx.Decoder) (*float64, error) {
+func score(d *jx.Decoder) (Score, error) {
 	v, err := d.Float64()
-	return &v, err
+	return Score{Value: v, Known: true}, err
+}
+
+// text reads a string. It shares its memory with the body, or with what jx has
+// made of the body's escapes; nobody writes to either again.
+func text(d *jx.Decoder) (string, error) {
+	b, err := d.StrBytes()
+	return unsafe.String(unsafe.SliceData(b), len(b)), err
 }

@@ -32,12 +32,18 @@ type Sentiment struct {
 	Overall, Recent SentimentSummary
 }
 
+// Score is a score, or an average of some, that may be missing.
+type Score struct {
+	Value float64
+	Known bool
+}
+
 // SentimentSummary counts conversations by their label and averages their
-// scores. An average is nil where there is nothing to average.
+// scores. An average is not known where there is nothing to average.
 type SentimentSummary struct {
 	Scored, Positive, Neutral, Negative int
-	AverageSentimentScore               *float64
-	AverageFrustrationScore             *float64
+	AverageSentimentScore               Score
+	AverageFrustrationScore             Score
 }
 
 // SentimentLabel is the upstream's overall_label; empty where it gives none.
@@ -56,6 +62,6 @@ type FrustratedConversation struct {
 	AgentID          string
 	StartedAt        *int64 // Unix seconds
 	Label            SentimentLabel
-	SentimentScore   *float64
-	FrustrationScore *float64
+	SentimentScore   Score
+	FrustrationScore Score
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ const (
 	// maxBody is how much of an answer is read, decompressed. The largest
 	// legitimate page is about 200 KiB.
 	maxBody = 2 << 20
+	// maxBuffer is the largest buffer that is kept for the next answer.
+	maxBuffer = 512 << 10
 	// maxErrorBody is how much of a refusal is read.
 	maxErrorBody = 64 << 10
 	// maxTraceID is the longest trace ID that is passed on.
@@ -44,18 +47,42 @@ func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error)
 		return Page{}, refused(resp)
 	}
 
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if err != nil {
+	body, err := c.read(resp)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return Page{}, bad(resp, Reading, err)
+	case err != nil:
 		return Page{}, broken(ctx, Reading, resp, err)
-	}
-	if len(body) > maxBody {
-		return Page{}, bad(resp, Reading, errors.New("the body is larger than 2 MiB"))
 	}
 	page, err := decodePage(body, q.Cursor)
 	if err != nil {
 		return Page{}, bad(resp, Decoding, err)
 	}
 	return page, nil
+}
+
+var errTooLarge = errors.New("the body is larger than 2 MiB")
+
+// read reads a body, which may be compressed and of any length, into memory of
+// just its size.
+func (c *Client) read(resp *http.Response) ([]byte, error) {
+	buffer, ok := c.buffers.Get().(*bytes.Buffer)
+	if !ok {
+		buffer = new(bytes.Buffer)
+	}
+	defer func() {
+		if buffer.Cap() <= maxBuffer {
+			buffer.Reset()
+			c.buffers.Put(buffer)
+		}
+	}()
+	if _, err := buffer.ReadFrom(io.LimitReader(resp.Body, maxBody+1)); err != nil {
+		return nil, err
+	}
+	if buffer.Len() > maxBody {
+		return nil, errTooLarge
+	}
+	return bytes.Clone(buffer.Bytes()), nil
 }
 
 // broken is the error of a connection that gave no whole answer.

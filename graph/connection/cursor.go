@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"hash"
 	"math"
 	"strings"
 
@@ -15,16 +16,16 @@ import (
 // A cursor is a place, sealed. Its bytes, in URL-safe base64 without padding:
 //
 //	version  1 byte
-//	seal     12 bytes: HMAC-SHA-256 over the version, the list and the place, cut
+//	seal     12 bytes: HMAC-SHA-256 over the rest, cut
 //	skip     uvarint
 //	value    8 bytes, IEEE 754   ┐
 //	trail    1 byte, its length  ├ only where skip is not 0
 //	         4 bytes each        ┘
 //	cursor   the rest
 //
-// The seal's key is derived from the API key and the caller, so replicas agree
-// on it, and a cursor of another caller or another list opens no more than one
-// that somebody made up.
+// The seal's key is derived from the API key, the caller, the version and the
+// list, so replicas agree on it, and a cursor of another caller or another list
+// opens no more than one that somebody made up.
 
 const (
 	version      = 1
@@ -49,26 +50,51 @@ func NewSealer(secret, subject string) *Sealer {
 	return &Sealer{key}
 }
 
-func (s *Sealer) seal(q upstream.Query, p place) string {
-	b := make([]byte, headSize, headSize+binary.MaxVarintLen64+9+4*maxTrail+len(p.cursor))
-	b[0] = version
-	b = binary.AppendUvarint(b, uint64(p.skip))
+// list derives what seals and opens the cursors of one list.
+func (s *Sealer) list(q upstream.Query) *list {
+	h := hmac.New(sha256.New, s.key)
+	h.Write(appendQuery([]byte{version}, q))
+	return &list{mac: hmac.New(sha256.New, h.Sum(nil))}
+}
+
+// list seals and opens the cursors of one list. It is not safe for concurrent
+// use: it reuses its memory, so that sealing a page of cursors needs none.
+type list struct {
+	mac   hash.Hash
+	bytes []byte // of the cursor being sealed
+	sum   []byte // what it is sealed with
+}
+
+// append appends the cursor of a place.
+func (l *list) append(b []byte, p place) []byte {
+	raw := append(l.bytes[:0], version)
+	raw = append(raw, make([]byte, sealSize)...)
+	raw = binary.AppendUvarint(raw, uint64(p.skip))
 	if p.skip > 0 {
-		b = binary.BigEndian.AppendUint64(b, math.Float64bits(p.value))
-		b = append(b, byte(len(p.trail)))
-		for _, m := range p.trail {
-			b = binary.BigEndian.AppendUint32(b, m)
+		raw = binary.BigEndian.AppendUint64(raw, math.Float64bits(p.value))
+		raw = append(raw, byte(p.trail.length))
+		for _, m := range p.trail.slice() {
+			raw = binary.BigEndian.AppendUint32(raw, m)
 		}
 	}
-	b = append(b, p.cursor...)
-	copy(b[1:], s.mac(q, b[headSize:]))
-	return encoding.EncodeToString(b)
+	raw = append(raw, p.cursor...)
+	copy(raw[1:headSize], l.seal(raw[headSize:]))
+	l.bytes = raw
+	return encoding.AppendEncode(b, raw)
+}
+
+// seal returns the seal of a place, until the next one is asked for.
+func (l *list) seal(place []byte) []byte {
+	l.mac.Reset()
+	l.mac.Write(place)
+	l.sum = l.mac.Sum(l.sum[:0])
+	return l.sum[:sealSize]
 }
 
 var errCursor = &ArgumentError{"after", "is not a cursor of this list; use one that came with the same filter and sort"}
 
-// open is the inverse of seal.
-func (s *Sealer) open(q upstream.Query, cursor string) (place, error) {
+// open is the inverse of append.
+func (l *list) open(cursor string) (place, error) {
 	// The decoder would pass over line breaks.
 	if len(cursor) > maxCursorLen || strings.ContainsAny(cursor, "\r\n") {
 		return place{}, errCursor
@@ -77,7 +103,7 @@ func (s *Sealer) open(q upstream.Query, cursor string) (place, error) {
 	if err != nil || len(b) <= headSize || b[0] != version {
 		return place{}, errCursor
 	}
-	if !hmac.Equal(b[1:headSize], s.mac(q, b[headSize:])) {
+	if !hmac.Equal(b[1:headSize], l.seal(b[headSize:])) {
 		return place{}, errCursor
 	}
 	p, ok := parse(b[headSize:])
@@ -105,19 +131,12 @@ func parse(b []byte) (p place, ok bool) {
 			return place{}, false
 		}
 		for range trail {
-			p.trail = append(p.trail, binary.BigEndian.Uint32(b))
+			p.trail.add(binary.BigEndian.Uint32(b))
 			b = b[4:]
 		}
 	}
 	p.cursor = string(b)
 	return p, true
-}
-
-// mac seals a place in a list.
-func (s *Sealer) mac(q upstream.Query, place []byte) []byte {
-	h := hmac.New(sha256.New, s.key)
-	h.Write(append(appendQuery([]byte{version}, q), place...))
-	return h.Sum(nil)[:sealSize]
 }
 
 // appendQuery spells a query so that no two different ones are spelled alike.

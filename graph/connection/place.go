@@ -37,17 +37,29 @@ type place struct {
 	// user's mark and the marks of those right before with the same value, the
 	// latest first. Both are empty where skip is 0.
 	value float64
-	trail []uint32
+	trail trail
 }
+
+// trail is a short list of marks.
+type trail struct {
+	marks  [maxTrail]uint32
+	length int
+}
+
+func (t *trail) add(m uint32) { t.marks[t.length] = m; t.length++ }
+
+func (t *trail) full() bool { return t.length == maxTrail }
+
+func (t *trail) slice() []uint32 { return t.marks[:t.length] }
 
 // placeAfter is the place behind users, which follow cursor; there is at least one.
 func placeAfter(cursor string, users []upstream.User, q upstream.Query) place {
 	p := place{cursor: cursor, skip: len(users), value: sortValue(&users[len(users)-1], q)}
-	for i := len(users) - 1; i >= 0 && len(p.trail) < maxTrail; i-- {
+	for i := len(users) - 1; i >= 0 && !p.trail.full(); i-- {
 		if sortValue(&users[i], q) != p.value {
 			break
 		}
-		p.trail = append(p.trail, mark(users[i].ID))
+		p.trail.add(mark(users[i].ID))
 	}
 	return p
 }
@@ -60,14 +72,14 @@ func (p place) resume(users []upstream.User, q upstream.Query) int {
 	}
 	from, to, sorted := p.run(users, q)
 	for i := to - 1; i >= from; i-- {
-		if slices.Contains(p.trail, mark(users[i].ID)) {
+		if slices.Contains(p.trail.slice(), mark(users[i].ID)) {
 			return i + 1
 		}
 	}
-	if sorted && len(p.trail) < maxTrail {
+	if sorted && !p.trail.full() {
 		return from // the trail was the whole run, and all of it has gone
 	}
-	return min(max(p.skip-len(p.trail), from), to)
+	return min(max(p.skip-p.trail.length, from), to)
 }
 
 // run is where users with p's sort value stand, or would. A list that is not
@@ -100,10 +112,10 @@ func sortValue(u *upstream.User, q upstream.Query) float64 {
 	case upstream.SortConversationCount:
 		return float64(u.ConversationCount)
 	case upstream.SortAverageSentimentScore:
-		if u.Sentiment == nil || u.Sentiment.Overall.AverageSentimentScore == nil {
+		if u.Sentiment == nil || !u.Sentiment.Overall.AverageSentimentScore.Known {
 			return math.Inf(-1)
 		}
-		return *u.Sentiment.Overall.AverageSentimentScore
+		return u.Sentiment.Overall.AverageSentimentScore.Value
 	default:
 		return float64(u.LastContact)
 	}

@@ -23,9 +23,9 @@ type Window struct {
 	Query upstream.Query
 	First int
 
-	place  place
-	after  bool // whether there was a cursor
-	sealer *Sealer
+	place place
+	after bool // whether there was a cursor
+	list  *list
 }
 
 // ArgumentError says which argument cannot be used, and why. Its text is meant
@@ -41,7 +41,7 @@ func (e *ArgumentError) Error() string { return e.Argument + ": " + e.Reason }
 // [DefaultFirst]; a nil or empty after for the start of the list. The error is
 // an [*ArgumentError].
 func NewWindow(q upstream.Query, first *int, after *string, sealer *Sealer) (Window, error) {
-	w := Window{Query: q, First: DefaultFirst, sealer: sealer}
+	w := Window{Query: q, First: DefaultFirst, list: sealer.list(q)}
 	if first != nil {
 		w.First = *first
 	}
@@ -49,7 +49,7 @@ func NewWindow(q upstream.Query, first *int, after *string, sealer *Sealer) (Win
 		return Window{}, &ArgumentError{"first", fmt.Sprintf("must be from 0 to %d", MaxFirst)}
 	}
 	if after != nil && *after != "" {
-		at, err := sealer.open(q, *after)
+		at, err := w.list.open(*after)
 		if err != nil {
 			return Window{}, err
 		}
@@ -132,15 +132,19 @@ func (s Slice) User(i int) *upstream.User {
 
 // Cursor is a cursor that resumes the list right after the i-th user. Equal
 // pages give equal cursors.
-func (s Slice) Cursor(i int) string {
+func (s Slice) Cursor(i int) string { return string(s.AppendCursor(nil, i)) }
+
+// AppendCursor appends what [Slice.Cursor] returns, which needs no escaping
+// anywhere. A slice's cursors are made by one goroutine at a time.
+func (s Slice) AppendCursor(b []byte, i int) []byte {
 	r := s.rows[i]
 	page := s.pages[r.page]
 	if r.index == len(page.Users)-1 && page.Next != "" {
-		return s.window.sealer.seal(s.window.Query, place{cursor: page.Next})
+		return s.window.list.append(b, place{cursor: page.Next})
 	}
 	cursor := s.window.place.cursor
 	if r.page > 0 {
 		cursor = s.pages[r.page-1].Next
 	}
-	return s.window.sealer.seal(s.window.Query, placeAfter(cursor, page.Users[:r.index+1], s.window.Query))
+	return s.window.list.append(b, placeAfter(cursor, page.Users[:r.index+1], s.window.Query))
 }

@@ -37,7 +37,7 @@ func value(u upstream.User, q upstream.Query) float64 {
 		if u.Sentiment == nil {
 			return -1e9
 		}
-		return *u.Sentiment.Overall.AverageSentimentScore
+		return u.Sentiment.Overall.AverageSentimentScore.Value
 	}
 	return float64(u.LastContact)
 }
@@ -80,7 +80,7 @@ func parseKeyset(cursor string, q upstream.Query) upstream.User {
 	case q.Sort == upstream.SortLastContact:
 		u.LastContact = int64(v)
 	case v != -1e9:
-		u.Sentiment = &upstream.Sentiment{Overall: upstream.SentimentSummary{AverageSentimentScore: &v}}
+		u.Sentiment = &upstream.Sentiment{Overall: upstream.SentimentSummary{AverageSentimentScore: upstream.Score{Value: v, Known: true}}}
 	}
 	return u
 }
@@ -131,7 +131,7 @@ func world(r *rand.Rand, n int, q upstream.Query, distinct bool) *list {
 		u := upstream.User{ID: fmt.Sprintf("user_%04d", r.IntN(1000)*1000+i), LastContact: int64(few), ConversationCount: few}
 		if r.IntN(10) > 0 || distinct {
 			score := float64(few) / 7
-			u.Sentiment = &upstream.Sentiment{Overall: upstream.SentimentSummary{AverageSentimentScore: &score}}
+			u.Sentiment = &upstream.Sentiment{Overall: upstream.SentimentSummary{AverageSentimentScore: upstream.Score{Value: score, Known: true}}}
 		}
 		l.users = append(l.users, u)
 	}
@@ -275,8 +275,8 @@ func callAgain(u *upstream.User, now int64) {
 	u.LastContact = now
 	u.ConversationCount++
 	if u.Sentiment != nil {
-		score := *u.Sentiment.Overall.AverageSentimentScore + 0.01
-		u.Sentiment = &upstream.Sentiment{Overall: upstream.SentimentSummary{AverageSentimentScore: &score}}
+		score := u.Sentiment.Overall.AverageSentimentScore.Value + 0.01
+		u.Sentiment = &upstream.Sentiment{Overall: upstream.SentimentSummary{AverageSentimentScore: upstream.Score{Value: score, Known: true}}}
 	}
 }
 

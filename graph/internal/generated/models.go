@@ -8,6 +8,8 @@ import (
 	"io"
 	"rollcall/graph/datetime"
 	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
 )
 
 type Node interface {
@@ -115,6 +117,8 @@ type UserConnection struct {
 	// The users without their edges. Clients that merge pages use edges.
 	Nodes    []*User   `json:"nodes"`
 	PageInfo *PageInfo `json:"pageInfo"`
+	// The connection as JSON, in place of all other fields; nil where gqlgen has to write it.
+	Rendered graphql.Marshaler `json:"-"`
 }
 
 type UserEdge struct {

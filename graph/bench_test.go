@@ -1,0 +1,117 @@
+package graph_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/graph"
+	"rollcall/upstream"
+	"rollcall/upstream/emulator"
+)
+
+// allFields asks for a page with all that the seed page has.
+const allFields = `query Page($first: Int, $after: String) { users(first: $first, after: $after) {
+  edges { cursor node { id userId conversationCount firstContactAt lastContactAt lastContactAgentName
+    lastContactAgent { agentId } lastContactConversation { conversationId } } }
+  pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`
+
+// canned is an upstream that has its answers ready.
+type canned map[string][]byte
+
+func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, ok := c[r.URL.Query().Get("cursor")]
+	if !ok {
+		return nil, fmt.Errorf("no page at %q", r.URL.Query().Get("cursor"))
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: r}, nil
+}
+
+// pages are so many answers of an emulator, each with the cursor of the next.
+func pages(t testing.TB, n int) canned {
+	t.Helper()
+	server := emulator.New(emulator.Options{Users: 30 * (n + 1)})
+	c := canned{}
+	for cursor := ""; len(c) < n; {
+		r := httptest.NewRequest(http.MethodGet, "/v1/convai/users?page_size=30&cursor="+url.QueryEscape(cursor), nil)
+		r.Header.Set("xi-api-key", "key")
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		var page struct {
+			NextCursor string `json:"next_cursor"`
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || page.NextCursor == "" {
+			t.Fatalf("%v: %s", err, w.Body)
+		}
+		c[cursor] = w.Body.Bytes()
+		cursor = page.NextCursor
+	}
+	return c
+}
+
+// walker returns a function that asks for one page after the other, and over
+// again, through everything but the network.
+func walker(t testing.TB, config func(*graph.Config)) (next func() *httptest.ResponseRecorder) {
+	t.Helper()
+	const n = 50
+	s := newService(t, options{config: func(c *graph.Config) {
+		c.Client = upstream.NewClient(upstream.Config{BaseURL: &url.URL{Scheme: "http", Host: "upstream.test"}, Timeout: time.Minute, Transport: pages(t, n)})
+		if config != nil {
+			config(c)
+		}
+	}})
+	bodies := make([]string, 0, n)
+	var after any
+	for range n {
+		body, err := json.Marshal(map[string]any{"query": allFields, "variables": map[string]any{"first": 30, "after": after}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, string(body))
+		var r reply
+		if err := json.Unmarshal(s.post(string(body)).Body.Bytes(), &r); err != nil || len(r.Errors) > 0 {
+			t.Fatal(err, r.Errors)
+		}
+		after = get(r.Data, "users", "pageInfo", "endCursor")
+	}
+	i := 0
+	return func() *httptest.ResponseRecorder {
+		i++
+		w := s.post(bodies[i%n])
+		if w.Body.Len() < 10_000 || strings.HasPrefix(w.Body.String(), `{"errors"`) {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		return w
+	}
+}
+
+// BenchmarkPage is another page of 30 users each time.
+func BenchmarkPage(b *testing.B) {
+	next := walker(b, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		next()
+	}
+}
+
+// maxAllocations is how many allocations a page of 30 users may take, with the
+// upstream's client and everything but the network. They do not depend on the
+// machine, as times do.
+const maxAllocations = 600
+
+func TestAPageTakesFewAllocations(t *testing.T) {
+	if raceFactor > 1 {
+		t.Skip("the race detector allocates")
+	}
+	next := walker(t, nil)
+	if n := testing.AllocsPerRun(200, func() { next() }); n > maxAllocations {
+		t.Errorf("%v allocations, want at most %d", n, maxAllocations)
+	}
+}

@@ -1,0 +1,120 @@
+package graph
+
+import (
+	"context"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/maypok86/otter/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"rollcall/graph/render"
+)
+
+// Parsing, validating and reading a document costs more than all the rest of a
+// request. Documents come from programs, which send the same ones over and over.
+
+const (
+	// documentsBytes is how much memory the known documents may take.
+	documentsBytes = 16 << 20
+	// documentBytes is about what a document takes for each byte of its text.
+	documentBytes = 40
+)
+
+// documents are those that are known to be valid, and within the limits. They
+// are gqlgen's query cache.
+type documents struct {
+	cache *otter.Cache[string, *document]
+}
+
+// document is a valid document with what has been found out about it.
+type document struct {
+	query *ast.QueryDocument
+	// plain says that no directive makes what it selects depend on variables.
+	plain bool
+	// fingerprint names it in the log.
+	fingerprint string
+	// selections has the *render.Selection of each *ast.Field that is a list of
+	// users, as long as the document is plain.
+	selections sync.Map
+}
+
+func newDocuments() documents {
+	return documents{otter.Must(&otter.Options[string, *document]{
+		MaximumWeight: documentsBytes,
+		Weigher:       func(text string, _ *document) uint32 { return uint32(documentBytes * (len(text) + 64)) },
+		Executor:      func(task func()) { task() },
+	})}
+}
+
+// Get implements gqlgen's Cache.
+func (d documents) Get(_ context.Context, text string) (*ast.QueryDocument, bool) {
+	if known, ok := d.cache.GetIfPresent(text); ok {
+		return known.query, true
+	}
+	return nil, false
+}
+
+// Add implements gqlgen's Cache.
+func (d documents) Add(_ context.Context, text string, query *ast.QueryDocument) {
+	d.cache.Set(text, &document{query: query, plain: isPlain(query), fingerprint: fingerprint(text)})
+}
+
+// known returns a document that was added, or an empty one for one that was
+// too large to keep.
+func (d documents) known(text string) *document {
+	if known, ok := d.cache.GetIfPresent(text); ok {
+		return known
+	}
+	return &document{}
+}
+
+// selection returns what the field that is being resolved selects of its list.
+func (d *document) selection(op *graphql.OperationContext, field graphql.CollectedField) *render.Selection {
+	// Fields of the same name are merged where they meet, which depends on the
+	// place that a fragment is spread at.
+	merged := len(field.Selections) != len(field.SelectionSet)
+	if !d.plain || merged {
+		return render.Select(op, field.Selections)
+	}
+	if known, ok := d.selections.Load(field.Field); ok {
+		return known.(*render.Selection)
+	}
+	selection := render.Select(op, field.Selections)
+	d.selections.Store(field.Field, selection)
+	return selection
+}
+
+// isPlain reports whether a document has no directives inside its selections.
+func isPlain(d *ast.QueryDocument) bool {
+	for _, o := range d.Operations {
+		if !isPlainSet(o.SelectionSet) {
+			return false
+		}
+	}
+	for _, f := range d.Fragments {
+		if !isPlainSet(f.SelectionSet) {
+			return false
+		}
+	}
+	return true
+}
+
+func isPlainSet(set ast.SelectionSet) bool {
+	for _, selection := range set {
+		var directives ast.DirectiveList
+		var inner ast.SelectionSet
+		switch s := selection.(type) {
+		case *ast.Field:
+			directives, inner = s.Directives, s.SelectionSet
+		case *ast.InlineFragment:
+			directives, inner = s.Directives, s.SelectionSet
+		case *ast.FragmentSpread:
+			directives = s.Directives // what is spread is a definition's
+		}
+		if len(directives) > 0 || !isPlainSet(inner) {
+			return false
+		}
+	}
+	return true
+}

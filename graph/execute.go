@@ -1,0 +1,119 @@
+package graph
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/maypok86/otter/v2"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"go.opentelemetry.io/otel/trace"
+
+	"rollcall/graph/connection"
+	"rollcall/graph/loader"
+	"rollcall/upstream"
+)
+
+// executor turns the body of a request into its answer.
+type executor struct {
+	client       *upstream.Client
+	documents    documents
+	limits       Limits
+	timeout      time.Duration
+	quota        Quota // nil for none
+	cursorSecret string
+	sealers      *otter.Cache[upstream.Caller, *connection.Sealer]
+	// unrendered leaves all writing to gqlgen, for comparison.
+	unrendered bool
+}
+
+// maxErrors is how many errors a refused document gets.
+const maxErrors = 5
+
+// execute answers a request. What it refuses, it refuses before any upstream
+// call.
+func (e *executor) execute(ctx context.Context, exec graphql.GraphExecutor, caller upstream.Caller, body []byte) *answer {
+	params, no := parseBody(body)
+	if no != nil {
+		return no
+	}
+	if errs := e.limits.screen(ctx, e.documents, params.Query); len(errs) > 0 {
+		return newAnswer(exec.DispatchError(ctx, errs), false)
+	}
+	request, errs := exec.CreateOperationContext(ctx, params)
+	known := e.documents.known(params.Query)
+	work := work{document: known.fingerprint, span: trace.SpanContextFromContext(ctx)}
+	if work.document == "" { // it is not valid, or too large to be known
+		work.document = fingerprint(params.Query)
+	}
+	if len(errs) == 0 {
+		work.operation, work.cost = request.Operation, costOf(request)
+	}
+	if work.cost > e.limits.Cost {
+		errs = tooComplex(fmt.Sprintf("The operation could fetch more than %d users; ask for less at once.", e.limits.Cost))
+	}
+	if len(errs) > 0 {
+		errs = errs[:min(len(errs), maxErrors)]
+		return newAnswer(exec.DispatchError(graphql.WithOperationContext(ctx, request), errs), false).after(work)
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
+	session := e.client.As(caller)
+	op := &operation{
+		document:   known,
+		sealer:     e.sealer(caller),
+		loader:     loader.New(e.source(session, caller), e.limits.Calls),
+		unrendered: e.unrendered,
+	}
+	op.forecast = foresee(request, op)
+	respond, ctx := exec.DispatchOperation(withOperation(ctx, op), request)
+	response := respond(ctx)
+	if response == nil { // gqlgen begins nothing once the time is up
+		response = exec.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
+	}
+	work.usage, work.batched = session.Usage(), op.loader.Saved()
+	return newAnswer(response, true).after(work)
+}
+
+// knownSealers is how many callers' sealers are kept: deriving one takes longer
+// than sealing a page of cursors.
+const knownSealers = 1000
+
+func newSealers() *otter.Cache[upstream.Caller, *connection.Sealer] {
+	return otter.Must(&otter.Options[upstream.Caller, *connection.Sealer]{
+		MaximumSize: knownSealers,
+		Executor:    func(task func()) { task() },
+	})
+}
+
+// sealer is what seals a caller's cursors.
+func (e *executor) sealer(caller upstream.Caller) *connection.Sealer {
+	s, ok := e.sealers.GetIfPresent(caller)
+	if !ok {
+		s = connection.NewSealer(cmp.Or(caller.Key.Reveal(), e.cursorSecret), caller.Subject)
+		e.sealers.Set(caller, s)
+	}
+	return s
+}
+
+// source is the upstream for one caller.
+func (e *executor) source(session *upstream.Session, caller upstream.Caller) loader.Source {
+	if e.quota == nil {
+		return session
+	}
+	return rationed{session, e.quota, caller}
+}
+
+// rationed counts a caller's calls.
+type rationed struct {
+	loader.Source
+	quota  Quota
+	caller upstream.Caller
+}
+
+func (r rationed) ListUsers(ctx context.Context, q upstream.PageQuery) (upstream.Page, error) {
+	r.quota.Spend(r.caller)
+	return r.Source.ListUsers(ctx, q)
+}

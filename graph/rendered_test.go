@@ -1,0 +1,197 @@
+package graph_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+
+	"rollcall/graph"
+)
+
+// FuzzRenderedAnswersAreGqlgens compares, byte for byte, what the service writes
+// with what gqlgen writes, over random operations and random users.
+func FuzzRenderedAnswersAreGqlgens(f *testing.F) {
+	for seed := range uint64(400) {
+		f.Add(seed, "")
+	}
+	f.Add(uint64(1), "\x00\x1f \"\\/<>& \u2028 é王\t\n\r\x7f")
+	var page string
+	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(page)) })
+	rendered := newService(f, options{upstream: answer})
+	plain := newService(f, options{upstream: answer, config: func(c *graph.Config) { *c = c.Unrendered() }})
+	f.Fuzz(func(t *testing.T, seed uint64, text string) {
+		g := &generator{rand.New(rand.NewPCG(seed, 0)), text}
+		page = g.page()
+		for range 3 {
+			body, err := json.Marshal(map[string]any{"query": g.operation(), "variables": map[string]any{"yes": true, "no": false}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want := rendered.post(string(body), "X-Request-Id", "same"), plain.post(string(body), "X-Request-Id", "same")
+			if got.Body.String() != want.Body.String() {
+				t.Errorf("%s\nover %s\nis\n%s\nand by gqlgen\n%s", body, page, got.Body, want.Body)
+			}
+			if strings.Contains(want.Body.String(), "VALIDATION") {
+				t.Fatalf("the operation is not valid: %s\n%s", body, want.Body)
+			}
+		}
+	})
+}
+
+// generator makes up operations and pages.
+type generator struct {
+	*rand.Rand
+	text string // to be among the strings
+}
+
+func (g *generator) one(of ...string) string { return of[g.IntN(len(of))] }
+
+// fields has the schema's fields by type; a field of an object has its type
+// after a colon.
+var fields = map[string][]string{
+	"UserConnection":         {"edges:UserEdge", "nodes:User", "pageInfo:PageInfo"},
+	"UserEdge":               {"cursor", "node:User"},
+	"PageInfo":               {"hasNextPage", "hasPreviousPage", "startCursor", "endCursor"},
+	"User":                   {"id", "userId", "conversationCount", "firstContactAt", "lastContactAt", "lastContactAgent:Agent", "lastContactAgentName", "lastContactConversation:Conversation", "sentiment:UserSentiment", "mostFrustratedConversations:FrustratedConversation"},
+	"UserSentiment":          {"overall:SentimentSummary", "recent:SentimentSummary"},
+	"SentimentSummary":       {"scoredConversationCount", "positiveCount", "neutralCount", "negativeCount", "averageSentimentScore", "averageFrustrationScore"},
+	"FrustratedConversation": {"conversation:Conversation", "agent:Agent", "startedAt", "label", "sentimentScore", "frustrationScore"},
+	"Agent":                  {"id", "agentId"},
+	"Conversation":           {"conversationId"},
+}
+
+func (g *generator) operation() string {
+	var spread strings.Builder
+	for name := range fields {
+		fmt.Fprintf(&spread, " fragment f%s on %s %s", name, name, g.set(name, 4))
+	}
+	lists := ""
+	for i := range 1 + g.IntN(2) {
+		lists += fmt.Sprintf(" l%d: users(first: %d) %s", i, g.IntN(4), g.set("UserConnection", 0))
+	}
+	// Every fragment and variable is used.
+	for name := range fields {
+		if name == "UserConnection" {
+			lists += " users @skip(if: $yes) @include(if: $no) { ...fUserConnection }"
+			continue
+		}
+		lists += fmt.Sprintf(" x%s: node(id: \"\") { ...on Node { __typename } ... on User { ...uses%s } }", name, name)
+	}
+	return "query($yes: Boolean!, $no: Boolean!) {" + lists + " }" + spread.String() + g.uses()
+}
+
+// uses are fragments on User that lead to each type.
+func (g *generator) uses() string {
+	return ` fragment usesUser on User { ...fUser }
+		fragment usesUserEdge on User { lastContactAgent { users { edges { ...fUserEdge } } } }
+		fragment usesPageInfo on User { lastContactAgent { users { pageInfo { ...fPageInfo } } } }
+		fragment usesUserSentiment on User { sentiment { ...fUserSentiment } }
+		fragment usesSentimentSummary on User { sentiment { overall { ...fSentimentSummary } } }
+		fragment usesFrustratedConversation on User { mostFrustratedConversations { ...fFrustratedConversation } }
+		fragment usesAgent on User { lastContactAgent { ...fAgent } }
+		fragment usesConversation on User { lastContactConversation { ...fConversation } }`
+}
+
+// set is a random selection set of a type.
+func (g *generator) set(on string, depth int) string {
+	var b strings.Builder
+	b.WriteString("{")
+	for range 1 + g.IntN(4) {
+		directive := g.one("", "", "", "", " @include(if: $yes)", " @skip(if: $yes)", " @include(if: $no)", " @skip(if: $no)", " @include(if: true)")
+		switch g.IntN(8) {
+		case 0:
+			b.WriteString(" " + g.one("", "t: ") + "__typename" + directive)
+		case 1:
+			if depth < 4 {
+				b.WriteString(" ..." + g.one("", " on "+on) + directive + " " + g.set(on, depth+1))
+			}
+		case 2:
+			if depth < 3 {
+				b.WriteString(" ...f" + on + directive)
+			}
+		case 3:
+			if on == "User" || on == "Agent" {
+				b.WriteString(" ... on Node" + directive + " { id }")
+			}
+		default:
+			name, inner, object := strings.Cut(fields[on][g.IntN(len(fields[on]))], ":")
+			alias := ""
+			if g.IntN(4) == 0 {
+				alias = "a" + name + ": " // the same for the same field, so that they merge
+			}
+			b.WriteString(" " + alias + name + directive)
+			if object {
+				if depth >= 6 {
+					b.WriteString(" { __typename }")
+				} else {
+					b.WriteString(" " + g.set(inner, depth+1))
+				}
+			}
+		}
+	}
+	b.WriteString(" __typename }")
+	return b.String()
+}
+
+// page is an answer of the upstream.
+func (g *generator) page() string {
+	users := make([]any, g.IntN(6))
+	for i := range users {
+		u := map[string]any{
+			"user_id":                      fmt.Sprint(i, g.str()),
+			"last_contact_unix_secs":       g.Int64N(4e9) - 2e9,
+			"first_contact_unix_secs":      g.Int64N(4e9) - 2e9,
+			"conversation_count":           g.IntN(1000),
+			"last_contact_conversation_id": g.str(),
+			"last_contact_agent_name":      g.maybe(g.str()),
+			"last_contact_agent_id":        g.maybe(g.str()),
+			"sentiment":                    g.maybe(g.sentiment()),
+		}
+		if g.IntN(2) == 0 {
+			list := []any{}
+			for range g.IntN(3) {
+				list = append(list, map[string]any{
+					"conversation_id": "c" + g.str(), "agent_id": g.maybe(g.str()), "start_time_unix_secs": g.maybe(g.Int64N(4e9)),
+					"overall_label": g.maybe(g.one("positive", "neutral", "negative", "odd")), "overall_sentiment_score": g.maybe(g.NormFloat64()), "overall_frustration_score": g.maybe(g.score()),
+				})
+			}
+			u["most_frustrated_conversations"] = list
+		}
+		users[i] = u
+	}
+	text, err := json.Marshal(map[string]any{"users": users, "has_more": len(users) > 3, "next_cursor": "next"}) // enough for any first
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+func (g *generator) sentiment() map[string]any {
+	s := map[string]any{}
+	for _, prefix := range []string{"", "recent_"} {
+		for _, count := range []string{"scored_conversation_count", "positive_count", "neutral_count", "negative_count"} {
+			s[prefix+count] = g.IntN(10)
+		}
+		s[prefix+"average_sentiment_score"] = g.maybe(g.score())
+		s[prefix+"average_frustration_score"] = g.maybe(g.score())
+	}
+	return s
+}
+
+func (g *generator) score() float64 {
+	return []float64{0, 1, -1, 0.1, 1e21, 1e-7, 123456789, 1e6, g.Float64(), g.NormFloat64() * 1e9}[g.IntN(10)]
+}
+
+func (g *generator) maybe(v any) any {
+	if g.IntN(4) == 0 {
+		return nil
+	}
+	return v
+}
+
+func (g *generator) str() string {
+	return g.one("", "plain", `"quoted\`, "tab\tline\n", "\x00\x01", "王小明", "<b>&", "\u2028", "a/b?c#d%", g.text)
+}
