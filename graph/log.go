@@ -58,14 +58,11 @@ func (o *observer) write(ctx context.Context, a *account, took time.Duration) {
 	}
 	if a.answer.executed {
 		list = append(list, slog.Int("calls", a.answer.work.usage.Sent), slog.Int("batched", a.answer.work.batched), slog.Int("shared", a.answer.work.usage.Shared), slog.Int("cached", a.answer.work.usage.Cached),
-			slog.Float64("waited_ms", milliseconds(a.answer.work.usage.Waited)))
+			slog.Int64("waited_us", a.answer.work.usage.Waited.Microseconds()))
 	}
-	line.AddAttrs(append(list, slog.Float64("took_ms", milliseconds(took)))...)
+	line.AddAttrs(append(list, slog.Int64("took_us", took.Microseconds()))...)
 	_ = handler.Handle(ctx, line) // there is nowhere to tell that the log is gone
 }
-
-// milliseconds are as exact as anybody reads them.
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // codesOf are the codes of errors, each once, the gravest first.
 func codesOf(errs gqlerror.List) []string {

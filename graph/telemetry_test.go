@@ -311,7 +311,7 @@ func TestTheLogHasALineForEachRequest(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, a[name], want)
 		}
 	}
-	if len(a["caller"].(string)) != 12 || len(a["document"].(string)) != 16 || len(a["trace_id"].(string)) != 32 || a["took_ms"].(float64) <= 0 || a["waited_ms"].(float64) <= 0 || a["errors"] != nil {
+	if len(a["caller"].(string)) != 12 || len(a["document"].(string)) != 16 || len(a["trace_id"].(string)) != 32 || a["took_us"].(float64) <= 0 || a["waited_us"].(float64) <= 0 || a["errors"] != nil {
 		t.Errorf("got %v", a)
 	}
 	// Literals make no difference, names do; and callers do.
