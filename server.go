@@ -169,7 +169,7 @@ func newHandler(ctx context.Context, c config.Config, tell *telemetry.Telemetry,
 		return nil, err
 	}
 	g := graph.Config{
-		Client: upstream.NewClient(upstream.Config{
+		Client: upstream.NewClient(upstream.Config{ //nolint:contextcheck // its counters begin outside any request
 			BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency,
 			TracerProvider: tell.TracerProvider, MeterProvider: tell.MeterProvider,
 		}),
@@ -191,7 +191,7 @@ func newHandler(ctx context.Context, c config.Config, tell *telemetry.Telemetry,
 		g.Quota = quota.New[upstream.Caller](c.RateLimit)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", graph.NewHandler(g))
+	mux.Handle("/graphql", graph.NewHandler(g)) //nolint:contextcheck // its counters begin outside any request
 	if c.Playground {
 		mux.Handle("GET /{$}", playground.Handler("Rollcall", "/graphql"))
 	}

@@ -94,13 +94,15 @@ func TestEveryEndOfARequestHasItsName(t *testing.T) {
 		status  int
 		failure string
 	}{
-		"well":                     {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"users":[],"has_more":false}`) }, 200, ""},
-		"a refusal":                {func(w http.ResponseWriter, r *http.Request) { http.Error(w, r.URL.String(), 404) }, 404, "404"},
-		"a fault":                  {func(w http.ResponseWriter, r *http.Request) { http.Error(w, r.URL.String(), 500) }, 500, "500"},
+		"well":      {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"users":[],"has_more":false}`) }, 200, ""},
+		"a refusal": {func(w http.ResponseWriter, r *http.Request) { http.Error(w, r.URL.String(), http.StatusNotFound) }, 404, "404"},
+		"a fault": {func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, r.URL.String(), http.StatusInternalServerError)
+		}, 500, "500"},
 		"a redirect":               {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/canary", http.StatusFound) }, 0, "unexpected_status"},
 		"a status that nobody has": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(999) }, 0, "unexpected_status"},
 		"a page that is none":      {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `canary`) }, 200, "bad_response"},
-		"a connection that is cut": {func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, 0, "connection"},
+		"a connection that is cut": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0, "connection"},
 		"no answer":                {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 0, "timeout"},
 		"half an answer in no time": {func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, `{"users":[`)
@@ -188,7 +190,8 @@ func TestWhoWaitsIsCounted(t *testing.T) {
 		}()
 	}
 	<-arrived
-	for w.value(t, "rollcall.upstream.queue") != 2 { // until both have come
+	for waiting := 0.0; waiting < 2; { // until both have come
+		waiting = w.value(t, "rollcall.upstream.queue")
 	}
 	if w.value(t, "http.client.active_requests") != 1 || w.value(t, "rollcall.upstream.limit") != 1 || w.value(t, "rollcall.upstream.keys") != 1 {
 		t.Error("one key should have one request in flight, of one")
