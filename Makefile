@@ -1,15 +1,17 @@
 # make check is what CI runs: it passes on a fresh machine with Go and Node.
 
 GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+KUBECTL_VALIDATE = go run sigs.k8s.io/kubectl-validate@v0.0.4
+GOVULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: check generated lint test e2e bench bench-short golden help
+.PHONY: check generated lint test operations e2e bench bench-short golden help
 
 ## help: this list
 help:
 	@sed -n "s,^## ,  make ,p" $(MAKEFILE_LIST)
 
 ## check: everything that CI checks
-check: generated lint test bench-short e2e
+check: generated lint test operations bench-short e2e
 
 ## generated: fails where the generated code was not what the schema gives
 generated:
@@ -32,7 +34,30 @@ lint:
 ## test: the Go tests, with the race detector
 test:
 	@echo "== Go tests"
-	go test -race ./...
+	go test -race $$(go list ./... | grep -v /deploy$$)
+
+## operations: the dashboard, the alerts and the manual against the running service
+operations: prometheus
+	@echo "== operations"
+	go test -count=1 ./deploy -prometheus
+
+# Debian's, for promtool and for the queries of the dashboard. Its service is not needed.
+.PHONY: prometheus
+prometheus:
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { \
+	  echo "== installing Debian's Prometheus"; \
+	  test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus >/dev/null; } || { \
+	  echo "The tests of the alerts need Prometheus: sudo apt-get install -y prometheus"; exit 1; }
+
+## manifests: the Kubernetes manifests against the API server's own validation; not part of check, as it takes minutes to build
+.PHONY: manifests
+manifests:
+	$(KUBECTL_VALIDATE) --version 1.30 deploy/kubernetes/rollcall.yaml
+
+## vulnerabilities: the modules against Go's database of vulnerabilities; not part of check, as it needs the internet
+.PHONY: vulnerabilities
+vulnerabilities:
+	$(GOVULNCHECK) ./...
 
 ## playground: GraphiQL from npm, for the next build to embed
 .PHONY: playground

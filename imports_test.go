@@ -19,9 +19,12 @@ var allowed = map[string][]string{
 	"rollcall": {
 		"rollcall/graph", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/internal/*",
 	},
+	"rollcall/deploy": nil, // tests
 	"rollcall/graph": {
 		"rollcall/graph/*", "rollcall/upstream", "rollcall/internal/flight",
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*", "github.com/maypok86/otter/v2", "github.com/go-faster/jx",
+		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
+		"go.opentelemetry.io/otel/propagation", "go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
 	"rollcall/graph/connection": {"rollcall/upstream"},
 	"rollcall/graph/loader":     {"rollcall/graph/connection", "rollcall/upstream"},
@@ -35,17 +38,23 @@ var allowed = map[string][]string{
 		"rollcall/graph/datetime",
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
 	},
-	"rollcall/upstream":                       {"rollcall/internal/flight", "github.com/go-faster/jx", "github.com/sony/gobreaker/v2", "golang.org/x/sync/semaphore"},
+	"rollcall/upstream": {
+		"rollcall/internal/flight", "github.com/go-faster/jx", "github.com/sony/gobreaker/v2", "golang.org/x/sync/semaphore",
+		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
+		"go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
+	},
 	"rollcall/upstream/emulator":              nil,
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},
 	"rollcall/internal/admin":                 nil,
 	"rollcall/internal/auth":                  {"github.com/MicahParks/keyfunc/v3", "github.com/golang-jwt/jwt/v5", "golang.org/x/time/rate"},
+	"rollcall/internal/build":                 nil,
 	"rollcall/internal/config":                nil,
 	"rollcall/internal/cork":                  nil,
 	"rollcall/internal/drain":                 nil,
 	"rollcall/internal/flight":                nil,
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
 	"rollcall/internal/playground":            nil,
+	"rollcall/internal/telemetry":             {"go.opentelemetry.io/otel/*", "github.com/prometheus/client_golang/*"},
 	"rollcall/internal/quota":                 {"github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"},
 }
 

@@ -22,12 +22,14 @@ import (
 	"rollcall/graph"
 	"rollcall/internal/admin"
 	"rollcall/internal/auth"
+	"rollcall/internal/build"
 	"rollcall/internal/config"
 	"rollcall/internal/cork"
 	"rollcall/internal/drain"
 	"rollcall/internal/origin"
 	"rollcall/internal/playground"
 	"rollcall/internal/quota"
+	"rollcall/internal/telemetry"
 	"rollcall/upstream"
 	"rollcall/upstream/emulator"
 )
@@ -39,11 +41,12 @@ func main() {
 }
 
 // run is the whole process but its end. It returns the exit code: 0 after a
-// graceful stop or -help, 1 where serving failed, 2 where it was set up wrongly.
+// graceful stop, -help or -version, 1 where serving failed, 2 where it was set up wrongly.
 func run(ctx context.Context, args []string, lookup config.Lookup, stderr *os.File) int {
 	flags := flag.NewFlagSet("rollcall", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() { writeHelp(stderr) }
+	version := flags.Bool("version", false, "")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -52,6 +55,9 @@ func run(ctx context.Context, args []string, lookup config.Lookup, stderr *os.Fi
 	case flags.NArg() > 0:
 		fmt.Fprintf(stderr, "rollcall: takes no arguments; see -help\n")
 		return 2
+	case *version:
+		fmt.Fprintf(stderr, "rollcall %v\n", build.Read())
+		return 0
 	}
 
 	c, err := config.Load(lookup, config.Machine{RegionURL: upstream.RegionURL, CheckOrigin: origin.Check, Terminal: isTerminal(stderr)})
@@ -95,17 +101,27 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		}
 		defer stop()
 	}
+	built := build.Read()
+	tell, err := telemetry.Start(ctx, telemetry.Options{
+		Version: built.Version, Commit: built.Commit, Go: built.Go,
+		Scrape: adminListener != nil, PushMetrics: c.PushMetrics, PushTraces: c.PushTraces, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer endTelemetry(ctx, tell, log)
 	var draining drain.Drain
-	handler, err := newHandler(ctx, c, log)
+	handler, err := newHandler(ctx, c, tell, log)
 	if err != nil {
 		return err
 	}
 	server := newServer(draining.Handler(handler), c, log)
 	failed := make(chan error, 2)
 	go func() { failed <- server.Serve(cork.Listener(public)) }()
+	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
-		adminServer := &http.Server{Handler: admin.NewHandler(draining.Ready), ReadHeaderTimeout: 5 * time.Second}
+		adminServer := &http.Server{Handler: admin.NewHandler(draining.Ready, tell.Page), ReadHeaderTimeout: 5 * time.Second}
 		defer func() { _ = adminServer.Close() }() // the last to go: it says how the rest is doing
 		go func() { failed <- adminServer.Serve(adminListener) }()
 		log.Info("listening", "admin", fmt.Sprintf("http://%s/", adminListener.Addr()))
@@ -124,6 +140,15 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	return server.Shutdown(ctx)
 }
 
+// endTelemetry sends off what is left to tell.
+func endTelemetry(ctx context.Context, tell *telemetry.Telemetry, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := tell.Shutdown(ctx); err != nil {
+		log.Warn("some telemetry is lost", "error", err)
+	}
+}
+
 // newServer is a server that nobody can keep busy by being slow or talkative.
 func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Server {
 	return &http.Server{
@@ -139,13 +164,16 @@ func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Se
 }
 
 // newHandler is everything that the service serves.
-func newHandler(ctx context.Context, c config.Config, log *slog.Logger) (http.Handler, error) {
+func newHandler(ctx context.Context, c config.Config, tell *telemetry.Telemetry, log *slog.Logger) (http.Handler, error) {
 	authenticate, err := newAuthenticator(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
 	g := graph.Config{
-		Client: upstream.NewClient(upstream.Config{BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency}),
+		Client: upstream.NewClient(upstream.Config{ //nolint:contextcheck // its counters begin outside any request
+			BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency,
+			TracerProvider: tell.TracerProvider, MeterProvider: tell.MeterProvider,
+		}),
 		Authenticate: func(r *http.Request) (upstream.Caller, error) {
 			who, err := authenticate(r)
 			return upstream.Caller{Key: upstream.NewAPIKey(who.Key), Subject: who.Subject}, err
@@ -156,12 +184,15 @@ func newHandler(ctx context.Context, c config.Config, log *slog.Logger) (http.Ha
 		Timeout:       c.UpstreamTimeout,
 		Limits:        graph.Limits(c.Limits),
 		Log:           log,
+
+		TracerProvider: tell.TracerProvider,
+		MeterProvider:  tell.MeterProvider,
 	}
 	if c.RateLimit > 0 {
 		g.Quota = quota.New[upstream.Caller](c.RateLimit)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", cork.Handler(graph.NewHandler(g)))
+	mux.Handle("/graphql", cork.Handler(graph.NewHandler(g))) //nolint:contextcheck // its counters begin outside any request
 	if c.Playground {
 		p := playground.NewHandler(playground.Config{
 			Endpoint: "/graphql", Demo: c.Demo, Credential: credentialHeader(c.Auth), Introspection: c.Introspection,
@@ -229,7 +260,7 @@ func isTerminal(f *os.File) bool {
 func writeHelp(w io.Writer) {
 	fmt.Fprint(w, `Rollcall serves the users who have talked to your ElevenLabs agents as a GraphQL API.
 
-Usage: rollcall
+Usage: rollcall [-version | -help]
 
 With none of ELEVENLABS_API_KEY, UPSTREAM_URL and AUTH set, it serves a demo in front of an
 emulator of the upstream. All settings are environment variables:

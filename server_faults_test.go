@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -20,9 +22,12 @@ import (
 	"testing"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.uber.org/goleak"
 
 	"rollcall/internal/config"
+	"rollcall/internal/telemetry"
 	"rollcall/upstream/emulator"
 )
 
@@ -109,8 +114,8 @@ func TestStoppingUnderLoadFailsNoRequest(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeaked sends what is secret through every failure there is, and
-// looks for it in what the service says and logs.
+// TestNothingSecretIsSaid sends what is secret through every failure there is,
+// and looks for it in what the service says, logs, measures and traces.
 func TestNothingSecretIsSaid(t *testing.T) {
 	answers := []http.HandlerFunc{
 		func(w http.ResponseWriter, r *http.Request) {
@@ -138,7 +143,13 @@ func TestNothingSecretIsSaid(t *testing.T) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
 			var log syncBuffer
-			handler, err := newHandler(t.Context(), inFrontOf(realUpstream(t, answer)), slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+			tell, err := telemetry.Start(t.Context(), telemetry.Options{Scrape: true, Log: slog.New(slog.NewJSONHandler(&log, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			spans := tracetest.NewSpanRecorder()
+			tell.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+			handler, err := newHandler(t.Context(), inFrontOf(realUpstream(t, answer)), tell, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +161,7 @@ func TestNothingSecretIsSaid(t *testing.T) {
 			go func() { _ = server.Serve(listener) }()
 			defer server.Close()
 			for _, query := range []string{
-				`{ user(userId: "canary-user") { userId } }`, `{ users(filter: {userId: "canary-user"}) { nodes { userId } } }`,
+				`query Q($id: ID! = "canary-user") { user(userId: $id) { userId } }`, `{ user(userId: "canary-user") { userId } }`, `{ users(filter: {userId: "canary-user"}) { nodes { userId } } }`,
 				`{ users(after: "canary-cursor") { nodes { userId } } }`, `{ node(id: "VXNlcjpjYW5hcnktdXNlcg") { id } }`, `{ canary-user(`,
 			} {
 				status, body := post(t, "http://"+listener.Addr().String(), query, http.Header{"Xi-Api-Key": {"canary-key"}, "Authorization": {"Bearer canary-key"}})
@@ -158,8 +169,18 @@ func TestNothingSecretIsSaid(t *testing.T) {
 					t.Errorf("%s: %d %s", query, status, body)
 				}
 			}
-			if strings.Contains(log.String(), "canary") {
+			if strings.Contains(log.String(), "canary") || !strings.Contains(log.String(), `"document"`) {
 				t.Errorf("logged %s", log.String())
+			}
+			for _, s := range spans.Ended() {
+				if told := fmt.Sprint(s.Name(), s.Attributes(), s.Status(), s.Events(), s.Links()); strings.Contains(told, "canary") {
+					t.Errorf("traced %s", told)
+				}
+			}
+			page := httptest.NewRecorder()
+			tell.Page.ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+			if strings.Contains(page.Body.String(), "canary") || !strings.Contains(page.Body.String(), "http_client_request_duration_seconds_count") || len(spans.Ended()) == 0 {
+				t.Errorf("%d spans, measured %s", len(spans.Ended()), page.Body)
 			}
 		})
 	}
@@ -274,12 +295,14 @@ func TestMemoryStaysBounded(t *testing.T) {
 		_ = service.Process.Signal(os.Interrupt)
 		_ = service.Wait()
 	}()
-	first := make([]byte, 4096)
-	n, _ := output.Read(first)
-	address := regexp.MustCompile(`http://[0-9.:]+`).FindString(string(first[:n]))
-	if address == "" {
-		t.Fatalf("no address in %s", first[:n])
+	address, lines := "", bufio.NewScanner(output)
+	for address == "" && lines.Scan() {
+		address = regexp.MustCompile(`http://[0-9.:]+/graphql`).FindString(lines.Text())
 	}
+	if address = strings.TrimSuffix(address, "/graphql"); address == "" {
+		t.Fatal("the service has ended")
+	}
+	go func() { _, _ = io.Copy(io.Discard, output) }() // ends with the service
 
 	status, _ := post(t, address, `{ users(first: 1) { nodes { userId } } }`, nil)
 	baseline := rss(t, service.Process.Pid)

@@ -22,6 +22,8 @@ type answer struct {
 	// data is the member data with its value. It is empty where there was
 	// nothing to execute, and the whole body where there are no errors.
 	data []byte
+	// work is what went into it.
+	work work
 }
 
 // newAnswer is the answer to a well-formed request.

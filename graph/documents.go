@@ -32,6 +32,8 @@ type document struct {
 	query *ast.QueryDocument
 	// plain says that no directive makes what it selects depend on variables.
 	plain bool
+	// fingerprint names it in the log.
+	fingerprint string
 	// selections has the *render.Selection of each *ast.Field that is a list of
 	// users, as long as the document is plain.
 	selections sync.Map
@@ -55,7 +57,7 @@ func (d documents) Get(_ context.Context, text string) (*ast.QueryDocument, bool
 
 // Add implements gqlgen's Cache.
 func (d documents) Add(_ context.Context, text string, query *ast.QueryDocument) {
-	d.cache.Set(text, &document{query: query, plain: isPlain(query)})
+	d.cache.Set(text, &document{query: query, plain: isPlain(query), fingerprint: fingerprint(text)})
 }
 
 // known returns a document that was added, or an empty one for one that was

@@ -36,8 +36,27 @@ const (
 	codeUpstreamBadResponse = "UPSTREAM_BAD_RESPONSE"
 	codeTooComplex          = "OPERATION_TOO_COMPLEX"
 	codeInternal            = "INTERNAL_SERVER_ERROR"
-	// GRAPHQL_PARSE_FAILED and GRAPHQL_VALIDATION_FAILED are gqlgen's.
+	// These two are gqlgen's.
+	codeParseFailed      = "GRAPHQL_PARSE_FAILED"
+	codeValidationFailed = "GRAPHQL_VALIDATION_FAILED"
 )
+
+// errorCodes are all codes, the gravest first: faults of the service, of its
+// operator, of the upstream, and then of the caller.
+var errorCodes = [...]string{
+	codeInternal, codeUpstreamCredentials, codeUpstreamBadResponse, codeUpstreamUnavailable, codeUpstreamTimeout,
+	codeRateLimited, codeUnauthenticated, codeForbidden, codeNotFound, codeTooComplex,
+	codeParseFailed, codeValidationFailed, codeBadUserInput,
+}
+
+// isFault reports whether a code stands for something that callers cannot mend.
+func isFault(code string) bool {
+	switch code {
+	case codeInternal, codeUpstreamCredentials, codeUpstreamBadResponse, codeUpstreamUnavailable, codeUpstreamTimeout:
+		return true
+	}
+	return false
+}
 
 // public is what a caller gets to see of an error.
 type public struct {

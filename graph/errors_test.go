@@ -98,7 +98,7 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 			if r.Data != nil && e.Path[0] != slices.Collect(maps.Keys(r.Data))[0] {
 				t.Errorf("the path is %v, the data %v", e.Path, r.Data)
 			}
-			if log := s.log.String(); log != "" {
+			if log := s.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, c.want["code"].(string)) || strings.Contains(log, "canary") {
 				t.Errorf("logged %s", log)
 			}
 		})

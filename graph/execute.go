@@ -9,6 +9,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/maypok86/otter/v2"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/graph/connection"
 	"rollcall/graph/loader"
@@ -42,19 +43,28 @@ func (e *executor) execute(ctx context.Context, exec graphql.GraphExecutor, call
 		return newAnswer(exec.DispatchError(ctx, errs), false)
 	}
 	request, errs := exec.CreateOperationContext(ctx, params)
-	if len(errs) == 0 && costOf(request) > e.limits.Cost {
+	known := e.documents.known(params.Query)
+	work := work{document: known.fingerprint, span: trace.SpanContextFromContext(ctx)}
+	if work.document == "" { // it is not valid, or too large to be known
+		work.document = fingerprint(params.Query)
+	}
+	if len(errs) == 0 {
+		work.operation, work.cost = request.Operation, costOf(request)
+	}
+	if work.cost > e.limits.Cost {
 		errs = tooComplex(fmt.Sprintf("The operation could fetch more than %d users; ask for less at once.", e.limits.Cost))
 	}
 	if len(errs) > 0 {
 		errs = errs[:min(len(errs), maxErrors)]
-		return newAnswer(exec.DispatchError(graphql.WithOperationContext(ctx, request), errs), false)
+		return newAnswer(exec.DispatchError(graphql.WithOperationContext(ctx, request), errs), false).after(work)
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
+	session := e.client.As(caller)
 	op := &operation{
-		document:   e.documents.known(params.Query),
+		document:   known,
 		sealer:     e.sealer(caller),
-		loader:     loader.New(e.source(caller), e.limits.Calls),
+		loader:     loader.New(e.source(session, caller), e.limits.Calls),
 		unrendered: e.unrendered,
 	}
 	op.forecast = foresee(request, op)
@@ -63,7 +73,8 @@ func (e *executor) execute(ctx context.Context, exec graphql.GraphExecutor, call
 	if response == nil { // gqlgen begins nothing once the time is up
 		response = exec.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
 	}
-	return newAnswer(response, true)
+	work.usage, work.batched = session.Usage(), op.loader.Saved()
+	return newAnswer(response, true).after(work)
 }
 
 // knownSealers is how many callers' sealers are kept: deriving one takes longer
@@ -88,8 +99,7 @@ func (e *executor) sealer(caller upstream.Caller) *connection.Sealer {
 }
 
 // source is the upstream for one caller.
-func (e *executor) source(caller upstream.Caller) loader.Source {
-	session := e.client.As(caller)
+func (e *executor) source(session *upstream.Session, caller upstream.Caller) loader.Source {
 	if e.quota == nil {
 		return session
 	}

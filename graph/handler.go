@@ -10,13 +10,15 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/graph/internal/generated"
 	"rollcall/upstream"
 )
 
 // Config is what the GraphQL handler is made of. All fields but Introspection,
-// CallersKey, Quota and ExecuteEach are required.
+// CallersKey, Quota, ExecuteEach and the providers are required.
 type Config struct {
 	Client *upstream.Client
 	// Authenticate tells on whose behalf a request is made. Its error becomes a
@@ -38,6 +40,9 @@ type Config struct {
 	// one caller that are in flight share an answer.
 	ExecuteEach bool
 	Log         *slog.Logger
+	// TracerProvider and MeterProvider are told of requests; nil for nobody.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
 
 	unrendered bool
 }
@@ -76,7 +81,7 @@ func NewHandler(c Config) http.Handler {
 	if c.Introspection {
 		server.Use(extension.Introspection{})
 	}
-	return withRequestID(server)
+	return newObserver(c).handler(server)
 }
 
 // validationRules are GraphQL's own and two of the service's.

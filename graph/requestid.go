@@ -2,28 +2,12 @@ package graph
 
 import (
 	"context"
-	"crypto/rand"
-	"net/http"
 	"strings"
 )
 
-// requestIDHeader carries a request's ID, in and out.
+// requestIDHeader carries a request's ID, in and out. A request without a
+// usable one gets a new one.
 const requestIDHeader = "X-Request-Id"
-
-type requestIDKey struct{}
-
-// withRequestID gives each request an ID: its own, if it came with a usable
-// one, or a new one.
-func withRequestID(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header.Get(requestIDHeader)
-		if !usableRequestID(id) {
-			id = rand.Text()
-		}
-		w.Header().Set(requestIDHeader, id)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
-	})
-}
 
 // usableRequestID keeps what a caller sends from becoming more than an ID in
 // logs and replies.
@@ -33,8 +17,5 @@ func usableRequestID(id string) bool {
 	})
 }
 
-// requestIDOf is the ID of the request that ctx belongs to; empty where it has none.
-func requestIDOf(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
+// requestIDOf is the ID of the request that ctx belongs to.
+func requestIDOf(ctx context.Context) string { return accountOf(ctx).requestID }

@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
 	"rollcall/graph"
 	"rollcall/upstream"
 	"rollcall/upstream/emulator"
@@ -38,6 +41,8 @@ type options struct {
 	timeout     time.Duration // default 5 s
 	quota       graph.Quota
 	config      func(*graph.Config)
+	tracers     trace.TracerProvider
+	meters      metric.MeterProvider
 }
 
 func newService(t testing.TB, o options) *service {
@@ -59,7 +64,7 @@ func newService(t testing.TB, o options) *service {
 		t.Fatal(err)
 	}
 	config := graph.Config{
-		Client: upstream.NewClient(upstream.Config{BaseURL: base, Timeout: o.timeout}),
+		Client: upstream.NewClient(upstream.Config{BaseURL: base, Timeout: o.timeout, TracerProvider: o.tracers, MeterProvider: o.meters}),
 		Authenticate: func(r *http.Request) (upstream.Caller, error) {
 			key := "service-key"
 			if o.passthrough {
@@ -77,6 +82,9 @@ func newService(t testing.TB, o options) *service {
 		},
 		Quota: o.quota,
 		Log:   slog.New(slog.NewTextHandler(s.log, nil)),
+
+		TracerProvider: o.tracers,
+		MeterProvider:  o.meters,
 	}
 	if o.config != nil {
 		o.config(&config)

@@ -50,35 +50,39 @@ func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 
 	mediaType, acceptable := negotiate(r.Header.Values("Accept"))
+	account := accountOf(r.Context())
 	caller, body, refused := t.read(w, r)
+	account.caller = caller
 	switch {
 	case refused != nil:
 	case !acceptable:
 		refused = &answer{status: http.StatusNotAcceptable, errors: refusal(codeBadUserInput, "This service answers in "+typeGraphQL+" or "+typeJSON+".")}
 	default:
-		a := t.answer(r.Context(), exec, caller, body)
+		a, joined := t.answer(r.Context(), exec, caller, body)
 		if a == nil {
 			return // the caller has left
 		}
+		account.answered(a, a.statusIn(mediaType), joined)
 		a.send(w, mediaType, requestIDOf(r.Context()))
 		return
 	}
+	account.answered(refused, refused.statusIn(mediaType), false)
 	refused.send(w, mediaType, requestIDOf(r.Context()))
 }
 
 // answer executes a request, or joins an equal one of the same caller that is
 // being executed. It is nil where the caller leaves before there is an answer.
-func (t *transport) answer(ctx context.Context, exec graphql.GraphExecutor, caller upstream.Caller, body []byte) *answer {
+func (t *transport) answer(ctx context.Context, exec graphql.GraphExecutor, caller upstream.Caller, body []byte) (a *answer, joined bool) {
 	if t.config.ExecuteEach {
-		return t.executor.execute(ctx, exec, caller, body)
+		return t.executor.execute(ctx, exec, caller, body), false
 	}
-	a, _, err := t.flights.Do(ctx, requestKey{caller, string(body)}, func(ctx context.Context) (*answer, error) {
+	a, joined, err := t.flights.Do(ctx, requestKey{caller, string(body)}, func(ctx context.Context) (*answer, error) {
 		return t.executor.execute(ctx, exec, caller, body), nil
 	})
 	if _, panicked := errors.AsType[*flight.Panic](err); panicked {
-		return newAnswer(exec.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)}), true)
+		return newAnswer(exec.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)}), true), joined
 	}
-	return a
+	return a, joined
 }
 
 // read takes everything off a request, or says why it is refused.

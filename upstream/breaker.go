@@ -20,7 +20,7 @@ const (
 // errOpen is the cause of a call that the breaker kept from the server.
 var errOpen = errors.New("the server has failed too often; it is left alone for a while")
 
-func newBreaker() *gobreaker.CircuitBreaker[Page] {
+func newBreaker(changed func(name string, from, to gobreaker.State)) *gobreaker.CircuitBreaker[Page] {
 	return gobreaker.NewCircuitBreaker[Page](gobreaker.Settings{
 		Interval:     breakerWindow,
 		BucketPeriod: breakerWindow / 10,
@@ -29,8 +29,9 @@ func newBreaker() *gobreaker.CircuitBreaker[Page] {
 		ReadyToTrip: func(c gobreaker.Counts) bool {
 			return c.Requests >= breakerRequests && 2*c.TotalFailures >= c.Requests
 		},
-		IsSuccessful: serverIsWell,
-		IsExcluded:   askersFault,
+		IsSuccessful:  serverIsWell,
+		IsExcluded:    askersFault,
+		OnStateChange: changed,
 	})
 }
 

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/internal/flight"
 )
@@ -39,6 +41,10 @@ type Config struct {
 	Concurrency int
 	// Transport replaces the client's own, for tests.
 	Transport http.RoundTripper
+	// TracerProvider and MeterProvider are told what the client does; nil for
+	// nobody.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
 }
 
 // Client calls one server on behalf of any number of callers. It is safe for
@@ -47,10 +53,11 @@ type Client struct {
 	endpoint url.URL
 	timeout  time.Duration
 	http     *http.Client
-	flights  flight.Group[call, Page]
+	flights  flight.Group[call, flown]
 	lanes    lanes
 	breaker  *gobreaker.CircuitBreaker[Page]
 	budget   *budget
+	tell     *telemetry
 	buffers  sync.Pool // of *bytes.Buffer, for bodies while they arrive
 }
 
@@ -58,6 +65,12 @@ type Client struct {
 type call struct {
 	caller Caller
 	page   PageQuery
+}
+
+// flown is what a call brought, and whose span it was made for.
+type flown struct {
+	page Page
+	by   trace.SpanContext
 }
 
 // NewClient returns a client that is ready to use. It keeps no connection open
@@ -76,8 +89,9 @@ func NewClient(c Config) *Client {
 	if base.Path == "" {
 		base.Path = "/" // else JoinPath makes a relative one
 	}
-	return &Client{
-		endpoint: *base.JoinPath("v1/convai/users"),
+	tell := newTelemetry(c)
+	client := &Client{
+		endpoint: *base.JoinPath(path),
 		timeout:  c.Timeout,
 		http: &http.Client{
 			Transport: c.Transport,
@@ -85,9 +99,12 @@ func NewClient(c Config) *Client {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		lanes:   lanes{concurrency: c.Concurrency},
-		breaker: newBreaker(),
+		breaker: newBreaker(tell.tripped),
 		budget:  newBudget(),
+		tell:    tell,
 	}
+	tell.observe(client, meterOf(c))
+	return client
 }
 
 func newTransport() *http.Transport {
@@ -103,28 +120,36 @@ func newTransport() *http.Transport {
 	}
 }
 
-// As returns the client's face for one caller.
+// As returns the client's face for one caller. Each has a [Session.Usage] of
+// its own.
 func (c *Client) As(caller Caller) *Session { return &Session{client: c, caller: caller} }
 
 // Session is a client as one caller sees it.
 type Session struct {
 	client *Client
 	caller Caller
+	usage  usage
 }
 
 // ListUsers fetches one page. Equal calls of this caller that are in flight at
 // the same time are one call. The error is an [*Error], or the cause of ctx's
 // end where the caller left.
 func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
-	page, _, err := s.client.flights.Do(ctx, call{s.caller, q}, func(ctx context.Context) (Page, error) {
-		return s.client.fetch(ctx, s.caller.Key, q)
+	flown, joined, err := s.client.flights.Do(ctx, call{s.caller, q}, func(ctx context.Context) (flown, error) {
+		page, err := s.client.fetch(ctx, s.caller.Key, q)
+		return flown{page, trace.SpanContextFromContext(ctx)}, err
 	})
+	s.usage.count(joined, time.Since(began))
+	if joined && flown.by.IsValid() {
+		trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: flown.by})
+	}
 	if _, classified := errors.AsType[*Error](err); !classified && errors.Is(err, context.DeadlineExceeded) {
 		err = &Error{Kind: Timeout, Stage: Sending, Cause: context.DeadlineExceeded} // the caller's own
 	}
-	return page, err
+	return flown.page, err
 }
 
 // fetch makes a call, and makes it once more if that is worth it.
@@ -132,28 +157,40 @@ func (c *Client) fetch(ctx context.Context, key APIKey, q PageQuery) (Page, erro
 	lane := c.lanes.of(key)
 	defer c.lanes.release(key, lane)
 	c.budget.earn()
-	page, err := c.attempt(ctx, lane, key, q)
+	page, err := c.attempt(ctx, lane, key, q, 0)
 	wait, again := retryable(err)
-	if !again || !fits(ctx, wait) || !c.budget.spend() {
+	switch {
+	case !again:
+		return page, err
+	case !fits(ctx, wait):
+		c.tell.retries.Add(ctx, 1, retryTooLate...)
+		return page, err
+	case !c.budget.spend():
+		c.tell.retries.Add(ctx, 1, retryNoBudget...)
 		return page, err
 	}
+	c.tell.retries.Add(ctx, 1, retried...)
 	if sleep(ctx, wait) != nil {
 		return Page{}, context.Cause(ctx)
 	}
-	return c.attempt(ctx, lane, key, q)
+	return c.attempt(ctx, lane, key, q, 1)
 }
 
-// attempt makes one request when the key's lane and the breaker let it.
-func (c *Client) attempt(ctx context.Context, lane *lane, key APIKey, q PageQuery) (page Page, err error) {
+// attempt makes one request when the key's lane and the breaker let it, for the
+// nth time after the first.
+func (c *Client) attempt(ctx context.Context, lane *lane, key APIKey, q PageQuery, again int) (page Page, err error) {
+	defer func() { c.tell.refused(ctx, err) }()
 	if err := lane.enter(ctx); err != nil {
 		return Page{}, err
 	}
 	began := time.Now()
 	defer func() { lane.leave(time.Since(began), err) }() // also where there is a panic
-	page, err = c.breaker.Execute(func() (Page, error) {
+	page, err = c.breaker.Execute(func() (page Page, err error) {
 		attempt, cancel := context.WithTimeout(ctx, c.timeout/5*4)
 		defer cancel()
-		page, err := c.get(attempt, key, q)
+		attempt, request := c.tell.begin(attempt, again)
+		defer func() { request.end(attempt, err) }()
+		page, err = c.get(attempt, key, q)
 		if err != nil && ctx.Err() != nil {
 			err = context.Cause(ctx) // whoever asked has left or is out of time, which says nothing of the server
 		}

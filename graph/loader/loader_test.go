@@ -324,7 +324,9 @@ func TestAnyMixOfWindowsIsWhatEachWouldBeAlone(t *testing.T) {
 			if r.IntN(2) == 0 {
 				l.Expect(windows...)
 			}
+			begun := len(s.calls)
 			got, errs := together(t.Context(), l, windows...)
+			done := len(s.calls)
 			for i, w := range windows {
 				alone, err := loader.New(s, 100).Load(t.Context(), w)
 				if err != nil || errs[i] != nil {
@@ -333,6 +335,9 @@ func TestAnyMixOfWindowsIsWhatEachWouldBeAlone(t *testing.T) {
 				if !slices.Equal(ids(got[i]), ids(alone)) || got[i].HasNextPage != alone.HasNextPage {
 					t.Fatalf("window %d: %v together, %v alone", i, ids(got[i]), ids(alone))
 				}
+			}
+			if made, alone := done-begun, len(s.calls)-done; l.Saved() != alone-made {
+				t.Fatalf("%d calls together, %d alone, %d said to be saved", made, alone, l.Saved())
 			}
 		})
 	}

@@ -22,12 +22,12 @@ type walk struct {
 }
 
 // read returns the pages from the start on, once they hold extent users or the
-// list has ended, and how many users they hold.
-func (w *walk) read(ctx context.Context, extent int) ([]upstream.Page, int, error) {
-	for {
+// list has ended, how many users they hold, and how many calls that took.
+func (w *walk) read(ctx context.Context, extent int) (pages []upstream.Page, held, calls int, err error) {
+	for ; ; calls++ {
 		pages, held, done, err := w.step(ctx, extent)
 		if done || err != nil {
-			return pages, held, err
+			return pages, held, calls, err
 		}
 	}
 }

@@ -8,10 +8,13 @@ import (
 	"net/http/pprof"
 )
 
-// NewHandler serves /livez, /readyz and /debug/pprof/. It answers /readyz with
-// 503 where ready is false.
-func NewHandler(ready func() bool) http.Handler {
+// NewHandler serves /livez, /readyz, /debug/pprof/ and, if there is a page of
+// them, /metrics. It answers /readyz with 503 where ready is false.
+func NewHandler(ready func() bool, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	if metrics != nil {
+		mux.Handle("GET /metrics", metrics)
+	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !ready() {

@@ -10,7 +10,7 @@ import (
 
 func TestPages(t *testing.T) {
 	ready := true
-	h := admin.NewHandler(func() bool { return ready })
+	h := admin.NewHandler(func() bool { return ready }, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
 	for _, c := range []struct {
 		path   string
 		ready  bool
@@ -18,6 +18,7 @@ func TestPages(t *testing.T) {
 	}{
 		{"/livez", true, 200}, {"/livez", false, 200}, {"/readyz", true, 200}, {"/readyz", false, 503},
 		{"/debug/pprof/", true, 200}, {"/debug/pprof/goroutine", true, 200}, {"/", true, 404}, {"/graphql", true, 404},
+		{"/metrics", true, 418}, {"/metrics", false, 418},
 	} {
 		ready = c.ready
 		w := httptest.NewRecorder()

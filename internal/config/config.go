@@ -1,5 +1,7 @@
 // Package config reads the service's settings from the environment, all at once
-// and before anything starts. Nothing else reads the environment.
+// and before anything starts. Nothing else reads the environment, but for two
+// libraries: net/http its proxies, and OpenTelemetry's SDK the OTEL_* variables
+// of its specification. Of those config reads whether there is a collector.
 package config
 
 import (
@@ -49,6 +51,9 @@ type Config struct {
 
 	LogLevel slog.Level
 	LogJSON  bool
+
+	// PushTraces and PushMetrics say that a collector wants them.
+	PushTraces, PushMetrics bool
 }
 
 // Auth is how callers are authenticated.
@@ -96,6 +101,7 @@ type settings struct {
 	rateLimit                 *float64
 	limits                    Limits
 	logLevel, logFormat       *string
+	otel                      otel
 }
 
 // defaultAdminAddr is where the admin listener is, if nobody has said where.
@@ -109,7 +115,7 @@ func define() *settings {
 	s := &settings{
 		flags:         f,
 		listenAddr:    f.String("LISTEN_ADDR", "127.0.0.1:8080", "`host:port` that serves /graphql, and / for the playground"),
-		adminAddr:     f.String("ADMIN_ADDR", defaultAdminAddr, "`host:port` that serves /livez, /readyz and /debug/pprof/; off for none"),
+		adminAddr:     f.String("ADMIN_ADDR", defaultAdminAddr, "`host:port` that serves /livez, /readyz, /metrics and /debug/pprof/; off for none"),
 		shutdownDelay: f.Duration("SHUTDOWN_DELAY", time.Second, "`duration` for which requests are still taken after SIGTERM, while /readyz is\n503 (none in the demo)"),
 		apiKey:        f.String("ELEVENLABS_API_KEY", "", "the service's `key` for the upstream"),
 		region:        f.String("UPSTREAM_REGION", "global", "the upstream's `region`: global, us, eu, in or sg"),
@@ -136,6 +142,7 @@ func define() *settings {
 	f.IntVar(&s.limits.Directives, "LIMIT_DIRECTIVES", 20, "the `number` of directives in one place")
 	f.IntVar(&s.limits.Cost, "LIMIT_COST", 5000, "the `number` of users that an operation could fetch")
 	f.IntVar(&s.limits.Calls, "LIMIT_CALLS", 120, "the `number` of upstream calls that an operation may make")
+	s.otel.define(f)
 	return s
 }
 
@@ -251,6 +258,11 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 		c.LogJSON = *s.logFormat == "json"
 	}
 
+	if err := s.otel.check(); err != nil {
+		faults = append(faults, err)
+	}
+	c.PushTraces, c.PushMetrics = s.otel.pushes()
+
 	base, ok := on.RegionURL(*s.region)
 	if !ok {
 		fault("UPSTREAM_REGION: %q is none of global, us, eu, in, sg", *s.region)
@@ -300,6 +312,8 @@ func kindOf(f *flag.Flag) string {
 		return "a duration"
 	case float64:
 		return "a number"
+	case bool:
+		return "a switch"
 	default:
 		return "a whole number"
 	}

@@ -71,6 +71,19 @@ func TestWhatTheEnvironmentAsksFor(t *testing.T) {
 		"other limits": {map[string]string{"LIMIT_COST": "7", "UPSTREAM_CONCURRENCY": "2", "RATE_LIMIT": "0.5", "SHUTDOWN_DELAY": "3s", "AUTH": "passthrough"}, func(c config.Config) bool {
 			return c.Limits.Cost == 7 && c.UpstreamConcurrency == 2 && c.RateLimit == 0.5 && c.ShutdownDelay == 3*time.Second
 		}},
+		"no collector": {nil, func(c config.Config) bool { return !c.PushTraces && !c.PushMetrics }},
+		"a collector": {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, func(c config.Config) bool {
+			return c.PushTraces && c.PushMetrics
+		}},
+		"a collector for traces": {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://t.test/v1/traces"}, func(c config.Config) bool {
+			return c.PushTraces && !c.PushMetrics
+		}},
+		"a collector that gets no traces": {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_TRACES_EXPORTER": "none"}, func(c config.Config) bool {
+			return !c.PushTraces && c.PushMetrics
+		}},
+		"a collector that gets nothing": {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_SDK_DISABLED": "true"}, func(c config.Config) bool {
+			return !c.PushTraces && !c.PushMetrics
+		}},
 		"other words": {map[string]string{"LOG_LEVEL": "debug", "LOG_FORMAT": "text", "UPSTREAM_TIMEOUT": "250ms", "LISTEN_ADDR": ":0"}, func(c config.Config) bool {
 			return c.LogLevel == slog.LevelDebug && !c.LogJSON && c.UpstreamTimeout == 250*time.Millisecond && c.ListenAddr == ":0"
 		}},
@@ -114,6 +127,10 @@ func TestFaults(t *testing.T) {
 		"every site at once":      {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
 		"no number":               {map[string]string{"LIMIT_COST": "many", "RATE_LIMIT": "some"}, []string{`LIMIT_COST: "many" is not a whole number such as 5000`, `RATE_LIMIT: "some" is not a number`}},
 		"a number that is nobody": {map[string]string{"UPSTREAM_CONCURRENCY": "0", "RATE_LIMIT": "-1"}, []string{"UPSTREAM_CONCURRENCY: has to be at least 1", "RATE_LIMIT: -1 is not between"}},
+		"a collector that speaks otherwise": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "canary:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_TRACES_EXPORTER": "zipkin", "OTEL_SDK_DISABLED": "maybe"},
+			[]string{`OTEL_SDK_DISABLED: "maybe" is not a switch`, "OTEL_EXPORTER_OTLP_ENDPOINT: is not", `OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" is not`, `OTEL_TRACES_EXPORTER: "zipkin" is none of`},
+		},
 		"several at once": {
 			map[string]string{"LISTEN_ADDR": "x", "INTROSPECTION": "yes", "PLAYGROUND": "1", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "ELEVENLABS_API_KEY": "canary"},
 			[]string{"LISTEN_ADDR: ", "INTROSPECTION: ", "PLAYGROUND: ", "LOG_LEVEL: ", "LOG_FORMAT: ", "AUTH: "},

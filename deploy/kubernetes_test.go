@@ -1,0 +1,168 @@
+package deploy_test
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"reflect"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"rollcall/internal/config"
+)
+
+// These tests hold the manifests to each other and to the service. That they
+// are what a cluster takes, `make manifests` checks.
+
+// object is a manifest, or a part of one.
+type object map[string]any
+
+// at follows keys, and the first element of each list on the way.
+func (o object) at(t *testing.T, path ...string) any {
+	t.Helper()
+	var value any = map[string]any(o)
+	for _, key := range path {
+		if list, ok := value.([]any); ok && len(list) > 0 {
+			value = list[0]
+		}
+		m, ok := value.(map[string]any)
+		if !ok || m[key] == nil {
+			t.Fatalf("there is no %s of %v", key, path)
+		}
+		value = m[key]
+	}
+	return value
+}
+
+// manifests are a file's objects by kind.
+func manifests(t *testing.T, file string) map[string]object {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	byKind := make(map[string]object)
+	for d := yaml.NewDecoder(f); ; {
+		var o object
+		if err := d.Decode(&o); errors.Is(err, io.EOF) {
+			return byKind
+		} else if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		byKind[o["kind"].(string)] = o
+	}
+}
+
+func number(t *testing.T, value any) int {
+	t.Helper()
+	n, err := strconv.Atoi(reflect.ValueOf(value).String())
+	if i, ok := value.(uint64); ok {
+		n, err = int(i), nil
+	}
+	if err != nil {
+		t.Fatalf("%v is no number", value)
+	}
+	return n
+}
+
+func TestTheManifestsFitTogether(t *testing.T) {
+	all := manifests(t, "kubernetes/rollcall.yaml")
+	if len(all) != 6 {
+		t.Fatalf("there are %v", maps.Keys(all))
+	}
+	deployment := all["Deployment"]
+	pod := object(deployment.at(t, "spec", "template", "spec").(map[string]any))
+	labels := deployment.at(t, "spec", "template", "metadata", "labels")
+	for name, selector := range map[string]any{
+		"the deployment":     deployment.at(t, "spec", "selector", "matchLabels"),
+		"the spread":         pod.at(t, "topologySpreadConstraints", "labelSelector", "matchLabels"),
+		"the service":        all["Service"].at(t, "spec", "selector"),
+		"the budget":         all["PodDisruptionBudget"].at(t, "spec", "selector", "matchLabels"),
+		"the network policy": all["NetworkPolicy"].at(t, "spec", "podSelector", "matchLabels"),
+		"the pod monitor":    manifests(t, "kubernetes/podmonitor.yaml")["PodMonitor"].at(t, "spec", "selector", "matchLabels"),
+	} {
+		if !reflect.DeepEqual(selector, labels) {
+			t.Errorf("%s selects %v, the pods are %v", name, selector, labels)
+		}
+	}
+	if ref := all["HorizontalPodAutoscaler"].at(t, "spec", "scaleTargetRef", "name"); ref != deployment.at(t, "metadata", "name") {
+		t.Errorf("the autoscaler scales %v", ref)
+	}
+	ports := make(map[any]bool)
+	for _, p := range pod.at(t, "containers", "ports").([]any) {
+		ports[p.(map[string]any)["name"]] = true
+	}
+	for name, port := range map[string]any{
+		"the service": all["Service"].at(t, "spec", "ports", "targetPort"),
+		"readiness":   pod.at(t, "containers", "readinessProbe", "httpGet", "port"),
+		"liveness":    pod.at(t, "containers", "livenessProbe", "httpGet", "port"),
+		"the policy":  all["NetworkPolicy"].at(t, "spec", "ingress", "ports", "port"),
+		"the monitor": manifests(t, "kubernetes/podmonitor.yaml")["PodMonitor"].at(t, "spec", "podMetricsEndpoints", "port"),
+	} {
+		if !ports[port] {
+			t.Errorf("%s means the port %v; there are %v", name, port, ports)
+		}
+	}
+}
+
+func TestThePodsAreConfined(t *testing.T) {
+	pod := object(manifests(t, "kubernetes/rollcall.yaml")["Deployment"].at(t, "spec", "template", "spec").(map[string]any))
+	for _, c := range []struct {
+		path []string
+		want any
+	}{
+		{[]string{"automountServiceAccountToken"}, false},
+		{[]string{"securityContext", "runAsNonRoot"}, true},
+		{[]string{"securityContext", "seccompProfile", "type"}, "RuntimeDefault"},
+		{[]string{"containers", "securityContext", "readOnlyRootFilesystem"}, true},
+		{[]string{"containers", "securityContext", "allowPrivilegeEscalation"}, false},
+		{[]string{"containers", "securityContext", "capabilities", "drop"}, []any{"ALL"}},
+		{[]string{"containers", "env", "name"}, "ELEVENLABS_API_KEY"},
+		{[]string{"containers", "env", "valueFrom", "secretKeyRef", "name"}, "rollcall-upstream"},
+	} {
+		if got := pod.at(t, c.path...); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%v is %v, want %v", c.path, got, c.want)
+		}
+	}
+}
+
+func TestTheServiceTakesTheManifestsSettings(t *testing.T) {
+	all := manifests(t, "kubernetes/rollcall.yaml")
+	data := all["ConfigMap"].at(t, "data").(map[string]any)
+	asked := make(map[string]bool)
+	c, err := config.Load(func(name string) (string, bool) {
+		asked[name] = true
+		if name == "ELEVENLABS_API_KEY" {
+			return "from-the-secret", true
+		}
+		value, ok := data[name].(string)
+		return value, ok
+	}, config.Machine{
+		RegionURL:   func(region string) (string, bool) { return "https://upstream.test", region == "global" },
+		CheckOrigin: func(string) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range data {
+		if !asked[name] && name != "GOMEMLIMIT" { // which is the runtime's
+			t.Errorf("the service has no setting %s", name)
+		}
+	}
+	if c.Demo || c.Introspection || c.Playground || c.APIKey == "" {
+		t.Errorf("got %+v", c)
+	}
+	pod := object(all["Deployment"].at(t, "spec", "template", "spec").(map[string]any))
+	grace := time.Duration(number(t, pod.at(t, "terminationGracePeriodSeconds"))) * time.Second
+	if ends := c.ShutdownDelay + c.UpstreamTimeout + 10*time.Second; grace <= ends {
+		t.Errorf("pods are killed after %v, and end after up to %v", grace, ends)
+	}
+	if replicas := number(t, all["HorizontalPodAutoscaler"].at(t, "spec", "maxReplicas")); replicas*c.UpstreamConcurrency > 15 {
+		t.Errorf("%d replicas with %d calls each are more than any plan allows", replicas, c.UpstreamConcurrency)
+	}
+}

@@ -1,0 +1,299 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// What the client tells of itself: a span and a duration for each request that
+// it sends, in the words of OpenTelemetry's conventions for HTTP clients, and
+// what it keeps from the server or sends again.
+//
+// Nothing of it names a key, a cursor, a user or a query string, and none of
+// its labels is a caller's to choose. Trace context is not sent to the server:
+// it is another party's, and has no use for it.
+
+// scope is this package's name as a source of telemetry.
+const scope = "rollcall/upstream"
+
+// path is the endpoint's, below a server's base URL.
+const path = "/v1/convai/users"
+
+type telemetry struct {
+	tracer   trace.Tracer // nil where nobody wants spans
+	span     trace.SpanStartEventOption
+	duration metric.Float64Histogram
+	retries  metric.Int64Counter
+	refusals metric.Int64Counter
+	trips    metric.Int64Counter
+	inFlight atomic.Int64
+
+	server []attribute.KeyValue // which server it is
+
+	mu       sync.RWMutex
+	outcomes map[outcome][]metric.RecordOption
+}
+
+// The outcomes of a failure that a second attempt may mend.
+var (
+	retried       = label("outcome", "retried")
+	retryTooLate  = label("outcome", "too_late")
+	retryNoBudget = label("outcome", "no_budget")
+)
+
+// The reasons for which a call is not sent.
+var (
+	refusedByQueue   = label("reason", "queue")
+	refusedByGate    = label("reason", "rate_limited")
+	refusedByBreaker = label("reason", "breaker")
+)
+
+func label(key, value string) []metric.AddOption {
+	return []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(attribute.String(key, value)))}
+}
+
+// durationBuckets are those of the convention, in seconds.
+var durationBuckets = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+
+func newTelemetry(c Config) *telemetry {
+	t := &telemetry{server: serverOf(c.BaseURL), outcomes: make(map[outcome][]metric.RecordOption)}
+	if c.TracerProvider != nil {
+		t.tracer = c.TracerProvider.Tracer(scope)
+	}
+	bare := *c.BaseURL.JoinPath(path)
+	bare.User, bare.RawQuery, bare.Fragment = nil, "", ""
+	t.span = trace.WithAttributes(append([]attribute.KeyValue{
+		semconv.HTTPRequestMethodGet, semconv.URLFull(bare.String()), semconv.URLTemplate(path),
+	}, t.server...)...)
+
+	meter := meterOf(c)
+	t.duration = must(meter.Float64Histogram("http.client.request.duration", durationBuckets,
+		metric.WithUnit("s"), metric.WithDescription("Time that requests to the upstream took.")))
+	t.retries = must(meter.Int64Counter("rollcall.upstream.retries",
+		metric.WithDescription("Failures that a second attempt might have mended, by what came of it.")))
+	t.refusals = must(meter.Int64Counter("rollcall.upstream.refusals",
+		metric.WithDescription("Calls that were not sent, by reason.")))
+	t.trips = must(meter.Int64Counter("rollcall.upstream.breaker.trips",
+		metric.WithDescription("Times that the breaker has opened.")))
+
+	// All counters begin at 0: what has not been there cannot be seen to rise.
+	ctx := context.Background()
+	for _, outcome := range [][]metric.AddOption{retried, retryTooLate, retryNoBudget} {
+		t.retries.Add(ctx, 0, outcome...)
+	}
+	for _, reason := range [][]metric.AddOption{refusedByQueue, refusedByGate, refusedByBreaker} {
+		t.refusals.Add(ctx, 0, reason...)
+	}
+	t.trips.Add(ctx, 0)
+	return t
+}
+
+func meterOf(c Config) metric.Meter {
+	if c.MeterProvider == nil {
+		return metricnoop.NewMeterProvider().Meter(scope)
+	}
+	return c.MeterProvider.Meter(scope)
+}
+
+// observe has the client's state read whenever somebody collects metrics.
+func (t *telemetry) observe(c *Client, meter metric.Meter) {
+	gauge := func(name, description string) metric.Int64ObservableGauge {
+		return must(meter.Int64ObservableGauge(name, metric.WithDescription(description)))
+	}
+	active := must(meter.Int64ObservableUpDownCounter("http.client.active_requests",
+		metric.WithDescription("Requests to the upstream in flight.")))
+	limit := gauge("rollcall.upstream.limit", "Requests that one key may have in flight.")
+	keys := gauge("rollcall.upstream.keys", "Keys that calls are made with right now.")
+	queue := gauge("rollcall.upstream.queue", "Calls that wait for their turn, of all keys.")
+	state := gauge("rollcall.upstream.breaker.state", "1 for the state that the breaker is in.")
+
+	server := metric.WithAttributes(t.server...)
+	states := map[gobreaker.State]metric.ObserveOption{}
+	for s, name := range map[gobreaker.State]string{gobreaker.StateClosed: "closed", gobreaker.StateHalfOpen: "half_open", gobreaker.StateOpen: "open"} {
+		states[s] = metric.WithAttributes(attribute.String("state", name))
+	}
+	must(meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		used, waiting := c.lanes.count()
+		o.ObserveInt64(active, t.inFlight.Load(), server)
+		o.ObserveInt64(limit, int64(c.lanes.concurrency))
+		o.ObserveInt64(keys, int64(used))
+		o.ObserveInt64(queue, int64(waiting))
+		for s, option := range states {
+			o.ObserveInt64(state, btoi(c.breaker.State() == s), option)
+		}
+		return nil
+	}, active, limit, keys, queue, state))
+}
+
+// count is how many lanes are in use, and how many calls wait in all of them.
+func (l *lanes) count() (used, waiting int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ln := range l.byKey {
+		if ln.users > 0 {
+			used++
+		}
+		ln.mu.Lock()
+		waiting += ln.waiting
+		ln.mu.Unlock()
+	}
+	return used, waiting
+}
+
+// tripped counts the breaker's openings.
+func (t *telemetry) tripped(_ string, _, to gobreaker.State) {
+	if to == gobreaker.StateOpen {
+		t.trips.Add(context.Background(), 1)
+	}
+}
+
+// refused counts a call that was not sent, if err says that it was not.
+func (t *telemetry) refused(ctx context.Context, err error) {
+	switch {
+	case errors.Is(err, errQueue):
+		t.refusals.Add(ctx, 1, refusedByQueue...)
+	case errors.Is(err, errGate):
+		t.refusals.Add(ctx, 1, refusedByGate...)
+	case errors.Is(err, errOpen):
+		t.refusals.Add(ctx, 1, refusedByBreaker...)
+	}
+}
+
+// request is one that is being sent.
+type request struct {
+	telemetry *telemetry
+	began     time.Time
+	span      trace.Span // nil where nobody wants spans
+}
+
+// begin tells of a request that is about to be sent, for the nth time after the
+// first. The context is the request's.
+func (t *telemetry) begin(ctx context.Context, again int) (context.Context, request) {
+	t.inFlight.Add(1)
+	r := request{telemetry: t, began: time.Now()}
+	if t.tracer != nil {
+		ctx, r.span = t.tracer.Start(ctx, "GET "+path, trace.WithSpanKind(trace.SpanKindClient), t.span)
+		if again > 0 {
+			r.span.SetAttributes(semconv.HTTPRequestResendCount(again))
+		}
+	}
+	return ctx, r
+}
+
+// end tells what a request came to.
+func (r *request) end(ctx context.Context, err error) {
+	t := r.telemetry
+	t.inFlight.Add(-1)
+	o := outcomeOf(err)
+	t.duration.Record(ctx, time.Since(r.began).Seconds(), t.labels(o)...)
+	if r.span == nil {
+		return
+	}
+	if r.span.IsRecording() {
+		r.span.SetAttributes(o.attributes()...)
+		if o.failure != "" {
+			r.span.SetStatus(codes.Error, o.failure)
+		}
+		if e, ok := errors.AsType[*Error](err); ok && e.TraceID != "" {
+			r.span.SetAttributes(attribute.String("rollcall.upstream.trace_id", e.TraceID))
+		}
+	}
+	r.span.End()
+}
+
+// outcome is what requests are told apart by.
+type outcome struct {
+	status  int    // 0 where none arrived
+	failure string // error.type: the status, or a word for what else went wrong; empty where all is well
+}
+
+func outcomeOf(err error) outcome {
+	if err == nil {
+		return outcome{status: http.StatusOK}
+	}
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		if errors.Is(err, context.Canceled) {
+			return outcome{failure: "canceled"} // nobody wants the answer any more
+		}
+		return outcome{failure: "_OTHER"}
+	}
+	o := outcome{status: e.Status}
+	switch {
+	case e.Stage == Status && e.Status >= http.StatusBadRequest && e.Status < 600:
+		o.failure = strconv.Itoa(e.Status)
+	case e.Stage == Status:
+		o = outcome{failure: "unexpected_status"} // of which there are many
+	case e.Kind == Timeout:
+		o.failure = "timeout"
+	case e.Kind == Unavailable:
+		o.failure = "connection"
+	default:
+		o.failure = "bad_response"
+	}
+	return o
+}
+
+func (o outcome) attributes() (list []attribute.KeyValue) {
+	if o.status != 0 {
+		list = append(list, semconv.HTTPResponseStatusCode(o.status))
+	}
+	if o.failure != "" {
+		list = append(list, semconv.ErrorTypeKey.String(o.failure))
+	}
+	return list
+}
+
+// labels are made once for each outcome, of which there are few.
+func (t *telemetry) labels(o outcome) []metric.RecordOption {
+	t.mu.RLock()
+	options, ok := t.outcomes[o]
+	t.mu.RUnlock()
+	if ok {
+		return options
+	}
+	list := append(o.attributes(), semconv.HTTPRequestMethodGet)
+	options = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(append(list, t.server...)...))}
+	t.mu.Lock()
+	t.outcomes[o] = options
+	t.mu.Unlock()
+	return options
+}
+
+// serverOf names a server as the conventions do.
+func serverOf(base *url.URL) []attribute.KeyValue {
+	port, err := strconv.Atoi(base.Port())
+	if err != nil {
+		port = map[string]int{"http": 80, "https": 443}[base.Scheme]
+	}
+	return []attribute.KeyValue{semconv.ServerAddress(base.Hostname()), semconv.ServerPort(port)}
+}
+
+func btoi(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// must is for instruments, whose names are constants.
+func must[T any](instrument T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return instrument
+}
