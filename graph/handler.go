@@ -18,7 +18,7 @@ import (
 )
 
 // Config is what the GraphQL handler is made of. All fields but Introspection,
-// CallersKey, Quota, ExecuteEach and the providers are required.
+// CallersKey, Wait, ExecuteEach and the providers are required.
 type Config struct {
 	Client *upstream.Client
 	// Authenticate tells on whose behalf a request is made. Its error becomes a
@@ -34,8 +34,9 @@ type Config struct {
 	// Timeout bounds all of an operation's upstream work.
 	Timeout time.Duration
 	Limits  Limits
-	// Quota, if there is one, is what callers may spend.
-	Quota Quota
+	// Wait, if there is one, is how long a caller has to wait until they may cause
+	// upstream calls again; 0 if not at all.
+	Wait func(upstream.Caller) time.Duration
 	// ExecuteEach executes each request by itself. Otherwise equal requests of
 	// one caller that are in flight share an answer.
 	ExecuteEach bool
@@ -45,14 +46,6 @@ type Config struct {
 	MeterProvider  metric.MeterProvider
 
 	unrendered bool
-}
-
-// Quota rations upstream calls among callers.
-type Quota interface {
-	// Wait is how long the caller has to wait for the next call; 0 if not at all.
-	Wait(upstream.Caller) time.Duration
-	// Spend counts a call.
-	Spend(upstream.Caller)
 }
 
 // NewHandler serves GraphQL over HTTP, at whatever path it is mounted.
@@ -67,7 +60,6 @@ func NewHandler(c Config) http.Handler {
 		documents:    documents,
 		limits:       c.Limits,
 		timeout:      c.Timeout,
-		quota:        c.Quota,
 		cursorSecret: c.CursorSecret,
 		sealers:      newSealers(),
 		unrendered:   c.unrendered,

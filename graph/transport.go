@@ -98,8 +98,8 @@ func (t *transport) read(w http.ResponseWriter, r *http.Request) (caller upstrea
 	if err != nil {
 		return caller, nil, &answer{status: http.StatusUnauthorized, errors: refusal(codeUnauthenticated, "The service does not know who you are: "+err.Error()+".")}
 	}
-	if t.config.Quota != nil {
-		if wait := t.config.Quota.Wait(caller); wait > 0 {
+	if t.config.Wait != nil {
+		if wait := t.config.Wait(caller); wait > 0 {
 			seconds := int(math.Ceil(wait.Seconds()))
 			w.Header().Set("Retry-After", strconv.Itoa(seconds))
 			errs := refusal(codeRateLimited, "You have used up your upstream calls for now.")
