@@ -169,6 +169,7 @@ func newHandler(ctx context.Context, c config.Config, tell *telemetry.Telemetry,
 		return nil, err
 	}
 	g := graph.Config{
+		Admit: origin.Admit(c.CORSOrigins),
 		Client: upstream.NewClient(upstream.Config{ //nolint:contextcheck // its counters begin outside any request
 			BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency,
 			TracerProvider: tell.TracerProvider, MeterProvider: tell.MeterProvider,
@@ -195,7 +196,7 @@ func newHandler(ctx context.Context, c config.Config, tell *telemetry.Telemetry,
 	if c.Playground {
 		mux.Handle("GET /{$}", playground.Handler("Rollcall", "/graphql"))
 	}
-	return origin.Guard(c.CORSOrigins, mux), nil
+	return origin.Share(c.CORSOrigins, mux), nil
 }
 
 func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (auth.Authenticator, error) {

@@ -250,10 +250,14 @@ func TestWhatIsCounted(t *testing.T) {
 			fmt.Sprintf(server, "error.type=BAD_USER_INPUT,", "_OTHER", 405): 1,
 			"rollcall.graphql.refusals{reason=method}":                       1,
 		}},
+		"a foreign page": {query: `{ __typename }`, request: func(r *http.Request) { r.Header.Set("Origin", "https://canary.test") }, want: map[string]float64{
+			fmt.Sprintf(server, "error.type=FORBIDDEN,", "POST", 403): 1,
+			"rollcall.graphql.refusals{reason=origin}":                1,
+		}},
 		"a form": {query: `{ __typename }`, request: func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, want: map[string]float64{"rollcall.graphql.refusals{reason=media_type}": 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := options{}
+			o := options{config: func(c *graph.Config) { c.Admit = http.NewCrossOriginProtection().Check }}
 			if c.upstream != nil {
 				o.upstream = c.upstream
 			}

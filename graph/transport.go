@@ -87,6 +87,9 @@ func (t *transport) answer(ctx context.Context, exec graphql.GraphExecutor, call
 
 // read takes everything off a request, or says why it is refused.
 func (t *transport) read(w http.ResponseWriter, r *http.Request) (caller upstream.Caller, body []byte, refused *answer) {
+	if t.config.Admit != nil && t.config.Admit(r) != nil {
+		return caller, nil, &answer{status: http.StatusForbidden, errors: refusal(codeForbidden, "This service may not be used from that web site.")}
+	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return caller, nil, &answer{status: http.StatusMethodNotAllowed, errors: refusal(codeBadUserInput, "GraphQL is served by POST alone.")}
