@@ -4,14 +4,14 @@ GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2
 KUBECTL_VALIDATE = go run sigs.k8s.io/kubectl-validate@v0.0.4
 GOVULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: check generated lint test operations e2e golden help
+.PHONY: check generated lint test operations e2e bench bench-short golden help
 
 ## help: this list
 help:
 	@sed -n "s,^## ,  make ,p" $(MAKEFILE_LIST)
 
 ## check: everything that CI checks
-check: generated lint test operations e2e
+check: generated lint test operations bench-short e2e
 
 ## generated: fails where the generated code was not what the schema gives
 generated:
@@ -29,6 +29,7 @@ lint:
 	@echo "== linters"
 	go mod tidy -diff
 	$(GOLANGCI_LINT) run ./...
+	cd bench && go mod tidy -diff && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
 
 ## test: the Go tests, with the race detector
 test:
@@ -58,10 +59,23 @@ manifests:
 vulnerabilities:
 	$(GOVULNCHECK) ./...
 
+## playground: GraphiQL from npm, for the next build to embed
+.PHONY: playground
+playground:
+	@internal/playground/install.sh
+
 ## e2e: the built service with real clients, and a browser
-e2e: browser
+e2e: browser playground clients
 	@echo "== end to end"
 	cd e2e && npm ci --no-audit --no-fund && npm test
+
+## clients: the recipes of docs/clients.md
+.PHONY: clients
+clients:
+	@echo "== clients"
+	@command -v jq >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends jq >/dev/null; } || \
+	{ echo "The recipe for curl needs jq: sudo apt-get install -y jq"; exit 1; }
+	cd e2e/clients && npm ci --no-audit --no-fund && npm test
 
 # The browser is Debian's: npm packages would fetch one of their own from elsewhere.
 .PHONY: browser
@@ -70,6 +84,19 @@ browser:
 	  echo "== installing Debian's Chromium"; \
 	  test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { \
 	  echo "The browser tests need Chromium: sudo apt-get install -y chromium"; exit 1; }
+
+# Such as FLAGS='-only W2,rollcall,proxy -rounds 9'; BASE=v1.0 compares with the
+# service as it stood there, WRITE=1 renews the result in docs/performance.md.
+BENCH = go run . $(if $(BASE),-base $(BASE)) $(if $(WRITE),-write ../docs) $(FLAGS)
+
+## bench: the service against a reverse proxy, gqlgen and Tailcall, in three minutes
+bench:
+	@cd bench && tailcall/install.sh && $(BENCH)
+
+## bench-short: that what bench compares still answers as it should
+bench-short:
+	@echo "== benchmark, answers and upstream calls"
+	cd bench && go test ./... && go run . -short
 
 ## golden: renews the golden files of the tests
 golden:

@@ -18,7 +18,6 @@ import (
 var allowed = map[string][]string{
 	"rollcall": {
 		"rollcall/graph", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/internal/*",
-		"github.com/99designs/gqlgen/graphql/playground",
 	},
 	"rollcall/deploy": nil, // tests
 	"rollcall/graph": {
@@ -50,9 +49,11 @@ var allowed = map[string][]string{
 	"rollcall/internal/auth":                  {"github.com/MicahParks/keyfunc/v3", "github.com/golang-jwt/jwt/v5", "golang.org/x/time/rate"},
 	"rollcall/internal/build":                 nil,
 	"rollcall/internal/config":                nil,
+	"rollcall/internal/cork":                  nil,
 	"rollcall/internal/drain":                 nil,
 	"rollcall/internal/flight":                nil,
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
+	"rollcall/internal/playground":            nil,
 	"rollcall/internal/telemetry":             {"go.opentelemetry.io/otel/*", "github.com/prometheus/client_golang/*"},
 	"rollcall/internal/quota":                 {"github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"},
 }

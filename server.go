@@ -19,15 +19,15 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql/playground"
-
 	"rollcall/graph"
 	"rollcall/internal/admin"
 	"rollcall/internal/auth"
 	"rollcall/internal/build"
 	"rollcall/internal/config"
+	"rollcall/internal/cork"
 	"rollcall/internal/drain"
 	"rollcall/internal/origin"
+	"rollcall/internal/playground"
 	"rollcall/internal/quota"
 	"rollcall/internal/telemetry"
 	"rollcall/upstream"
@@ -117,7 +117,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	}
 	server := newServer(draining.Handler(handler), c, log)
 	failed := make(chan error, 2)
-	go func() { failed <- server.Serve(public) }()
+	go func() { failed <- server.Serve(cork.Listener(public)) }()
 	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
@@ -153,6 +153,7 @@ func endTelemetry(ctx context.Context, tell *telemetry.Telemetry, log *slog.Logg
 func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
+		ConnContext:       cork.ConnContext,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      c.UpstreamTimeout + 30*time.Second,
@@ -192,11 +193,30 @@ func newHandler(ctx context.Context, c config.Config, tell *telemetry.Telemetry,
 		g.Quota = quota.New[upstream.Caller](c.RateLimit)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", graph.NewHandler(g)) //nolint:contextcheck // its counters begin outside any request
+	mux.Handle("/graphql", cork.Handler(graph.NewHandler(g))) //nolint:contextcheck // its counters begin outside any request
 	if c.Playground {
-		mux.Handle("GET /{$}", playground.Handler("Rollcall", "/graphql"))
+		p := playground.NewHandler(playground.Config{
+			Endpoint: "/graphql", Demo: c.Demo, Credential: credentialHeader(c.Auth), Introspection: c.Introspection,
+		})
+		mux.Handle("/{$}", p)
+		mux.Handle("/playground/", p)
+		if !p.Embedded() {
+			log.Info("the playground takes GraphiQL from a CDN; make playground has the next build embed it")
+		}
 	}
 	return origin.Share(c.CORSOrigins, mux), nil
+}
+
+// credentialHeader is the header that callers need, if any.
+func credentialHeader(a config.Auth) string {
+	switch a {
+	case config.AuthPassthrough:
+		return "xi-api-key"
+	case config.AuthJWT:
+		return "authorization"
+	default:
+		return ""
+	}
 }
 
 func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (auth.Authenticator, error) {

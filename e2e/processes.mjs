@@ -11,9 +11,10 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bin = mkdtempSync(join(tmpdir(), "rollcall-e2e-"));
 process.on("exit", () => rmSync(bin, { recursive: true, force: true }));
 
-function build(name, pkg) {
+/** Builds a program and returns its path. */
+export function build(name, pkg, ...flags) {
   const path = join(bin, name);
-  execFileSync("go", ["build", "-o", path, pkg], { cwd: root, stdio: "inherit" });
+  execFileSync("go", ["build", "-o", path, ...flags, pkg], { cwd: root, stdio: "inherit" });
   return path;
 }
 
@@ -47,10 +48,9 @@ async function start(path, args, env, address) {
 
 let service, emulator;
 
-/** Starts the service; with no variables it is the demo. Its url ends in /graphql. */
-export function startService(env = {}) {
-  service ??= build("rollcall", ".");
-  return start(service, [], { LISTEN_ADDR: "127.0.0.1:0", ADMIN_ADDR: "off", SHUTDOWN_DELAY: "0s", LOG_FORMAT: "json", ...env }, /"graphql":"([^"]+)"/);
+/** Starts the service, or another build of it; with no variables it is the demo. Its url ends in /graphql. */
+export function startService(env = {}, path = (service ??= build("rollcall", "."))) {
+  return start(path, [], { LISTEN_ADDR: "127.0.0.1:0", ADMIN_ADDR: "off", SHUTDOWN_DELAY: "0s", LOG_FORMAT: "json", ...env }, /"graphql":"([^"]+)"/);
 }
 
 /** Starts the emulator alone. */

@@ -98,6 +98,10 @@ describe("the README", () => {
     assert.match(stdout, /make check/);
   });
 
+  it("embeds the playground", async () => {
+    await run(command(/^make playground$/));
+  });
+
   it("is checked by the command it names", () => {
     // This very test is a part of it.
     assert.match(readFileSync(join(root, ".ci/run"), "utf8"), new RegExp(`^${command(/^make check$/)}$`, "m"));

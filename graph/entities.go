@@ -15,19 +15,11 @@ import (
 // list. The entities themselves are the resolvers' as ever.
 type entities struct{ resolvers generated.EntityResolver }
 
-// intercept implements gqlgen's FieldMiddleware.
-func (e entities) intercept(ctx context.Context, next graphql.Resolver) (any, error) {
-	field := graphql.GetFieldContext(ctx)
-	if field.Field.Name != "_entities" || field.Object != "Query" {
-		return next(ctx)
-	}
-	representations, ok := field.Args["representations"].([]map[string]any)
-	if !ok {
-		return next(ctx)
-	}
+// all resolves representations, each in its place.
+func (e entities) all(ctx context.Context, representations []map[string]any) []fedruntime.Entity {
 	return inPlaces(ctx, len(representations), func(ctx context.Context, i int) (fedruntime.Entity, error) {
 		return e.entity(ctx, representations[i])
-	}), nil
+	})
 }
 
 // entity resolves one representation. Nothing of it but its key is looked at.

@@ -64,8 +64,7 @@ func NewHandler(c Config) http.Handler {
 	presenter := &presenter{log: c.Log, callersKey: c.CallersKey, suggest: c.Introspection}
 	resolvers := &Resolver{}
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: resolvers}))
-	server.AroundFields(entities{resolvers.Entity()}.intercept)
-	server.AroundFields(finishRendered)
+	server.AroundFields(fields{entities{resolvers.Entity()}}.intercept)
 	server.AddTransport(&transport{config: c, executor: &executor{
 		client:       c.Client,
 		documents:    documents,

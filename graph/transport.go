@@ -76,7 +76,7 @@ func (t *transport) answer(ctx context.Context, exec graphql.GraphExecutor, call
 	if t.config.ExecuteEach {
 		return t.executor.execute(ctx, exec, caller, body), false
 	}
-	a, joined, err := t.flights.DoHere(ctx, requestKey{caller, string(body)}, func(ctx context.Context) (*answer, error) {
+	a, joined, err := t.flights.Do(ctx, requestKey{caller, string(body)}, func(ctx context.Context) (*answer, error) {
 		return t.executor.execute(ctx, exec, caller, body), nil
 	})
 	if _, panicked := errors.AsType[*flight.Panic](err); panicked {
@@ -133,7 +133,7 @@ func isJSON(header string) bool {
 // negotiate picks the media type of the answer by the Accept headers. Whoever
 // accepts anything gets application/json, which every client understands.
 func negotiate(accept []string) (mediaType string, ok bool) {
-	if len(accept) == 0 {
+	if len(accept) == 0 || len(accept) == 1 && (accept[0] == "*/*" || accept[0] == typeJSON) {
 		return typeJSON, true
 	}
 	best, bestQuality := typeJSON, 0.0

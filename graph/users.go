@@ -179,16 +179,6 @@ func (r rendered) MarshalGQL(w io.Writer) {
 	_, _ = w.Write(r.selection.Append(nil, r.slice))
 }
 
-// finishRendered has gqlgen take a connection that is rendered as it is. It
-// implements gqlgen's FieldMiddleware.
-func finishRendered(ctx context.Context, next graphql.Resolver) (any, error) {
-	result, err := next(ctx)
-	if c, ok := result.(*generated.UserConnection); ok && c != nil && c.Rendered != nil {
-		return c.Rendered, err
-	}
-	return result, err
-}
-
 // newConnection is a slice for gqlgen to write, as far as it is selected.
 func newConnection(s connection.Slice, selected *render.Selection) *generated.UserConnection {
 	c := &generated.UserConnection{

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -31,9 +30,15 @@ func newBreaker(changed func(name string, from, to gobreaker.State)) *gobreaker.
 			return c.Requests >= breakerRequests && 2*c.TotalFailures >= c.Requests
 		},
 		IsSuccessful:  serverIsWell,
+		IsExcluded:    askersFault,
 		OnStateChange: changed,
-		IsExcluded:    func(err error) bool { return errors.Is(err, context.Canceled) },
 	})
+}
+
+// askersFault reports whether a call ended because nobody waits for it any more.
+func askersFault(err error) bool {
+	_, classified := errors.AsType[*Error](err)
+	return err != nil && !classified
 }
 
 // serverIsWell tells failures of the server (5xx, no answer in time, answers

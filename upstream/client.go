@@ -50,7 +50,7 @@ type Config struct {
 // Client calls one server on behalf of any number of callers. It is safe for
 // concurrent use.
 type Client struct {
-	endpoint string
+	endpoint url.URL
 	timeout  time.Duration
 	http     *http.Client
 	flights  flight.Group[call, flown]
@@ -85,9 +85,13 @@ func NewClient(c Config) *Client {
 	if c.Transport == nil {
 		c.Transport = newTransport()
 	}
+	base := *c.BaseURL
+	if base.Path == "" {
+		base.Path = "/" // else JoinPath makes a relative one
+	}
 	tell := newTelemetry(c)
 	client := &Client{
-		endpoint: c.BaseURL.JoinPath(path).String(),
+		endpoint: *base.JoinPath(path),
 		timeout:  c.Timeout,
 		http: &http.Client{
 			Transport: c.Transport,
@@ -132,9 +136,9 @@ type Session struct {
 // end where the caller left.
 func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
+	defer cancel()
 	flown, joined, err := s.client.flights.Do(ctx, call{s.caller, q}, func(ctx context.Context) (flown, error) {
-		ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-		defer cancel()
 		page, err := s.client.fetch(ctx, s.caller.Key, q)
 		return flown{page, trace.SpanContextFromContext(ctx)}, err
 	})
@@ -182,11 +186,15 @@ func (c *Client) attempt(ctx context.Context, lane *lane, key APIKey, q PageQuer
 	began := time.Now()
 	defer func() { lane.leave(time.Since(began), err) }() // also where there is a panic
 	page, err = c.breaker.Execute(func() (page Page, err error) {
-		ctx, cancel := context.WithTimeout(ctx, c.timeout/5*4)
+		attempt, cancel := context.WithTimeout(ctx, c.timeout/5*4)
 		defer cancel()
-		ctx, request := c.tell.begin(ctx, again)
-		defer func() { request.end(ctx, err) }()
-		return c.get(ctx, key, q)
+		attempt, request := c.tell.begin(attempt, again)
+		defer func() { request.end(attempt, err) }()
+		page, err = c.get(attempt, key, q)
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx) // whoever asked has left or is out of time, which says nothing of the server
+		}
+		return page, err
 	})
 	return page, brokenOpen(err)
 }

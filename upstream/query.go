@@ -57,34 +57,36 @@ type PageQuery struct {
 	Size int
 }
 
-// values spells the query as the upstream's parameters. Defaults are left out,
+// encode spells the query as the upstream's parameters. Defaults are left out,
 // so that a server which knows the seed page alone understands it.
-func (q PageQuery) values() url.Values {
-	v := url.Values{"page_size": {strconv.Itoa(q.Size)}}
-	set := func(name, value string) {
+func (q PageQuery) encode() string {
+	b := strconv.AppendInt([]byte("page_size="), int64(q.Size), 10)
+	add := func(name, value string) {
 		if value != "" {
-			v.Set(name, value)
+			b = append(append(append(b, '&'), name...), '=')
+			b = append(b, url.QueryEscape(value)...)
 		}
 	}
-	set("agent_id", q.Filter.AgentID)
-	set("branch_id", q.Filter.BranchID)
-	set("search", q.Filter.UserID)
-	set("cursor", q.Cursor)
-	if b := q.Filter.StartedAfter; b.Set {
-		v.Set("call_start_after_unix", strconv.FormatInt(b.Unix, 10))
+	addBound := func(name string, bound Bound) {
+		if bound.Set {
+			add(name, strconv.FormatInt(bound.Unix, 10))
+		}
 	}
-	if b := q.Filter.StartedBefore; b.Set {
-		v.Set("call_start_before_unix", strconv.FormatInt(b.Unix, 10))
-	}
+	add("agent_id", q.Filter.AgentID)
+	add("branch_id", q.Filter.BranchID)
+	add("search", q.Filter.UserID)
+	addBound("call_start_after_unix", q.Filter.StartedAfter)
+	addBound("call_start_before_unix", q.Filter.StartedBefore)
 	switch q.Sort {
 	case SortLastContact:
 	case SortConversationCount:
-		v.Set("sort_by", "conversation_count")
+		add("sort_by", "conversation_count")
 	case SortAverageSentimentScore:
-		v.Set("sort_by", "average_sentiment_score")
+		add("sort_by", "average_sentiment_score")
 	}
 	if q.Ascending {
-		v.Set("sort_direction", "asc")
+		add("sort_direction", "asc")
 	}
-	return v
+	add("cursor", q.Cursor)
+	return string(b)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -28,15 +27,13 @@ const (
 
 // get makes one request.
 func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint+"?"+q.values().Encode(), nil)
-	if err != nil {
-		return Page{}, fmt.Errorf("list users: build the request: %w", withoutURL(err))
-	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "rollcall")
+	endpoint := c.endpoint
+	endpoint.RawQuery = q.encode()
+	header := http.Header{"Accept": {"application/json"}, "User-Agent": {"rollcall"}}
 	if secret := key.Reveal(); secret != "" {
-		req.Header.Set("xi-api-key", secret)
+		header["Xi-Api-Key"] = []string{secret}
 	}
+	req := (&http.Request{Method: http.MethodGet, URL: &endpoint, Host: endpoint.Host, Header: header}).WithContext(ctx)
 
 	resp, err := c.http.Do(req)
 	if err != nil {

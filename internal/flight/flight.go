@@ -4,6 +4,7 @@ package flight
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -24,33 +25,45 @@ type Group[K comparable, V any] struct {
 type flight[V any] struct {
 	waiters int // guarded by Group.mu
 	cancel  context.CancelFunc
-	landed  chan struct{} // closed once value and err are set
+	landed  chan struct{} // closed once the rest is set
 	value   V
 	err     error
+	late    bool // whether it failed as the time of the first one was up
 }
 
 // Do returns what call returns, having joined a call for the same key if there
-// is one. The context that call gets carries ctx's values, but not its
-// cancellation. The error is call's, a [Panic], or the cause of ctx's end.
+// is one. The context that call gets carries the first one's values and
+// deadline, but not their cancellation. The error is call's, a [Panic], or the
+// cause of ctx's end.
+//
+// Whoever comes first makes the call themselves, which saves a goroutine with
+// its stack, and so stays until it has landed even if only others wait for it.
+// Where the first one's time is up before a waiter's is, the waiter makes the
+// call anew.
 func (g *Group[K, V]) Do(ctx context.Context, key K, call func(context.Context) (V, error)) (value V, joined bool, err error) {
-	fl, callContext, joined := g.board(ctx, key)
-	if !joined {
-		go g.fly(callContext, key, fl, call)
+	for {
+		fl, callContext, joined := g.board(ctx, key)
+		if !joined {
+			stop := context.AfterFunc(ctx, func() { g.leave(key, fl) })
+			g.fly(callContext, key, fl, call)
+			stop()
+			if fl.err != nil && ctx.Err() != nil {
+				return fl.value, false, context.Cause(ctx)
+			}
+			return fl.value, false, fl.err
+		}
+		select {
+		case <-fl.landed:
+			if fl.late && ctx.Err() == nil {
+				continue
+			}
+			return fl.value, true, fl.err
+		case <-ctx.Done():
+			g.leave(key, fl)
+			var none V
+			return none, true, context.Cause(ctx)
+		}
 	}
-	return g.wait(ctx, key, fl, joined)
-}
-
-// DoHere is Do, but whoever comes first makes the call themselves, which saves a
-// goroutine, and stays until it has landed, even if others are the last to wait.
-func (g *Group[K, V]) DoHere(ctx context.Context, key K, call func(context.Context) (V, error)) (value V, joined bool, err error) {
-	fl, callContext, joined := g.board(ctx, key)
-	if joined {
-		return g.wait(ctx, key, fl, joined)
-	}
-	stop := context.AfterFunc(ctx, func() { g.leave(key, fl) })
-	defer stop()
-	g.fly(callContext, key, fl, call)
-	return fl.value, joined, fl.err
 }
 
 // Panic is the error of a call that panicked.
@@ -70,8 +83,13 @@ func (g *Group[K, V]) board(ctx context.Context, key K) (fl *flight[V], callCont
 		fl.waiters++
 		return fl, nil, true
 	}
-	callContext, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	fl = &flight[V]{waiters: 1, cancel: cancel, landed: make(chan struct{})}
+	fl = &flight[V]{waiters: 1, landed: make(chan struct{})}
+	callContext = context.WithoutCancel(ctx)
+	if deadline, ok := ctx.Deadline(); ok {
+		callContext, fl.cancel = context.WithDeadline(callContext, deadline)
+	} else {
+		callContext, fl.cancel = context.WithCancel(callContext)
+	}
 	if g.flights == nil {
 		g.flights = make(map[K]*flight[V])
 	}
@@ -90,18 +108,7 @@ func (g *Group[K, V]) fly(ctx context.Context, key K, fl *flight[V], call func(c
 		}
 	}()
 	fl.value, fl.err = call(ctx)
-}
-
-// wait returns what the call comes to, or leaves when ctx ends.
-func (g *Group[K, V]) wait(ctx context.Context, key K, fl *flight[V], joined bool) (V, bool, error) {
-	select {
-	case <-fl.landed:
-		return fl.value, joined, fl.err
-	case <-ctx.Done():
-		g.leave(key, fl)
-		var none V
-		return none, joined, context.Cause(ctx)
-	}
+	fl.late = fl.err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded)
 }
 
 func (g *Group[K, V]) leave(key K, fl *flight[V]) {

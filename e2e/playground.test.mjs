@@ -1,0 +1,359 @@
+// The playground in a real browser that reaches nothing but the service.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { launch } from "./browser.mjs";
+import { build, query, root, startEmulator, startService } from "./processes.mjs";
+
+const assets = join(root, "internal/playground/assets");
+const libraries = readFileSync(join(root, "internal/playground/libraries.txt"), "utf8")
+  .split("\n")
+  .filter((line) => line && !line.startsWith("#"))
+  .map((line) => {
+    const [, npm, file] = line.split(" ");
+    return { url: `https://cdn.jsdelivr.net/npm/${npm}/${file}`, path: join(assets, file.split("/").at(-1)) };
+  });
+
+/** Opens the playground. What it tries to load from elsewhere is refused, or answered by outside. */
+async function open(browser, service, { outside, ...options } = {}) {
+  const origin = new URL(service.url).origin;
+  const context = await browser.newContext({ viewport: { width: 1360, height: 860 }, ...options });
+  const page = await context.newPage();
+  const seen = { outside: [], complaints: [], requests: [] };
+  await context.route("**", (route) => {
+    const request = route.request();
+    if (request.url().startsWith(`${origin}/`)) {
+      if (request.method() === "POST") seen.requests.push({ headers: request.headers(), body: request.postDataJSON() });
+      return route.continue();
+    }
+    seen.outside.push(request.url());
+    return outside ? outside(route) : route.abort();
+  });
+  page.on("console", (message) => message.type() === "error" && seen.complaints.push(message.text()));
+  page.on("pageerror", (error) => seen.complaints.push(String(error)));
+  await page.exposeFunction("complain", (what) => seen.complaints.push(what));
+  await page.addInitScript(() =>
+    document.addEventListener("securitypolicyviolation", (e) => complain(`${e.violatedDirective} ${e.blockedURI} ${e.sample}`)),
+  );
+  await page.goto(`${origin}/`);
+  const editor = (selector) => ({
+    get: () => page.evaluate((s) => document.querySelector(`${s} .CodeMirror`)?.CodeMirror.getValue(), selector),
+    set: (text) => page.evaluate(([s, t]) => document.querySelector(`${s} .CodeMirror`).CodeMirror.setValue(t), [selector, text]),
+  });
+  return {
+    page,
+    seen,
+    query: editor(".graphiql-query-editor"),
+    variables: editor(".graphiql-editor-tool .graphiql-editor:nth-child(1)"),
+    headers: editor(".graphiql-editor-tool .graphiql-editor:nth-child(2)"),
+    ready: () => page.waitForSelector(".graphiql-execute-button"),
+    tab: (name) => page.locator(".graphiql-tab", { hasText: name }).locator(".graphiql-tab-button").click(),
+    tabs: () => page.locator(".graphiql-tab-button").allTextContents(),
+    reply: async () => JSON.parse(await editor(".result-window").get()),
+    /** Runs what is open, or presses another button that does, and reads the reply. */
+    run: async (button = ".graphiql-execute-button") => {
+      const operation = page.waitForResponse((r) => r.url() === service.url && !/IntrospectionQuery|Sample/.test(r.request().postDataJSON().operationName));
+      await page.locator(button).click();
+      await (await operation).finished();
+      await page.waitForFunction(() => document.querySelector(".result-window .CodeMirror").CodeMirror.getValue().endsWith("}"));
+      return JSON.parse(await editor(".result-window").get());
+    },
+    /** All that the browser keeps for the page. */
+    kept: () => page.evaluate(() => [localStorage, sessionStorage].map((area) => ({ ...area }))),
+    close: () => context.close(),
+  };
+}
+
+const ids = (users) => (users.nodes ?? users.edges.map((e) => e.node)).map((user) => user.userId);
+
+describe("the playground", () => {
+  let browser, demo;
+  before(async () => {
+    assert.ok(libraries.length === 4 && libraries.every(({ path }) => readdirSync(assets).includes(path.split("/").at(-1))), "run `make playground` first");
+    browser = await launch();
+    demo = await startService();
+  });
+  after(async () => {
+    await browser?.close();
+    await demo?.stop();
+  });
+
+  describe("of the demo, without the internet", () => {
+    let view, list;
+    before(async () => {
+      view = await open(browser, demo);
+      await view.ready();
+      const { data } = await query(demo.url, "{ users(first: 15) { nodes { userId lastContactAgent { agentId } } } }");
+      list = data.users.nodes;
+    });
+    after(() => view.close());
+    const users = (from, to) => list.slice(from, to).map((user) => user.userId);
+
+    it("says what it is, and asks for the schema alone", async () => {
+      assert.match(await view.page.locator("header").innerText(), /Rollcall\s+Demo\s+These users are made up/);
+      assert.deepEqual(view.seen.requests.map((r) => r.body.operationName), ["IntrospectionQuery"]);
+    });
+
+    it("opens with examples", async () => {
+      assert.deepEqual(await view.tabs(), ["FirstPage", "NextPage", "ByAgent", "OneUser", "NestedAgents", "Entities"]);
+      assert.match(await view.query.get(), /query FirstPage/);
+    });
+
+    it("shows a first page, and turns from page to page", async () => {
+      assert.deepEqual(ids((await view.run()).data.users), users(0, 5));
+      const next = '[aria-label="Next page"]';
+      assert.deepEqual(ids((await view.run(next)).data.users), users(5, 10));
+      assert.deepEqual(ids((await view.run(next)).data.users), users(10, 15));
+    });
+
+    const examples = {
+      NextPage: ({ users: page }) => {
+        assert.deepEqual(ids(page), users(5, 10));
+        assert.equal(page.pageInfo.hasPreviousPage, true);
+      },
+      ByAgent: ({ users: page }) => {
+        const counts = page.nodes.map((user) => user.conversationCount);
+        assert.equal(counts.length, 5);
+        assert.deepEqual(counts, counts.toSorted((a, b) => b - a));
+      },
+      OneUser: ({ user }) => {
+        assert.equal(user.userId, list[0].userId);
+        assert.ok(user.sentiment.overall.scoredConversationCount >= 0);
+      },
+      NestedAgents: ({ users: page }) => assert.deepEqual(page.nodes.map((user) => user.lastContactAgent.users.nodes.length), [3, 3, 3, 3]),
+      Entities: ({ _entities }) => {
+        assert.deepEqual(_entities.map((e) => e.__typename), ["User", "Agent", "User"]);
+        assert.equal(_entities[0].userId, list[0].userId);
+        assert.equal(_entities[1].users.nodes.length, 2);
+        assert.equal(_entities[2].conversationCount, 0);
+      },
+    };
+    for (const [name, check] of Object.entries(examples)) {
+      it(`runs the example ${name} as it is`, async () => {
+        await view.tab(name);
+        const { data, errors } = await view.run();
+        assert.equal(errors, undefined);
+        check(data);
+        const { body } = view.seen.requests.at(-1);
+        assert.equal(body.operationName, name);
+        // What was sent is what stands there.
+        assert.deepEqual(JSON.parse((await view.variables.get()) || "{}"), body.variables ?? {});
+        await view.page.waitForTimeout(1200); // the editors check half a second later
+        assert.equal(await view.page.locator(".CodeMirror-lint-mark-error, .CodeMirror-lint-mark-warning").count(), 0);
+      });
+    }
+
+    it("leaves variables alone that somebody has set", async () => {
+      await view.tab("OneUser");
+      await view.variables.set('{ "userId": "nobody" }');
+      assert.deepEqual((await view.run()).data, { user: null });
+      await view.tab("FirstPage");
+      await view.variables.set('{ "first": 2 }');
+      assert.deepEqual(ids((await view.run()).data.users), users(0, 2));
+    });
+
+    it("knows when there is no next page", async () => {
+      await view.variables.set('{ "first": 0 }');
+      await view.run();
+      assert.ok(await view.page.locator('[aria-label="Next page: there is none"]').isDisabled());
+      await view.tab("OneUser");
+      assert.ok(await view.page.locator('[aria-label="Next page: for a query with $after"]').isDisabled());
+    });
+
+    it("shows the service's errors", async () => {
+      await view.tab("FirstPage");
+      await view.variables.set('{ "first": 1000 }');
+      assert.equal((await view.run()).errors[0].extensions.code, "BAD_USER_INPUT");
+    });
+
+    it("shows the docs", async () => {
+      await view.page.locator('[aria-label="Show Documentation Explorer"]').click();
+      await view.page.locator(".graphiql-doc-explorer").getByText("UserConnection", { exact: true }).first().click();
+      await view.page.getByText("The users without their edges. Clients that merge pages use edges.").waitFor();
+    });
+
+    it("opens its dialogs and its history", async () => {
+      await view.page.locator('[aria-label="Show History"]').click();
+      await view.page.locator(".graphiql-history-item").first().waitFor();
+      await view.page.locator('[aria-label="Open settings dialog"]').click();
+      await view.page.locator(".graphiql-dialog").getByText("Dark").click();
+      assert.ok(await view.page.evaluate(() => document.body.classList.contains("graphiql-dark")));
+      await view.page.keyboard.press("Escape");
+      await view.page.locator('[aria-label="Open short keys dialog"]').click();
+      await view.page.getByRole("heading", { name: "Short Keys" }).waitFor();
+      await view.page.keyboard.press("Escape");
+    });
+
+    it("stays after a reload what it was, but for the replies", async () => {
+      await view.page.reload();
+      await view.ready();
+      assert.ok(await view.page.evaluate(() => document.body.classList.contains("graphiql-dark")));
+      assert.equal((await view.tabs()).length, 6);
+      const [forGood, forTheTab] = await view.kept();
+      assert.deepEqual(Object.keys(forGood), ["graphiql:theme"]);
+      assert.match(forTheTab["graphiql:tabState"], /query FirstPage/);
+    });
+
+    it("has broken no rule of its content security policy, and asked nobody else", () => {
+      assert.deepEqual(view.seen.complaints, []);
+      assert.deepEqual(view.seen.outside, []);
+    });
+  });
+
+  describe("with callers' own keys", () => {
+    let emulator, service, view;
+    before(async () => {
+      emulator = await startEmulator("-users", "20", "-keys", "canary-key");
+      service = await startService({ UPSTREAM_URL: emulator.url, AUTH: "passthrough", PLAYGROUND: "on", INTROSPECTION: "on" });
+      view = await open(browser, service);
+      await view.ready();
+    });
+    after(async () => {
+      await view?.close();
+      await service?.stop();
+      await emulator?.stop();
+    });
+    const code = (reply) => reply.errors[0].extensions.code;
+
+    it("asks for one before anything else", async () => {
+      await view.page.getByText("Enter your credential to begin.").waitFor();
+      assert.deepEqual(view.seen.requests, []);
+    });
+
+    it("sends the key, and reads the schema with it", async () => {
+      await view.page.locator("#secret").fill("canary-key");
+      assert.equal((await view.run()).data.users.edges.length, 5);
+      assert.equal(await view.page.locator("#notice").textContent(), "");
+      assert.deepEqual(new Set(view.seen.requests.map((r) => r.headers["xi-api-key"])), new Set(["canary-key"]));
+      assert.ok(view.seen.requests.some((r) => r.body.operationName === "IntrospectionQuery"));
+    });
+
+    it("says that a wrong one was refused, of an example's own question too", async () => {
+      await view.page.locator("#secret").fill("canary-wrong");
+      assert.equal(code(await view.run()), "UNAUTHENTICATED");
+      await view.tab("OneUser");
+      await view.page.locator(".graphiql-execute-button").click();
+      await view.page.locator(".result-window").getByText("UNAUTHENTICATED").waitFor();
+      assert.deepEqual(JSON.parse(await view.variables.get()), { userId: "" });
+    });
+
+    it("sends a bearer token", async () => {
+      await view.page.locator("#scheme").selectOption("Bearer token");
+      await view.page.locator("#secret").fill("canary-token");
+      await view.tab("FirstPage");
+      assert.equal(code(await view.run()), "UNAUTHENTICATED");
+      const { headers } = view.seen.requests.at(-1);
+      assert.equal(headers.authorization, "Bearer canary-token");
+      assert.equal(headers["xi-api-key"], undefined);
+    });
+
+    it("sends the headers of GraphiQL's own editor, which go before", async () => {
+      await view.page.locator("#scheme").selectOption("xi-api-key");
+      await view.page.getByRole("button", { name: "Headers", exact: true }).click();
+      await view.tab("NestedAgents");
+      await view.headers.set('{ "xi-api-key": "canary-key" }');
+      await view.page.waitForTimeout(700); // GraphiQL takes note of an edit half a second later, for its history too
+      assert.equal((await view.run()).data.users.nodes.length, 4);
+    });
+
+    it("keeps none of them anywhere", async () => {
+      await view.page.waitForTimeout(700);
+      const kept = JSON.stringify(await view.kept());
+      for (const store of ["tabState", "queries"]) assert.match(kept, new RegExp(`graphiql:${store}.*NestedAgents`));
+      assert.doesNotMatch(kept, /canary/);
+      assert.deepEqual(await view.page.context().cookies(), []);
+      await view.page.reload();
+      await view.page.getByText("Enter your credential to begin.").waitFor();
+      assert.equal(await view.page.locator("#secret").inputValue(), "");
+      assert.doesNotMatch(await view.page.content(), /canary/);
+      assert.equal(code(await view.run()), "UNAUTHENTICATED");
+    });
+
+    it("has broken no rule of its content security policy, and asked nobody else", () => {
+      // A browser reports refused requests as errors of the page.
+      assert.deepEqual(view.seen.complaints.filter((text) => !/status of 401/.test(text)), []);
+      assert.deepEqual(view.seen.outside, []);
+    });
+  });
+
+  it("works where introspection is off, and says so", async () => {
+    const service = await startService({ PLAYGROUND: "on", INTROSPECTION: "off" });
+    const view = await open(browser, service);
+    await view.ready();
+    await view.page.getByText("Introspection is off: there are no docs and no completion.").waitFor();
+    assert.equal((await view.run()).data.users.edges.length, 5);
+    assert.deepEqual(view.seen.requests.map((r) => r.body.operationName), ["FirstPage"]);
+    assert.deepEqual(view.seen.complaints, []);
+    await view.close();
+    await service.stop();
+  });
+
+  it("shows in no frame of another page", async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const refused = page.waitForEvent("console", (m) => /frame-ancestors/.test(m.text()));
+    await page.setContent(`<iframe src="${new URL("/", demo.url)}"></iframe>`);
+    assert.match((await refused).text(), /'none'/);
+    await context.close();
+  });
+
+  it("is not there where it is off", async () => {
+    const [on, off] = [demo, await startService({ PLAYGROUND: "off" })];
+    const page = await (await fetch(new URL("/", on.url))).text();
+    const paths = ["/", ...[...page.matchAll(/(?:src|href)="([^"]+)"/g)].map((m) => m[1])];
+    assert.equal(paths.length, 1 + 1 + libraries.length + 2 + 1); // the icon is there twice
+    for (const path of paths) {
+      assert.equal((await fetch(new URL(path, on.url))).status, 200, path);
+      assert.equal((await fetch(new URL(path, off.url))).status, 404, path);
+    }
+    await off.stop();
+  });
+
+  describe("of a build without the assets", () => {
+    let folder, service;
+    before(async () => {
+      // An overlay hides files from a build.
+      folder = mkdtempSync(join(tmpdir(), "rollcall-overlay-"));
+      writeFileSync(join(folder, "overlay.json"), JSON.stringify({ Replace: Object.fromEntries(libraries.map(({ path }) => [path, ""])) }));
+      service = await startService({}, build("rollcall-cdn", ".", `-overlay=${join(folder, "overlay.json")}`));
+    });
+    after(async () => {
+      await service?.stop();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    /** Answers for the CDN with what npm has, or a change of it. */
+    const cdn = (change) => (route) => {
+      const { path } = libraries.find(({ url }) => url === route.request().url());
+      const contentType = path.endsWith(".css") ? "text/css" : "text/javascript";
+      return route.fulfill({ body: change(readFileSync(path, "utf8")), contentType, headers: { "access-control-allow-origin": "*" } });
+    };
+
+    it("says so, and how to change it", () => assert.match(service.output(), /make playground/));
+
+    it("works with the CDN", async () => {
+      const view = await open(browser, service, { outside: cdn((text) => text) });
+      await view.ready();
+      assert.equal((await view.run()).data.users.edges.length, 5);
+      assert.deepEqual(view.seen.outside.sort(), libraries.map(({ url }) => url).sort());
+      assert.deepEqual(view.seen.complaints, []);
+      await view.close();
+    });
+
+    it("runs nothing that was changed on its way", async () => {
+      const view = await open(browser, service, { outside: cdn((text) => `${text}\nglobalThis.changed = true;`) });
+      await view.page.getByText("The editor did not load").waitFor();
+      assert.equal(await view.page.evaluate(() => globalThis.changed ?? globalThis.React), undefined);
+      assert.match(view.seen.complaints.join(), /integrity/);
+      await view.close();
+    });
+
+    it("says what to do where the CDN cannot be reached", async () => {
+      const view = await open(browser, service);
+      await view.page.getByText("make playground").waitFor();
+      await view.close();
+    });
+  });
+});

@@ -1,0 +1,151 @@
+// GraphiQL, with the service's examples and with a credential that is kept nowhere.
+// Its libraries are global: React, ReactDOM and GraphiQL.
+
+import { examples, nextCursor, sample } from "./examples.js";
+
+const root = document.getElementById("playground");
+const { endpoint, credential: required, introspection, nonce } = root.dataset;
+const scheme = document.getElementById("scheme");
+const secret = document.getElementById("secret");
+
+/** The header of the credential in the page's first line, if there is one. */
+function credential() {
+  const value = secret.value.trim();
+  if (!value) return {};
+  return scheme.value === "authorization" ? { authorization: `Bearer ${value.replace(/^bearer\s+/i, "")}` } : { "xi-api-key": value };
+}
+
+async function send(params, headers) {
+  const response = await fetch(endpoint, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json", ...credential(), ...headers },
+    body: JSON.stringify(params),
+  });
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`The answer is no JSON, but ${response.status} ${response.statusText}: ${text.slice(0, 200)}`);
+  }
+}
+
+/** The name of the operation to run. GraphiQL's lags behind where one runs what was opened just now. */
+function operationName({ query, operationName }) {
+  try {
+    const names = GraphiQL.GraphQL.parse(query).definitions.flatMap(({ operation, name }) => (operation ? [name?.value] : []));
+    return names.includes(operationName) || names.length !== 1 ? operationName : names[0];
+  } catch {
+    return operationName; // the service says what is wrong
+  }
+}
+
+const isEmpty = (value) => value === undefined || value === null || value.length === 0;
+
+/** Fills in what an example left empty, and shows it. Resolves to the reply of a request that failed instead. */
+async function fill(params, headers) {
+  const example = examples.find(({ name, fill }) => fill && name === params.operationName);
+  if (!example || !Object.keys(example.variables).every((name) => isEmpty(params.variables?.[name]))) return;
+  const reply = await send({ query: sample, operationName: "Sample" }, headers);
+  if (!reply.data?.users) return reply;
+  params.variables = { ...params.variables, ...example.fill(reply.data.users) };
+  editors.variableEditor.setValue(JSON.stringify(params.variables, null, 2));
+}
+
+// What somebody types stays in this tab of the browser, as variables and
+// replies hold personal data; the theme may stay longer. Headers stay nowhere:
+// GraphiQL's history would keep them.
+const area = (key) => (key === "graphiql:theme" ? localStorage : sessionStorage);
+const storage = {
+  get length() {
+    return sessionStorage.length;
+  },
+  getItem: (key) => area(key).getItem(key),
+  removeItem: (key) => area(key).removeItem(key),
+  clear() {
+    sessionStorage.clear();
+    localStorage.removeItem("graphiql:theme");
+  },
+  setItem(key, value) {
+    if (key === "graphiql:headers") return;
+    const lists = ["graphiql:tabState", "graphiql:queries", "graphiql:favorites"].includes(key);
+    area(key).setItem(key, lists ? JSON.stringify(JSON.parse(value, (name, inner) => (name === "headers" ? null : inner))) : value);
+  },
+};
+
+/** GraphiQL's editors, as of its last rendering. */
+let editors;
+
+function NextPage() {
+  const { createElement: h } = React;
+  const { ToolbarButton, useEditorContext, useExecutionContext } = GraphiQL.React;
+  editors = useEditorContext({ nonNull: true });
+  const { run, isFetching } = useExecutionContext({ nonNull: true });
+  const { query, response } = editors.tabs[editors.activeTabIndex];
+
+  let cursor;
+  try {
+    cursor = nextCursor(JSON.parse(response).data);
+  } catch {} // nothing yet, or a sentence
+  const takesCursor = /\$after\b/.test(query ?? "");
+  const label = !takesCursor ? "Next page: for a query with $after" : cursor ? "Next page" : response ? "Next page: there is none" : "Next page: run this one first";
+  function turn() {
+    let variables = {};
+    try {
+      variables = JSON.parse(editors.variableEditor.getValue());
+    } catch {} // the editor is empty: run would have refused what is no JSON
+    editors.variableEditor.setValue(JSON.stringify({ ...variables, after: cursor }, null, 2));
+    run();
+  }
+  const icon = h("svg", { viewBox: "0 0 18 18", className: "graphiql-toolbar-icon", fill: "none", stroke: "currentColor", strokeWidth: 1.6, strokeLinecap: "round", strokeLinejoin: "round", "aria-hidden": true },
+    h("path", { d: "M4 4l5 5-5 5M9.5 4l5 5-5 5" }));
+  return h(ToolbarButton, { label, onClick: turn, disabled: !takesCursor || !cursor || isFetching }, icon);
+}
+
+function Playground() {
+  const { createElement: h } = React;
+  const [revision, setRevision] = React.useState(0); // of the credential
+  React.useEffect(() => {
+    const changed = () => setRevision((r) => r + 1);
+    const form = document.getElementById("credential");
+    form.addEventListener("change", changed);
+    return () => form.removeEventListener("change", changed);
+  }, []);
+  // GraphiQL reads the schema again when it gets another fetcher.
+  const fetcher = React.useMemo(
+    () => async (request, { headers } = {}) => {
+      const params = { ...request, operationName: operationName(request) };
+      return (await fill(params, headers)) ?? send(params, headers);
+    },
+    [revision],
+  );
+  const locked = required && !secret.value.trim();
+  const notice = introspection === "false" ? "Introspection is off: there are no docs and no completion." : locked ? "Enter your credential to begin." : "";
+  React.useEffect(() => {
+    document.getElementById("notice").textContent = notice;
+  }, [notice]);
+
+  return h(
+    GraphiQL,
+    {
+      fetcher,
+      storage,
+      schema: introspection === "false" || locked ? null : undefined,
+      defaultTabs: examples.map(({ query, variables }) => ({ query, variables: variables ? JSON.stringify(variables, null, 2) : null })),
+      defaultEditorToolsVisibility: "variables",
+      isHeadersEditorEnabled: true,
+      shouldPersistHeaders: false,
+      inputValueDeprecation: true,
+    },
+    h(GraphiQL.Logo, null, " "),
+    h(GraphiQL.Toolbar, null, ({ prettify, copy, merge }) => h(React.Fragment, null, h(NextPage), prettify, copy, merge)),
+  );
+}
+
+document.getElementById("credential").addEventListener("submit", (event) => event.preventDefault());
+if (globalThis.GraphiQL) {
+  globalThis.__webpack_nonce__ = nonce; // for the one style sheet that GraphiQL's dialogs make
+  ReactDOM.createRoot(root).render(React.createElement(Playground));
+} else {
+  root.hidden = true;
+  document.getElementById("failed").hidden = false;
+}
