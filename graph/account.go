@@ -77,6 +77,13 @@ func (a *account) answered(with *answer, status int, joined bool) {
 	}
 }
 
+// left notes that nobody was there to be answered. The errors are nobody's
+// then: they are what became of the work when it was given up.
+func (a *account) left(with *answer) {
+	a.answer = *with
+	a.answer.errors = nil
+}
+
 // The reasons for which a request does not become an operation.
 var refusalReasons = []string{
 	"origin", "method", "media_type", "accept", "credentials", "quota", "size", "malformed", "parse", "validation", "too_complex", "internal",

@@ -62,6 +62,10 @@ func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 		if a == nil {
 			return // the caller has left
 		}
+		if r.Context().Err() != nil { // so has this one, after all the work
+			account.left(a)
+			return
+		}
 		account.answered(a, a.statusIn(mediaType), joined)
 		a.send(w, mediaType, requestIDOf(r.Context()))
 		return
