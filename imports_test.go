@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
 		"go.opentelemetry.io/otel/propagation", "go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
-	"rollcall/graph/connection": {"rollcall/upstream"},
+	"rollcall/graph/connection": {"rollcall/upstream", "github.com/dchest/siphash"},
 	"rollcall/graph/loader":     {"rollcall/graph/connection", "rollcall/upstream"},
 	"rollcall/graph/render": {
 		"rollcall/graph/connection", "rollcall/graph/globalid", "rollcall/upstream",

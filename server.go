@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -35,6 +36,11 @@ import (
 )
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		// What is alive are a few megabytes, and a page is garbage once it is sent:
+		// collecting half as often takes a tenth off a request, for 20 MiB.
+		debug.SetGCPercent(200)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stderr))

@@ -19,8 +19,8 @@ type answer struct {
 	// executed says that there was an operation to execute.
 	executed bool
 	errors   gqlerror.List
-	// data is the member data with its value. It is empty where there was
-	// nothing to execute, and the whole body where there are no errors.
+	// data is the value of the member data; empty where there was nothing to
+	// execute.
 	data []byte
 	// work is what went into it.
 	work work
@@ -29,16 +29,8 @@ type answer struct {
 // newAnswer is the answer to a well-formed request.
 func newAnswer(r *graphql.Response, executed bool) *answer {
 	a := &answer{executed: executed, errors: r.Errors}
-	if !executed || len(r.Data) == 0 {
-		return a
-	}
-	a.data = make([]byte, 0, len(`{"data":}`)+len(r.Data))
-	if len(a.errors) == 0 {
-		a.data = append(a.data, '{')
-	}
-	a.data = append(append(a.data, `"data":`...), r.Data...)
-	if len(a.errors) == 0 {
-		a.data = append(a.data, '}')
+	if executed {
+		a.data = r.Data
 	}
 	return a
 }
@@ -55,12 +47,14 @@ func malformed(sentence string) *answer {
 
 // send writes the answer to one of those who asked.
 func (a *answer) send(w http.ResponseWriter, mediaType, requestID string) {
-	body := a.body(requestID)
+	start := a.start(requestID)
 	header := w.Header()
 	header["Content-Type"] = []string{mediaType + "; charset=utf-8"}
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	header["Content-Length"] = []string{strconv.Itoa(len(start) + len(a.data) + len("}"))}
 	w.WriteHeader(a.statusIn(mediaType))
-	_, _ = w.Write(body) // a caller that has left is told nothing
+	for _, part := range [][]byte{start, a.data, []byte("}")} {
+		_, _ = w.Write(part) // a caller that has left is told nothing
+	}
 }
 
 func (a *answer) statusIn(mediaType string) int {
@@ -74,11 +68,11 @@ func (a *answer) statusIn(mediaType string) int {
 	}
 }
 
-// body is the response as JSON. Its errors carry the ID of the request that is
-// answered.
-func (a *answer) body(requestID string) []byte {
+// start is the response as JSON up to its data. Its errors carry the ID of the
+// request that is answered.
+func (a *answer) start(requestID string) []byte {
 	if len(a.errors) == 0 {
-		return a.data
+		return []byte(`{"data":`)
 	}
 	errs := make(gqlerror.List, len(a.errors))
 	for i, e := range a.errors {
@@ -90,10 +84,9 @@ func (a *answer) body(requestID string) []byte {
 		errs[i] = &stamped
 	}
 	text, _ := json.Marshal(errs) // of strings, numbers and maps of them: they marshal
-	body := make([]byte, 0, len(text)+len(a.data)+len(`{"errors":,}`))
-	body = append(append(body, `{"errors":`...), text...)
+	start := append([]byte(`{"errors":`), text...)
 	if len(a.data) > 0 {
-		body = append(append(body, ','), a.data...)
+		start = append(start, `,"data":`...)
 	}
-	return append(body, '}')
+	return start
 }

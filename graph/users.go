@@ -166,13 +166,10 @@ type rendered struct {
 	slice     connection.Slice
 }
 
-// bytesOfRow is about what a row takes as JSON with all of its fields.
-const bytesOfRow = 600
-
 // MarshalGQL implements gqlgen's Marshaler.
 func (r rendered) MarshalGQL(w io.Writer) {
 	if buffer, ok := w.(*bytes.Buffer); ok { // as gqlgen's is: no copy is needed
-		buffer.Grow(bytesOfRow * (r.slice.Len() + 1))
+		buffer.Grow(r.selection.Size(r.slice.Len()))
 		buffer.Write(r.selection.Append(buffer.AvailableBuffer(), r.slice))
 		return
 	}

@@ -2,13 +2,14 @@ package connection
 
 import (
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
-	"hash"
 	"math"
 	"strings"
+
+	"github.com/dchest/siphash"
 
 	"rollcall/upstream"
 )
@@ -16,16 +17,16 @@ import (
 // A cursor is a place, sealed. Its bytes, in URL-safe base64 without padding:
 //
 //	version  1 byte
-//	seal     12 bytes: HMAC-SHA-256 over the rest, cut
+//	seal     12 bytes: SipHash-2-4-128 over the list and the rest, cut
 //	skip     uvarint
 //	value    8 bytes, IEEE 754   ┐
 //	trail    1 byte, its length  ├ only where skip is not 0
 //	         4 bytes each        ┘
 //	cursor   the rest
 //
-// The seal's key is derived from the API key, the caller, the version and the
-// list, so replicas agree on it, and a cursor of another caller or another list
-// opens no more than one that somebody made up.
+// The seal's key is derived from the API key and the caller, so replicas agree
+// on it, and a cursor of another caller or another list opens no more than one
+// that somebody made up.
 
 const (
 	version      = 1
@@ -38,36 +39,35 @@ const (
 var encoding = base64.RawURLEncoding.Strict()
 
 // Sealer makes and opens the cursors of one caller. It is safe for concurrent use.
-type Sealer struct{ key []byte }
+type Sealer struct{ key [2]uint64 }
 
 // NewSealer derives a sealer from a secret, which is the caller's API key, and
 // from the caller's subject, if several share that key.
 func NewSealer(secret, subject string) *Sealer {
-	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "rollcall cursor\x00"+subject, sha256.Size)
+	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "rollcall cursor\x00"+subject, 16)
 	if err != nil {
 		panic(err) // only for a length beyond what SHA-256 can give
 	}
-	return &Sealer{key}
+	return &Sealer{[2]uint64{binary.LittleEndian.Uint64(key), binary.LittleEndian.Uint64(key[8:])}}
 }
 
-// list derives what seals and opens the cursors of one list.
+// list returns what seals and opens the cursors of one list.
 func (s *Sealer) list(q upstream.Query) *list {
-	h := hmac.New(sha256.New, s.key)
-	h.Write(appendQuery([]byte{version}, q))
-	return &list{mac: hmac.New(sha256.New, h.Sum(nil))}
+	spelled := appendQuery(nil, q)
+	return &list{key: s.key, size: len(spelled), buffer: spelled}
 }
 
 // list seals and opens the cursors of one list. It is not safe for concurrent
 // use: it reuses its memory, so that sealing a page of cursors needs none.
 type list struct {
-	mac   hash.Hash
-	bytes []byte // of the cursor being sealed
-	sum   []byte // what it is sealed with
+	key    [2]uint64
+	size   int    // of the query
+	buffer []byte // the query, as it is spelled, and a cursor
 }
 
 // append appends the cursor of a place.
 func (l *list) append(b []byte, p place) []byte {
-	raw := append(l.bytes[:0], version)
+	raw := append(l.buffer[:l.size], version)
 	raw = append(raw, make([]byte, sealSize)...)
 	raw = binary.AppendUvarint(raw, uint64(p.skip))
 	if p.skip > 0 {
@@ -78,17 +78,20 @@ func (l *list) append(b []byte, p place) []byte {
 		}
 	}
 	raw = append(raw, p.cursor...)
-	copy(raw[1:headSize], l.seal(raw[headSize:]))
-	l.bytes = raw
-	return encoding.AppendEncode(b, raw)
+	seal := l.seal(raw)
+	copy(raw[l.size+1:], seal[:])
+	l.buffer = raw
+	return encoding.AppendEncode(b, raw[l.size:])
 }
 
-// seal returns the seal of a place, until the next one is asked for.
-func (l *list) seal(place []byte) []byte {
-	l.mac.Reset()
-	l.mac.Write(place)
-	l.sum = l.mac.Sum(l.sum[:0])
-	return l.sum[:sealSize]
+// seal is the seal of a query with a cursor whose own seal is still blank.
+func (l *list) seal(raw []byte) (seal [sealSize]byte) {
+	var sum [16]byte
+	low, high := siphash.Hash128(l.key[0], l.key[1], raw)
+	binary.LittleEndian.PutUint64(sum[:], low)
+	binary.LittleEndian.PutUint64(sum[8:], high)
+	copy(seal[:], sum[:])
+	return seal
 }
 
 var errCursor = &ArgumentError{"after", "is not a cursor of this list; use one that came with the same filter and sort"}
@@ -99,14 +102,17 @@ func (l *list) open(cursor string) (place, error) {
 	if len(cursor) > maxCursorLen || strings.ContainsAny(cursor, "\r\n") {
 		return place{}, errCursor
 	}
-	b, err := encoding.DecodeString(cursor)
-	if err != nil || len(b) <= headSize || b[0] != version {
+	raw, err := encoding.AppendDecode(l.buffer[:l.size], []byte(cursor))
+	if err != nil || len(raw) <= l.size+headSize || raw[l.size] != version {
 		return place{}, errCursor
 	}
-	if !hmac.Equal(b[1:headSize], l.seal(b[headSize:])) {
+	l.buffer = raw
+	claimed := [sealSize]byte(raw[l.size+1:])
+	clear(raw[l.size+1 : l.size+headSize])
+	if seal := l.seal(raw); subtle.ConstantTimeCompare(claimed[:], seal[:]) != 1 {
 		return place{}, errCursor
 	}
-	p, ok := parse(b[headSize:])
+	p, ok := parse(raw[l.size+headSize:])
 	if !ok {
 		return place{}, errCursor
 	}

@@ -12,7 +12,9 @@
 package render
 
 import (
+	"cmp"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -20,7 +22,8 @@ import (
 	"rollcall/graph/connection"
 )
 
-// Selection is what an operation selects of a UserConnection. It is immutable.
+// Selection is what an operation selects of a UserConnection. It is safe for
+// concurrent use.
 type Selection struct {
 	// What of it there is to be had from the upstream's pages alone.
 	Users       bool // any edges or nodes
@@ -31,6 +34,7 @@ type Selection struct {
 
 	incomplete bool
 	connection object[connection.Slice]
+	rowSize    atomic.Int64 // in bytes, of the last slice that was written
 }
 
 // Select reads a selection set of a UserConnection in an operation.
@@ -43,9 +47,23 @@ func Select(op *graphql.OperationContext, set ast.SelectionSet) *Selection {
 // Complete reports whether Append writes all of the selection.
 func (s *Selection) Complete() bool { return !s.incomplete }
 
+// firstRowSize is what a row is taken to need until one has been written, with
+// most of its fields.
+const firstRowSize = 400
+
+// Size is about how many bytes a slice of n users will take.
+func (s *Selection) Size(n int) int {
+	return (n + 1) * int(cmp.Or(s.rowSize.Load(), firstRowSize))
+}
+
 // Append appends a slice as a JSON object. The selection has to be complete.
 func (s *Selection) Append(b []byte, slice connection.Slice) []byte {
-	return s.connection.write(b, slice)
+	before := len(b)
+	b = s.connection.write(b, slice)
+	if n := slice.Len(); n > 0 {
+		s.rowSize.Store(int64((len(b)-before)/n + 1))
+	}
+	return b
 }
 
 // reader reads one selection.

@@ -9,35 +9,46 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 )
 
 // Listener returns a listener whose connections can be corked.
-func Listener(l net.Listener) net.Listener { return listener{l} }
+func Listener(l net.Listener) net.Listener { return &listener{Listener: l} }
 
-type listener struct{ net.Listener }
+type listener struct {
+	net.Listener
+	buffers sync.Pool // of *[]byte
+}
 
-func (l listener) Accept() (net.Conn, error) {
+func (l *listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c}, nil
+	return &conn{Conn: c, buffers: &l.buffers}, nil
 }
 
 // conn holds back what is written while it is corked. A server writes to a
 // connection from one goroutine at a time, which is the handler's while it runs.
 type conn struct {
 	net.Conn
-	corked bool
-	held   []byte
+	buffers *sync.Pool
+	corked  bool
+	held    *[]byte // nil while there is nothing
 }
 
 func (c *conn) Write(b []byte) (int, error) {
-	if c.corked {
-		c.held = append(c.held, b...)
-		return len(b), nil
+	if !c.corked {
+		return c.Conn.Write(b)
 	}
-	return c.Conn.Write(b)
+	if c.held == nil {
+		var ok bool
+		if c.held, ok = c.buffers.Get().(*[]byte); !ok {
+			c.held = new([]byte)
+		}
+	}
+	*c.held = append(*c.held, b...)
+	return len(b), nil
 }
 
 // CloseWrite lets the server say that it is done before it has read everything,
@@ -51,16 +62,19 @@ func (c *conn) CloseWrite() error {
 
 // uncork sends what is held, with what w still has of the answer.
 func (c *conn) uncork(w http.ResponseWriter) {
-	if len(c.held) > 0 {
+	if c.held != nil {
 		_ = http.NewResponseController(w).Flush()
 	}
 	c.corked = false
-	if len(c.held) > 0 {
-		_, _ = c.Conn.Write(c.held) // where this fails, so does the server's next write, and ends the connection
+	if c.held == nil {
+		return
 	}
-	if c.held = c.held[:0]; cap(c.held) > maxHeld {
-		c.held = nil
+	_, _ = c.Conn.Write(*c.held) // where this fails, so does the server's next write, and ends the connection
+	if cap(*c.held) <= maxHeld {
+		*c.held = (*c.held)[:0]
+		c.buffers.Put(c.held)
 	}
+	c.held = nil
 }
 
 type connKey struct{}
@@ -70,8 +84,8 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// maxHeld is the largest buffer that a connection keeps between answers.
-const maxHeld = 32 << 10
+// maxHeld is the largest buffer that is kept for the next answer.
+const maxHeld = 64 << 10
 
 // Handler serves next with what it writes held back until it returns. It is for
 // handlers that write their answers at once, and say how long they are.
