@@ -194,6 +194,7 @@ func newHandler(ctx context.Context, c config.Config, client *upstream.Client, w
 	g := graph.Config{
 		Client: client,
 		Wait:   wait,
+		Admit:  origin.Admit(c.CORSOrigins),
 		Authenticate: func(r *http.Request) (upstream.Caller, error) {
 			who, err := authenticate(r)
 			return upstream.Caller{Key: upstream.NewAPIKey(who.Key), Subject: who.Subject}, err
@@ -221,7 +222,7 @@ func newHandler(ctx context.Context, c config.Config, client *upstream.Client, w
 			log.Info("the playground takes GraphiQL from a CDN; make playground has the next build embed it")
 		}
 	}
-	return origin.Guard(c.CORSOrigins, mux), nil
+	return origin.Share(c.CORSOrigins, mux), nil
 }
 
 // credentialHeader is the header that callers need, if any.

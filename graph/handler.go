@@ -17,10 +17,13 @@ import (
 	"rollcall/upstream"
 )
 
-// Config is what the GraphQL handler is made of. All fields but Introspection,
-// CallersKey, Wait, ExecuteEach and the providers are required.
+// Config is what the GraphQL handler is made of. All fields but Admit,
+// Introspection, CallersKey, Wait, ExecuteEach and the providers are required.
 type Config struct {
 	Client *upstream.Client
+	// Admit tells whether a request may be served, by the web site that it comes
+	// from. Its error becomes a 403, in other words.
+	Admit func(*http.Request) error
 	// Authenticate tells on whose behalf a request is made. Its error becomes a
 	// 401 whose message ends in the error's text.
 	Authenticate func(*http.Request) (upstream.Caller, error)

@@ -62,6 +62,10 @@ func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 		if a == nil {
 			return // the caller has left
 		}
+		if r.Context().Err() != nil { // so has this one, after all the work
+			account.left(a)
+			return
+		}
 		account.answered(a, a.statusIn(mediaType), joined)
 		a.send(w, mediaType, requestIDOf(r.Context()))
 		return
@@ -87,6 +91,9 @@ func (t *transport) answer(ctx context.Context, exec graphql.GraphExecutor, call
 
 // read takes everything off a request, or says why it is refused.
 func (t *transport) read(w http.ResponseWriter, r *http.Request) (caller upstream.Caller, body []byte, refused *answer) {
+	if t.config.Admit != nil && t.config.Admit(r) != nil {
+		return caller, nil, &answer{status: http.StatusForbidden, errors: refusal(codeForbidden, "This service may not be used from that web site.")}
+	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return caller, nil, &answer{status: http.StatusMethodNotAllowed, errors: refusal(codeBadUserInput, "GraphQL is served by POST alone.")}
