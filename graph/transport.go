@@ -104,6 +104,7 @@ func (t *transport) execute(ctx context.Context, exec graphql.GraphExecutor, cal
 		sealer: connection.NewSealer(cmp.Or(caller.Key.Reveal(), t.config.CursorSecret), caller.Subject),
 		loader: loader.New(t.source(caller), t.config.Limits.Calls),
 	}
+	emptyNoObjects(request)
 	op.forecast = foresee(request, op)
 	respond, ctx := exec.DispatchOperation(withOperation(ctx, op), request)
 	return respond(ctx), true
