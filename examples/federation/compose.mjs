@@ -12,10 +12,12 @@ export const schemas = {
   agents: new URL("agents.graphql", import.meta.url),
 };
 
-/** Composes the subgraphs at the URLs given, by name. Throws with every error. */
+/** Apollo's composition of parts { name, url, text }. */
+export const apollo = (parts) => composeServices(parts.map(({ name, url, text }) => ({ name, url, typeDefs: parse(text) })));
+
+/** The supergraph of the subgraphs at the URLs given, by name. Throws with every error. */
 export function compose(urls) {
-  const subgraphs = Object.entries(schemas).map(([name, file]) => ({ name, url: urls[name], typeDefs: parse(readFileSync(file, "utf8")) }));
-  const { errors, hints, supergraphSdl } = composeServices(subgraphs);
+  const { errors, supergraphSdl } = apollo(Object.entries(schemas).map(([name, file]) => ({ name, url: urls[name], text: readFileSync(file, "utf8") })));
   if (errors?.length) throw new Error(errors.map((e) => e.message).join("\n"));
-  return { supergraphSdl, hints };
+  return supergraphSdl;
 }

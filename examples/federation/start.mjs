@@ -45,7 +45,7 @@ try {
     urls[name] = parts.at(-1).url;
     console.log(`${name.padEnd(8)}  ${urls[name]}`);
   }
-  parts.push(await gateway.start(compose(urls).supergraphSdl, Number(process.env.PORT || 4000)));
+  parts.push(await gateway.start(compose(urls), Number(process.env.PORT || 4000)));
   console.log(`gateway   ${parts.at(-1).url}   open it in a browser`);
 } catch (error) {
   console.error(error.code === "EADDRINUSE" ? `Port ${error.port} is in use; choose another: PORT=4010 npm start` : error.message);
