@@ -33,10 +33,17 @@ test:
 	@echo "== Go tests"
 	go test -race ./...
 
-## e2e: the built service with real clients, and a browser
-e2e: browser
+## e2e: the built service with real clients, a browser, and behind gateways
+e2e: browser gateways
 	@echo "== end to end"
 	cd e2e && npm ci --no-audit --no-fund && npm test
+
+# Composers and gateways are large and apart; the README's commands need them too.
+.PHONY: gateways
+gateways:
+	@echo "== behind gateways"
+	cd examples/federation && npm ci
+	cd e2e/federation && npm ci && npm test
 
 # The browser is Debian's: npm packages would fetch one of their own from elsewhere.
 .PHONY: browser

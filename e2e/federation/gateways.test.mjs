@@ -215,6 +215,33 @@ for (const [name, { start }] of Object.entries({ "@apollo/gateway": apollo, "@gr
         assert.ok(errors.length > 0);
       }));
 
+    it("forwards its callers' own credentials", async () => {
+      const emulator = await startEmulator("-users", "50", "-keys", "one,another");
+      const service = await startService({ UPSTREAM_URL: emulator.url, AUTH: "passthrough" });
+      const gateway = await start(compose({ rollcall: service.url, accounts: `${hops.accounts.url}/graphql`, agents: `${hops.agents.url}/graphql` }), 0, ["xi-api-key"]);
+      try {
+        const page = "query($after: String) { users(first: 2, after: $after) { pageInfo { endCursor } nodes { email } } }";
+        const one = await query(gateway.url, page, {}, { "xi-api-key": "one" });
+        assert.equal(one.errors, undefined);
+        assert.ok(one.data.users.nodes[0].email);
+        const after = one.data.users.pageInfo.endCursor;
+        assert.equal((await query(gateway.url, page, { after }, { "xi-api-key": "one" })).errors, undefined);
+        for (const [refused, code] of [
+          [await query(gateway.url, page), "UNAUTHENTICATED"],
+          [await query(gateway.url, page, {}, { "xi-api-key": "unknown" }), "UNAUTHENTICATED"],
+          // Cursors are each caller's own.
+          [await query(gateway.url, page, { after }, { "xi-api-key": "another" }), "BAD_USER_INPUT"],
+        ]) {
+          assert.equal(refused.data.users, null);
+          assert.deepEqual(refused.errors.map((e) => e.extensions.code), [code]);
+        }
+      } finally {
+        await gateway.close();
+        await service.stop();
+        await emulator.stop();
+      }
+    });
+
     // Each look-up is tried twice. This is the last test: it may have opened the breaker.
     it("keeps accounts while the upstream is down, and says so for each", () =>
       without(hops.upstream, 503, async () => {

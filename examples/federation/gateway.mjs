@@ -8,11 +8,14 @@ import { listen } from "./subgraph.mjs";
 // A query of the file begins with its comment.
 const queries = readFileSync(new URL("queries.graphql", import.meta.url), "utf8").trim().split(/\n\n(?=#)/);
 
-/** Resolves to { url, close }. */
-export async function start(supergraphSdl, port = 0) {
+/** Passes the headers named in forward on to the subgraphs. Resolves to { url, close }. */
+export async function start(supergraphSdl, port = 0, forward = []) {
   const gateway = createGatewayRuntime({
     supergraph: supergraphSdl,
     logging: false,
+    propagateHeaders: {
+      fromClientToSubgraphs: ({ request }) => Object.fromEntries(forward.filter((name) => request.headers.has(name)).map((name) => [name, request.headers.get(name)])),
+    },
     renderGraphiQL, // the page without a CDN
     graphiql: { title: "Rollcall, accounts and agents", defaultTabs: queries.map((query) => ({ query })) },
   });
