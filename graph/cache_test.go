@@ -66,7 +66,7 @@ func (b *busy) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	page := map[string]any{"users": users, "has_more": to < len(b.users)}
 	if to < len(b.users) {
-		page["next_cursor"] = fmt.Sprint(b.users[to-1].Last)
+		page["next_cursor"] = strconv.FormatInt(b.users[to-1].Last, 10)
 	}
 	body, err := json.Marshal(page)
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(body))), Request: r}, err

@@ -83,7 +83,7 @@ func (t *transport) answer(ctx context.Context, exec graphql.GraphExecutor, call
 	a, joined, err := t.flights.Do(ctx, requestKey{caller, string(body)}, func(ctx context.Context) (*answer, error) {
 		return t.executor.execute(ctx, exec, caller, body), nil
 	})
-	if _, panicked := errors.AsType[*flight.Panic](err); panicked {
+	if _, panicked := errors.AsType[*flight.PanicError](err); panicked {
 		return newAnswer(exec.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)}), true), joined
 	}
 	return a, joined

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -186,7 +187,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 	}
 	users := make([]string, 100)
 	for i := range users {
-		users[i] = reader(strings.Repeat("x", 200)+fmt.Sprint(i), 1)
+		users[i] = reader(strings.Repeat("x", 200)+strconv.Itoa(i), 1)
 	}
 	body := `{"users":[` + strings.Join(users, ",") + `],"has_more":false}`
 	client := upstream.NewClient(upstream.Config{
@@ -198,7 +199,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 	defer client.Close()
 	s := client.As(alice)
 	for i := range 4000 { // about 300 MiB
-		if _, err := s.ListUsers(t.Context(), upstream.PageQuery{Cursor: fmt.Sprint(i), Size: 100}); err != nil {
+		if _, err := s.ListUsers(t.Context(), upstream.PageQuery{Cursor: strconv.Itoa(i), Size: 100}); err != nil {
 			t.Fatal(err)
 		}
 	}
