@@ -34,9 +34,15 @@ test:
 	go test -race ./...
 
 ## e2e: the built service with real clients, and a browser
-e2e: browser
+e2e: browser web
 	@echo "== end to end"
 	cd e2e && npm ci --no-audit --no-fund && npm test
+
+## web: the example application, built
+.PHONY: web
+web:
+	@echo "== examples/web"
+	cd examples/web && npm ci --no-audit --no-fund && npm run build
 
 # The browser is Debian's: npm packages would fetch one of their own from elsewhere.
 .PHONY: browser
