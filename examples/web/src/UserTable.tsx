@@ -177,7 +177,7 @@ function rowsToRender(first: number, last: number, focused: number | null, count
 
 const linkOf = (body: HTMLElement | null, row: number) => body?.querySelector<HTMLElement>(`tr[aria-rowindex="${row + 2}"] a`) ?? null;
 
-/** The room of rows that are not rendered. */
+/** The room of rows that are not rendered. It is bare: with a gradient on something so high, Chromium may stop painting the page. */
 function Gap({ rows }: { rows: number }) {
   return rows > 0 ? <tr role="presentation" className="gap" style={{ height: `calc(${rows} * var(--row))` }} /> : null;
 }
