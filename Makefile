@@ -65,9 +65,15 @@ playground:
 	@internal/playground/install.sh
 
 ## e2e: the built service with real clients, a browser, and behind gateways
-e2e: browser playground clients gateways
+e2e: browser playground web clients gateways
 	@echo "== end to end"
 	cd e2e && npm ci --no-audit --no-fund && npm test
+
+## web: the example application, built
+.PHONY: web
+web:
+	@echo "== examples/web"
+	cd examples/web && npm ci --no-audit --no-fund && npm run build
 
 ## clients: the recipes of docs/clients.md
 .PHONY: clients

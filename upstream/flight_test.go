@@ -96,8 +96,9 @@ func TestAWaiterMayLeaveAndTheLastOneEndsTheCall(t *testing.T) {
 			t.Errorf("%d calls, %d cancelled; want 1, 0", s.calls.Load(), s.cancelled.Load())
 		}
 
+		list(200*time.Millisecond, context.DeadlineExceeded) // the first, and the last to leave
+		synctest.Wait()
 		list(100*time.Millisecond, context.DeadlineExceeded)
-		list(200*time.Millisecond, context.DeadlineExceeded)
 		wg.Wait()
 		synctest.Wait()
 		if s.calls.Load() != 2 || s.cancelled.Load() != 1 {
