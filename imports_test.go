@@ -50,7 +50,7 @@ var allowed = map[string][]string{
 	"rollcall/internal/build":                 nil,
 	"rollcall/internal/config":                nil,
 	"rollcall/internal/cork":                  nil,
-	"rollcall/internal/drain":                 nil,
+	"rollcall/internal/drain":                 {"golang.org/x/sys/unix"},
 	"rollcall/internal/flight":                nil,
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
 	"rollcall/internal/playground":            nil,

@@ -80,7 +80,9 @@ func run(ctx context.Context, args []string, lookup config.Lookup, stderr *os.Fi
 
 // listen opens the listeners; that for the admin is nil where there is none.
 func listen(ctx context.Context, c config.Config, log *slog.Logger) (public, adminListener net.Listener, err error) {
-	public, err = new(net.ListenConfig).Listen(ctx, "tcp", c.ListenAddr)
+	var plain net.ListenConfig
+	plain.SetMultipathTCP(false) // a listener for several paths takes no filter, which the end needs
+	public, err = plain.Listen(ctx, "tcp", c.ListenAddr)
 	if err != nil || c.AdminAddr == "" {
 		return public, nil, err
 	}
@@ -116,8 +118,9 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		return err
 	}
 	server := newServer(draining.Handler(handler), c, log)
+	server.ConnState = draining.ConnState
 	failed := make(chan error, 2)
-	go func() { failed <- server.Serve(cork.Listener(public)) }()
+	go func() { failed <- server.Serve(cork.Listener(draining.Listener(public))) }()
 	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
@@ -137,6 +140,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	time.Sleep(c.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.UpstreamTimeout+5*time.Second)
 	defer cancel()
+	draining.End(ctx)
 	return server.Shutdown(ctx)
 }
 
