@@ -113,10 +113,9 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	}
 	defer endTelemetry(ctx, tell, log)
 	var draining drain.Drain
-	handler, err := newHandler(ctx, c, tell, log)
-	if err != nil {
-		return err
-	}
+	authenticate, known := newAuthenticator(ctx, c, log)
+	ready := func() bool { return draining.Ready() && known() }
+	handler := newHandler(c, authenticate, tell, log) //nolint:contextcheck // its counters begin outside any request
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
 	failed := make(chan error, 2)
@@ -124,7 +123,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
-		adminServer := &http.Server{Handler: admin.NewHandler(draining.Ready, tell.Page), ReadHeaderTimeout: 5 * time.Second}
+		adminServer := &http.Server{Handler: admin.NewHandler(ready, tell.Page), ReadHeaderTimeout: 5 * time.Second}
 		defer func() { _ = adminServer.Close() }() // the last to go: it says how the rest is doing
 		go func() { failed <- adminServer.Serve(adminListener) }()
 		log.Info("listening", "admin", fmt.Sprintf("http://%s/", adminListener.Addr()))
@@ -168,13 +167,9 @@ func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Se
 }
 
 // newHandler is everything that the service serves.
-func newHandler(ctx context.Context, c config.Config, tell *telemetry.Telemetry, log *slog.Logger) (http.Handler, error) {
-	authenticate, err := newAuthenticator(ctx, c, log)
-	if err != nil {
-		return nil, err
-	}
+func newHandler(c config.Config, authenticate auth.Authenticator, tell *telemetry.Telemetry, log *slog.Logger) http.Handler {
 	g := graph.Config{
-		Client: upstream.NewClient(upstream.Config{ //nolint:contextcheck // its counters begin outside any request
+		Client: upstream.NewClient(upstream.Config{
 			BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency,
 			TracerProvider: tell.TracerProvider, MeterProvider: tell.MeterProvider,
 		}),
@@ -196,7 +191,7 @@ func newHandler(ctx context.Context, c config.Config, tell *telemetry.Telemetry,
 		g.Quota = quota.New[upstream.Caller](c.RateLimit)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", cork.Handler(graph.NewHandler(g))) //nolint:contextcheck // its counters begin outside any request
+	mux.Handle("/graphql", cork.Handler(graph.NewHandler(g)))
 	if c.Playground {
 		p := playground.NewHandler(playground.Config{
 			Endpoint: "/graphql", Demo: c.Demo, Credential: credentialHeader(c.Auth), Introspection: c.Introspection,
@@ -207,7 +202,7 @@ func newHandler(ctx context.Context, c config.Config, tell *telemetry.Telemetry,
 			log.Info("the playground takes GraphiQL from a CDN; make playground has the next build embed it")
 		}
 	}
-	return origin.Guard(c.CORSOrigins, mux), nil
+	return origin.Guard(c.CORSOrigins, mux)
 }
 
 // credentialHeader is the header that callers need, if any.
@@ -222,14 +217,16 @@ func credentialHeader(a config.Auth) string {
 	}
 }
 
-func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (auth.Authenticator, error) {
+// newAuthenticator is how callers are known, and whether they can be already.
+func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (authenticate auth.Authenticator, known func() bool) {
+	always := func() bool { return true }
 	switch c.Auth {
 	case config.AuthPassthrough:
-		return auth.Passthrough(), nil
+		return auth.Passthrough(), always
 	case config.AuthJWT:
 		return auth.JWT(ctx, auth.Issuer{JWKSURL: c.JWT.JWKSURL, Name: c.JWT.Issuer, Audience: c.JWT.Audience}, c.APIKey, log)
 	default:
-		return auth.None(c.APIKey), nil
+		return auth.None(c.APIKey), always
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.uber.org/goleak"
 
+	"rollcall/internal/auth"
 	"rollcall/internal/config"
 	"rollcall/internal/telemetry"
 	"rollcall/upstream/emulator"
@@ -238,10 +239,7 @@ func TestNothingSecretIsSaid(t *testing.T) {
 			}
 			spans := tracetest.NewSpanRecorder()
 			tell.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
-			handler, err := newHandler(t.Context(), inFrontOf(realUpstream(t, answer)), tell, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-			if err != nil {
-				t.Fatal(err)
-			}
+			handler := newHandler(inFrontOf(realUpstream(t, answer)), auth.None("canary-key"), tell, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 			server := newServer(handler, inFrontOf(nil), slog.New(slog.NewJSONHandler(&log, nil)))
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {

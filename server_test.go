@@ -144,6 +144,55 @@ func TestWhoseKeyGoesUpstream(t *testing.T) {
 	}
 }
 
+func TestItIsNotReadyBeforeItKnowsTheIssuersKeys(t *testing.T) {
+	var up atomic.Bool
+	issuer := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		if !up.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		_, _ = io.WriteString(w, `{"keys":[{"kty":"OKP","kid":"a","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)
+	})
+	admin, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	c := inFrontOf(issuer)
+	c.Auth, c.JWT = config.AuthJWT, config.JWT{JWKSURL: issuer.String(), Issuer: "i", Audience: "a"}
+	go func() { done <- serve(ctx, c, public, admin, slog.New(slog.DiscardHandler)) }()
+	ready := func() int {
+		response, err := http.Get("http://" + admin.Addr().String() + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		return response.StatusCode
+	}
+	if status := ready(); status != http.StatusServiceUnavailable {
+		t.Errorf("without keys /readyz is %d", status)
+	}
+	up.Store(true)
+	for range 300 {
+		if ready() == http.StatusOK {
+			break
+		}
+		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // real sockets
+	}
+	if status := ready(); status != http.StatusOK {
+		t.Errorf("with keys /readyz is %d", status)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhatWasTakenIsAnsweredBeforeTheEnd(t *testing.T) {
 	arrived, release := make(chan struct{}), make(chan struct{})
 	base := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
