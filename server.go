@@ -152,6 +152,10 @@ func endTelemetry(ctx context.Context, tell *telemetry.Telemetry, log *slog.Logg
 	}
 }
 
+// maxHeader is the longest head of a request, from its first line to the empty
+// one, in bytes. On a connection that is used again it may be a buffer longer.
+const maxHeader = 32 << 10
+
 // newServer is a server that nobody can keep busy by being slow or talkative.
 func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Server {
 	return &http.Server{
@@ -161,7 +165,7 @@ func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Se
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      c.UpstreamTimeout + 30*time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    24 << 10, // net/http reads up to 8 KiB more
+		MaxHeaderBytes:    maxHeader - 4<<10, // net/http adds as much, for what it has read already of the next request
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
