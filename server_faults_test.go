@@ -346,6 +346,25 @@ func TestHeadersAreBounded(t *testing.T) {
 	}
 }
 
+func TestABodyThatIsAnnouncedTooLargeIsNotWaitedFor(t *testing.T) {
+	s := start(t, config.Config{Demo: true, UpstreamTimeout: time.Second})
+	for _, size := range []int{128<<10 + 1, 1 << 30} {
+		for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
+			fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n", size, expect)
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil) // of 100 as well
+			if err != nil || response.StatusCode != http.StatusRequestEntityTooLarge || !response.Close {
+				t.Errorf("%d bytes, %q: %+v, %v", size, expect, response, err)
+			}
+		}
+	}
+}
+
 // raw is all that the service answers to some bytes before it closes the connection.
 func raw(t *testing.T, url, sent string) string {
 	t.Helper()

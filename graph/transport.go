@@ -107,14 +107,22 @@ func (t *transport) read(w http.ResponseWriter, r *http.Request) (caller upstrea
 			return caller, nil, &answer{status: http.StatusTooManyRequests, errors: errs}
 		}
 	}
+	if r.ContentLength > int64(t.config.Limits.Body) {
+		w.Header().Set("Connection", "close") // which has net/http not wait for the body
+		return caller, nil, t.tooLarge()
+	}
 	body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, int64(t.config.Limits.Body)))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return caller, nil, &answer{status: http.StatusRequestEntityTooLarge, errors: refusal(codeBadUserInput, "The body is larger than "+strconv.Itoa(t.config.Limits.Body)+" bytes.")}
+	if _, beyond := errors.AsType[*http.MaxBytesError](err); beyond {
+		return caller, nil, t.tooLarge()
 	}
 	if err != nil {
 		return caller, nil, &answer{status: http.StatusBadRequest, errors: refusal(codeBadUserInput, "The body did not arrive whole.")}
 	}
 	return caller, body, nil
+}
+
+func (t *transport) tooLarge() *answer {
+	return &answer{status: http.StatusRequestEntityTooLarge, errors: refusal(codeBadUserInput, "The body is larger than "+strconv.Itoa(t.config.Limits.Body)+" bytes.")}
 }
 
 // isJSON reports whether a Content-Type is the one that is taken.
