@@ -37,26 +37,28 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
 // run is the whole process but its end. It returns the exit code: 0 after a
 // graceful stop, -help or -version, 1 where serving failed, 2 where it was set up wrongly.
-func run(ctx context.Context, args []string, lookup config.Lookup, stderr *os.File) int {
+func run(ctx context.Context, args []string, lookup config.Lookup, stdout io.Writer, stderr *os.File) int {
 	flags := flag.NewFlagSet("rollcall", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.Usage = func() { writeHelp(stderr) }
+	flags.Usage = func() {}
 	version := flags.Bool("version", false, "")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
+		writeHelp(stdout)
 		return 0
-	case err != nil:
+	case err != nil: // which has been said
+		fmt.Fprintf(stderr, "rollcall: see -help\n")
 		return 2
 	case flags.NArg() > 0:
 		fmt.Fprintf(stderr, "rollcall: takes no arguments; see -help\n")
 		return 2
 	case *version:
-		fmt.Fprintf(stderr, "rollcall %v\n", build.Read())
+		fmt.Fprintf(stdout, "rollcall %v\n", build.Read())
 		return 0
 	}
 

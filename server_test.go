@@ -231,11 +231,13 @@ func TestHowItStarts(t *testing.T) {
 		args []string
 		env  map[string]string
 		code int
-		says []string
+		says []string // on standard output where the code is 0, else on standard error
 	}{
 		"help":                         {[]string{"-help"}, nil, 0, []string{"Usage: rollcall", "LISTEN_ADDR", "ELEVENLABS_API_KEY", "AUTH"}},
 		"a short help":                 {[]string{"-h"}, nil, 0, []string{"Usage: rollcall"}},
-		"an unknown flag":              {[]string{"-x"}, nil, 2, []string{"-x"}},
+		"help, wrongly set up":         {[]string{"--help"}, map[string]string{"LISTEN_ADDR": "x"}, 0, []string{"Usage: rollcall"}},
+		"the version":                  {[]string{"-version"}, nil, 0, []string{"rollcall "}},
+		"an unknown flag":              {[]string{"-x"}, nil, 2, []string{"-x", "see -help"}},
 		"an argument":                  {[]string{"serve"}, nil, 2, []string{"takes no arguments"}},
 		"a real upstream without AUTH": {nil, map[string]string{"ELEVENLABS_API_KEY": "canary"}, 2, []string{"AUTH: is required"}},
 		"faults, a line each":          {nil, map[string]string{"LISTEN_ADDR": "x", "LOG_LEVEL": "y"}, 2, []string{"\nLISTEN_ADDR: ", "\nLOG_LEVEL: "}},
@@ -249,16 +251,24 @@ func TestHowItStarts(t *testing.T) {
 			}
 			defer stderr.Close()
 			lookup := func(name string) (string, bool) { value, ok := c.env[name]; return value, ok }
-			if code := run(t.Context(), c.args, lookup, stderr); code != c.code {
+			var stdout strings.Builder
+			if code := run(t.Context(), c.args, lookup, &stdout, stderr); code != c.code {
 				t.Errorf("the exit code is %d, want %d", code, c.code)
 			}
-			said, _ := os.ReadFile(path)
+			onStderr, _ := os.ReadFile(path)
+			said, silent := stdout.String(), string(onStderr)
+			if c.code != 0 {
+				said, silent = silent, said
+			}
 			for _, want := range c.says {
-				if !strings.Contains(string(said), want) {
+				if !strings.Contains(said, want) {
 					t.Errorf("%q is missing in:\n%s", want, said)
 				}
 			}
-			if strings.Contains(string(said), "canary") {
+			if silent != "" {
+				t.Errorf("said elsewhere:\n%s", silent)
+			}
+			if strings.Contains(said, "canary") {
 				t.Errorf("a secret is shown:\n%s", said)
 			}
 		})
