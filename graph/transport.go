@@ -138,7 +138,7 @@ func isJSON(header string) bool {
 // negotiate picks the media type of the answer by the Accept headers. Whoever
 // accepts anything gets application/json, which every client understands.
 func negotiate(accept []string) (mediaType string, ok bool) {
-	if len(accept) == 0 || len(accept) == 1 && (accept[0] == "*/*" || accept[0] == typeJSON) {
+	if len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*" || accept[0] == typeJSON) {
 		return typeJSON, true
 	}
 	best, bestQuality := typeJSON, 0.0
