@@ -193,6 +193,9 @@ func newHandler(c config.Config, authenticate auth.Authenticator, tell *telemetr
 		TracerProvider: tell.TracerProvider,
 		MeterProvider:  tell.MeterProvider,
 	}
+	if c.Auth == config.AuthJWT {
+		g.Challenge = "Bearer"
+	}
 	if c.RateLimit > 0 {
 		g.Quota = quota.New[upstream.Caller](c.RateLimit)
 	}

@@ -177,6 +177,14 @@ func TestItIsNotReadyBeforeItKnowsTheIssuersKeys(t *testing.T) {
 	if status := ready(); status != http.StatusServiceUnavailable {
 		t.Errorf("without keys /readyz is %d", status)
 	}
+	response, err := http.Post("http://"+public.Addr().String()+"/graphql", "application/json", strings.NewReader(`{"query":"{ __typename }"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusUnauthorized || response.Header.Get("WWW-Authenticate") != "Bearer" {
+		t.Errorf("got %d, %v", response.StatusCode, response.Header)
+	}
 	up.Store(true)
 	for range 300 {
 		if ready() == http.StatusOK {

@@ -17,13 +17,15 @@ import (
 	"rollcall/upstream"
 )
 
-// Config is what the GraphQL handler is made of. All fields but Introspection,
-// CallersKey, Quota, ExecuteEach and the providers are required.
+// Config is what the GraphQL handler is made of. All fields but Challenge,
+// CallersKey, Introspection, Quota, ExecuteEach and the providers are required.
 type Config struct {
 	Client *upstream.Client
 	// Authenticate tells on whose behalf a request is made. Its error becomes a
 	// 401 whose message ends in the error's text.
 	Authenticate func(*http.Request) (upstream.Caller, error)
+	// Challenge is what a 401 has as WWW-Authenticate; empty for nothing.
+	Challenge string
 	// CallersKey says that callers bring the upstream's key themselves.
 	CallersKey bool
 	// CursorSecret seals the cursors of callers without a key.

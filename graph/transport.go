@@ -96,6 +96,9 @@ func (t *transport) read(w http.ResponseWriter, r *http.Request) (caller upstrea
 	}
 	caller, err := t.config.Authenticate(r)
 	if err != nil {
+		if t.config.Challenge != "" {
+			w.Header().Set("WWW-Authenticate", t.config.Challenge)
+		}
 		return caller, nil, &answer{status: http.StatusUnauthorized, errors: refusal(codeUnauthenticated, "The service does not know who you are: "+err.Error()+".")}
 	}
 	if t.config.Quota != nil {
