@@ -211,7 +211,7 @@ func newHandler(c config.Config, authenticate auth.Authenticator, tell *telemetr
 			log.Info("the playground takes GraphiQL from a CDN; make playground has the next build embed it")
 		}
 	}
-	return origin.Guard(c.CORSOrigins, mux)
+	return origin.Guard(c.CORSOrigins, log, mux)
 }
 
 // credentialHeader is the header that callers need, if any.

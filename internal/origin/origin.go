@@ -2,7 +2,10 @@
 package origin
 
 import (
+	"crypto/rand"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,14 +26,14 @@ func Check(s string) error {
 // Guard lets browsers in from the service's own origin and from those given,
 // and nobody else's pages. Programs that are no browsers send no origin and are
 // not its concern. Origins have passed [Check].
-func Guard(origins []string, next http.Handler) http.Handler {
+func Guard(origins []string, log *slog.Logger, next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	for _, o := range origins {
 		if err := protection.AddTrustedOrigin(o); err != nil {
 			panic(err) // Check has let it pass
 		}
 	}
-	protection.SetDenyHandler(http.HandlerFunc(deny))
+	protection.SetDenyHandler(deny(log))
 	guarded := protection.Handler(next)
 	if len(origins) == 0 {
 		return guarded // the library would take no list for everybody
@@ -44,8 +47,16 @@ func Guard(origins []string, next http.Handler) http.Handler {
 	}).Handler(guarded)
 }
 
-func deny(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(http.StatusForbidden)
-	_, _ = w.Write([]byte(`{"errors":[{"message":"This service may not be used from that web site.","extensions":{"code":"FORBIDDEN"}}]}`))
+// deny refuses a request as the GraphQL side would: with an ID, which is in the log.
+func deny(log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := rand.Text()
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("X-Request-Id", id)
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"errors":[{"message":"This service may not be used from that web site.","extensions":{"code":"FORBIDDEN","requestId":"`+id+`"}}]}`)
+		log.InfoContext(r.Context(), "no operation", "request_id", id, "status", http.StatusForbidden, "refused", "origin")
+	})
 }

@@ -1,6 +1,8 @@
 package origin_test
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -40,15 +42,17 @@ func TestWhoMayComeFromABrowser(t *testing.T) {
 				r.Header.Set(k, v)
 			}
 			w := httptest.NewRecorder()
-			origin.Guard(c.origins, served).ServeHTTP(w, r)
+			var log bytes.Buffer
+			origin.Guard(c.origins, slog.New(slog.NewTextHandler(&log, nil)), served).ServeHTTP(w, r)
 			if w.Code != c.status || w.Header().Get("Access-Control-Allow-Origin") != c.cors {
 				t.Errorf("got %d, %v", w.Code, w.Header())
 			}
 			if w.Header().Get("Access-Control-Allow-Credentials") != "" {
 				t.Error("credentials are allowed")
 			}
-			if c.status == 403 && !strings.Contains(w.Body.String(), `"FORBIDDEN"`) {
-				t.Errorf("got %s", w.Body)
+			id := w.Header().Get("X-Request-Id")
+			if c.status == 403 && (id == "" || !strings.Contains(w.Body.String(), `"extensions":{"code":"FORBIDDEN","requestId":"`+id+`"}`) || !strings.Contains(log.String(), "request_id="+id)) {
+				t.Errorf("got %v %s, logged %s", w.Header(), w.Body, log.String())
 			}
 		})
 	}
