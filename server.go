@@ -184,7 +184,7 @@ func newHandler(c config.Config, authenticate auth.Authenticator, tell *telemetr
 			return upstream.Caller{Key: upstream.NewAPIKey(who.Key), Subject: who.Subject}, err
 		},
 		CallersKey:    c.Auth == config.AuthPassthrough,
-		CursorSecret:  rand.Text(),
+		CursorSecret:  cursorSecret(c),
 		Introspection: c.Introspection,
 		Timeout:       c.UpstreamTimeout,
 		Limits:        graph.Limits(c.Limits),
@@ -212,6 +212,17 @@ func newHandler(c config.Config, authenticate auth.Authenticator, tell *telemetr
 		}
 	}
 	return origin.Guard(c.CORSOrigins, log, mux)
+}
+
+// cursorSecret is what cursors are sealed with where there is no key. With no
+// callers to tell apart it has nothing to keep from anybody, and replicas have
+// to agree on it: it follows from the upstream. Otherwise it would let callers
+// make each other's cursors, and dies with the process.
+func cursorSecret(c config.Config) string {
+	if c.Auth == config.AuthNone {
+		return "rollcall: cursors without a key: " + c.Upstream.String()
+	}
+	return rand.Text()
 }
 
 // credentialHeader is the header that callers need, if any.

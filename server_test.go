@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -11,12 +12,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"rollcall/internal/config"
+	"rollcall/upstream/emulator"
 )
 
 // started is a service that serves until it is stopped.
@@ -198,6 +201,30 @@ func TestItIsNotReadyBeforeItKnowsTheIssuersKeys(t *testing.T) {
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestReplicasWithoutAKeyTakeEachOthersCursors(t *testing.T) {
+	users := emulator.New(emulator.Options{Users: 20})
+	keyed := func(w http.ResponseWriter, r *http.Request) { // a proxy with a key of its own
+		r.Header.Set("xi-api-key", "k")
+		users.ServeHTTP(w, r)
+	}
+	base, other := realUpstream(t, keyed), realUpstream(t, keyed)
+	replica := func(upstream *url.URL) started {
+		return start(t, config.Config{Upstream: upstream, Auth: config.AuthNone, UpstreamTimeout: time.Second})
+	}
+	_, body := post(t, replica(base).url, `{ users(first: 2) { pageInfo { endCursor } } }`, nil)
+	cursor := regexp.MustCompile(`"endCursor":"([^"]+)"`).FindStringSubmatch(body)
+	if cursor == nil {
+		t.Fatal(body)
+	}
+	next := fmt.Sprintf(`{ users(first: 2, after: %q) { nodes { userId } } }`, cursor[1])
+	if _, body := post(t, replica(base).url, next, nil); !strings.Contains(body, `"userId"`) {
+		t.Errorf("another replica: %s", body)
+	}
+	if _, body := post(t, replica(other).url, next, nil); !strings.Contains(body, `"BAD_USER_INPUT"`) {
+		t.Errorf("in front of another upstream: %s", body)
 	}
 }
 
