@@ -43,26 +43,28 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
 // run is the whole process but its end. It returns the exit code: 0 after a
 // graceful stop, -help or -version, 1 where serving failed, 2 where it was set up wrongly.
-func run(ctx context.Context, args []string, lookup config.Lookup, stderr *os.File) int {
+func run(ctx context.Context, args []string, lookup config.Lookup, stdout io.Writer, stderr *os.File) int {
 	flags := flag.NewFlagSet("rollcall", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.Usage = func() { writeHelp(stderr) }
+	flags.Usage = func() {}
 	version := flags.Bool("version", false, "")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
+		writeHelp(stdout)
 		return 0
-	case err != nil:
+	case err != nil: // which has been said
+		fmt.Fprintf(stderr, "rollcall: see -help\n")
 		return 2
 	case flags.NArg() > 0:
 		fmt.Fprintf(stderr, "rollcall: takes no arguments; see -help\n")
 		return 2
 	case *version:
-		fmt.Fprintf(stderr, "rollcall %v\n", build.Read())
+		fmt.Fprintf(stdout, "rollcall %v\n", build.Read())
 		return 0
 	}
 
@@ -86,7 +88,9 @@ func run(ctx context.Context, args []string, lookup config.Lookup, stderr *os.Fi
 
 // listen opens the listeners; that for the admin is nil where there is none.
 func listen(ctx context.Context, c config.Config, log *slog.Logger) (public, adminListener net.Listener, err error) {
-	public, err = new(net.ListenConfig).Listen(ctx, "tcp", c.ListenAddr)
+	var plain net.ListenConfig
+	plain.SetMultipathTCP(false) // a listener for several paths takes no filter, which the end needs
+	public, err = plain.Listen(ctx, "tcp", c.ListenAddr)
 	if err != nil || c.AdminAddr == "" {
 		return public, nil, err
 	}
@@ -119,17 +123,17 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	var draining drain.Drain
 	client, wait := newClient(c, tell) //nolint:contextcheck // its counters begin outside any request
 	defer client.Close()
-	handler, err := newHandler(ctx, c, client, wait, tell, log)
-	if err != nil {
-		return err
-	}
+	authenticate, known := newAuthenticator(ctx, c, log)
+	ready := func() bool { return draining.Ready() && known() }
+	handler := newHandler(c, client, wait, authenticate, tell, log) //nolint:contextcheck // its counters begin outside any request
 	server := newServer(draining.Handler(handler), c, log)
+	server.ConnState = draining.ConnState
 	failed := make(chan error, 2)
-	go func() { failed <- server.Serve(cork.Listener(public)) }()
+	go func() { failed <- server.Serve(cork.Listener(draining.Listener(public))) }()
 	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
-		adminServer := &http.Server{Handler: admin.NewHandler(draining.Ready, tell.Page), ReadHeaderTimeout: 5 * time.Second}
+		adminServer := &http.Server{Handler: admin.NewHandler(ready, tell.Page), ReadHeaderTimeout: 5 * time.Second}
 		defer func() { _ = adminServer.Close() }() // the last to go: it says how the rest is doing
 		go func() { failed <- adminServer.Serve(adminListener) }()
 		log.Info("listening", "admin", fmt.Sprintf("http://%s/", adminListener.Addr()))
@@ -145,6 +149,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	time.Sleep(c.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.UpstreamTimeout+5*time.Second)
 	defer cancel()
+	draining.End(ctx)
 	return server.Shutdown(ctx)
 }
 
@@ -157,6 +162,10 @@ func endTelemetry(ctx context.Context, tell *telemetry.Telemetry, log *slog.Logg
 	}
 }
 
+// maxHeader is the longest head of a request, from its first line to the empty
+// one, in bytes. On a connection that is used again it may be a buffer longer.
+const maxHeader = 32 << 10
+
 // newServer is a server that nobody can keep busy by being slow or talkative.
 func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Server {
 	return &http.Server{
@@ -166,7 +175,7 @@ func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Se
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      c.UpstreamTimeout + 30*time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    24 << 10, // net/http reads up to 8 KiB more
+		MaxHeaderBytes:    maxHeader - 4<<10, // net/http adds as much, for what it has read already of the next request
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
@@ -186,11 +195,7 @@ func newClient(c config.Config, tell *telemetry.Telemetry) (client *upstream.Cli
 }
 
 // newHandler is everything that the service serves.
-func newHandler(ctx context.Context, c config.Config, client *upstream.Client, wait func(upstream.Caller) time.Duration, tell *telemetry.Telemetry, log *slog.Logger) (http.Handler, error) {
-	authenticate, err := newAuthenticator(ctx, c, log)
-	if err != nil {
-		return nil, err
-	}
+func newHandler(c config.Config, client *upstream.Client, wait func(upstream.Caller) time.Duration, authenticate auth.Authenticator, tell *telemetry.Telemetry, log *slog.Logger) http.Handler {
 	g := graph.Config{
 		Client: client,
 		Wait:   wait,
@@ -200,7 +205,7 @@ func newHandler(ctx context.Context, c config.Config, client *upstream.Client, w
 			return upstream.Caller{Key: upstream.NewAPIKey(who.Key), Subject: who.Subject}, err
 		},
 		CallersKey:    c.Auth == config.AuthPassthrough,
-		CursorSecret:  rand.Text(),
+		CursorSecret:  cursorSecret(c),
 		Introspection: c.Introspection,
 		Timeout:       c.UpstreamTimeout,
 		ExecuteEach:   !c.ShareRequests,
@@ -210,8 +215,11 @@ func newHandler(ctx context.Context, c config.Config, client *upstream.Client, w
 		TracerProvider: tell.TracerProvider,
 		MeterProvider:  tell.MeterProvider,
 	}
+	if c.Auth == config.AuthJWT {
+		g.Challenge = "Bearer"
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", cork.Handler(graph.NewHandler(g))) //nolint:contextcheck // its counters begin outside any request
+	mux.Handle("/graphql", cork.Handler(graph.NewHandler(g)))
 	if c.Playground {
 		p := playground.NewHandler(playground.Config{
 			Endpoint: "/graphql", Demo: c.Demo, Credential: credentialHeader(c.Auth), Introspection: c.Introspection,
@@ -222,7 +230,18 @@ func newHandler(ctx context.Context, c config.Config, client *upstream.Client, w
 			log.Info("the playground takes GraphiQL from a CDN; make playground has the next build embed it")
 		}
 	}
-	return origin.Share(c.CORSOrigins, mux), nil
+	return origin.Share(c.CORSOrigins, mux)
+}
+
+// cursorSecret is what cursors are sealed with where there is no key. With no
+// callers to tell apart it has nothing to keep from anybody, and replicas have
+// to agree on it: it follows from the upstream. Otherwise it would let callers
+// make each other's cursors, and dies with the process.
+func cursorSecret(c config.Config) string {
+	if c.Auth == config.AuthNone {
+		return "rollcall: cursors without a key: " + c.Upstream.String()
+	}
+	return rand.Text()
 }
 
 // credentialHeader is the header that callers need, if any.
@@ -237,14 +256,16 @@ func credentialHeader(a config.Auth) string {
 	}
 }
 
-func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (auth.Authenticator, error) {
+// newAuthenticator is how callers are known, and whether they can be already.
+func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (authenticate auth.Authenticator, known func() bool) {
+	always := func() bool { return true }
 	switch c.Auth {
 	case config.AuthPassthrough:
-		return auth.Passthrough(), nil
+		return auth.Passthrough(), always
 	case config.AuthJWT:
 		return auth.JWT(ctx, auth.Issuer{JWKSURL: c.JWT.JWKSURL, Name: c.JWT.Issuer, Audience: c.JWT.Audience}, c.APIKey, log)
 	default:
-		return auth.None(c.APIKey), nil
+		return auth.None(c.APIKey), always
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +28,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.uber.org/goleak"
 
+	"rollcall/internal/auth"
 	"rollcall/internal/config"
 	"rollcall/internal/telemetry"
 	"rollcall/upstream/emulator"
@@ -114,6 +117,93 @@ func TestStoppingUnderLoadFailsNoRequest(t *testing.T) {
 	}
 }
 
+// TestTheEndFailsNoRequest has 50 busy clients that never take a hint: they go
+// on until nobody listens. Nobody is given time to notice, and what net/http's
+// client would try again counts as failed.
+func TestTheEndFailsNoRequest(t *testing.T) {
+	for name, c := range map[string]struct {
+		delay time.Duration
+		keep  bool // connections, between requests
+	}{
+		"at once":                          {0, true},
+		"after a moment":                   {50 * time.Millisecond, true},
+		"with a connection each":           {0, false},
+		"with a connection each, after it": {50 * time.Millisecond, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := realUpstream(t, emulator.New(emulator.Options{Users: 300, Latency: 10 * time.Millisecond}).ServeHTTP)
+			config := inFrontOf(base)
+			config.ShutdownDelay, config.ListenAddr = c.delay, "127.0.0.1:0"
+			listener, _, err := listen(t.Context(), config, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- serve(ctx, config, listener, nil, slog.New(slog.DiscardHandler)) }()
+
+			var answered, failed atomic.Int32
+			var clients sync.WaitGroup
+			for range 50 {
+				clients.Go(func() {
+					var conn net.Conn
+					for {
+						if conn == nil {
+							var err error
+							if conn, err = net.Dial("tcp", listener.Addr().String()); errors.Is(err, syscall.ECONNREFUSED) {
+								return
+							} else if err != nil {
+								t.Errorf("connecting: %v", err)
+								failed.Add(1)
+								return
+							}
+						}
+						closes, err := exchange(conn)
+						if err != nil {
+							t.Errorf("after %d answers: %v", answered.Load(), err)
+							failed.Add(1)
+						}
+						answered.Add(1)
+						if closes || err != nil || !c.keep {
+							_ = conn.Close()
+							conn = nil
+						}
+					}
+				})
+			}
+			for answered.Load() < 500 {
+				time.Sleep(time.Millisecond) //nolint:forbidigo // real sockets
+			}
+			began := time.Now()
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			took := time.Since(began)
+			clients.Wait()
+			t.Logf("%d answered, %d failed, ended in %v", answered.Load(), failed.Load(), took)
+		})
+	}
+}
+
+// exchange asks something on a connection, once.
+func exchange(conn net.Conn) (closes bool, err error) {
+	const body = `{"query":"{ users(first: 3) { nodes { userId } } }"}`
+	if _, err := fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+		return false, err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return false, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err == nil && (response.StatusCode != http.StatusOK || bytes.Contains(text, []byte(`"errors"`))) {
+		err = fmt.Errorf("%d %s", response.StatusCode, text)
+	}
+	return response.Close, err
+}
+
 // TestNothingSecretIsSaid sends what is secret through every failure there is,
 // and looks for it in what the service says, logs, measures and traces.
 func TestNothingSecretIsSaid(t *testing.T) {
@@ -151,10 +241,7 @@ func TestNothingSecretIsSaid(t *testing.T) {
 			tell.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 			c := inFrontOf(realUpstream(t, answer))
 			client, wait := newClient(c, tell)
-			handler, err := newHandler(t.Context(), c, client, wait, tell, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-			if err != nil {
-				t.Fatal(err)
-			}
+			handler := newHandler(c, client, wait, auth.None("canary-key"), tell, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 			server := newServer(handler, inFrontOf(nil), slog.New(slog.NewJSONHandler(&log, nil)))
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -251,11 +338,50 @@ func TestSlowCallersAreCutOff(t *testing.T) {
 
 func TestHeadersAreBounded(t *testing.T) {
 	s := start(t, config.Config{Demo: true, UpstreamTimeout: time.Second})
-	for size, want := range map[int]int{20 << 10: http.StatusOK, 33 << 10: http.StatusRequestHeaderFieldsTooLarge} {
-		if status, body := post(t, s.url, `{ __typename }`, http.Header{"X-Padding": {strings.Repeat("x", size)}}); status != want {
-			t.Errorf("%d bytes of headers: %d %s", size, status, body)
+	const body = `{"query":"{ __typename }"}`
+	for size, want := range map[int]int{30 << 10: http.StatusOK, 32 << 10: http.StatusOK, 32<<10 + 1: http.StatusRequestHeaderFieldsTooLarge, 1 << 20: http.StatusRequestHeaderFieldsTooLarge} {
+		head := fmt.Sprintf("POST /graphql HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\nX-Padding: \r\n\r\n", len(body))
+		head = strings.Replace(head, "X-Padding: ", "X-Padding: "+strings.Repeat("x", size-len(head)), 1)
+		if answer := raw(t, s.url, head+body); !strings.HasPrefix(answer, fmt.Sprintf("HTTP/1.1 %d ", want)) {
+			t.Errorf("%d bytes of headers: %.100s", size, answer)
 		}
 	}
+}
+
+func TestABodyThatIsAnnouncedTooLargeIsNotWaitedFor(t *testing.T) {
+	s := start(t, config.Config{Demo: true, UpstreamTimeout: time.Second})
+	for _, size := range []int{128<<10 + 1, 1 << 30} {
+		for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
+			fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n", size, expect)
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil) // of 100 as well
+			if err != nil || response.StatusCode != http.StatusRequestEntityTooLarge || !response.Close {
+				t.Errorf("%d bytes, %q: %+v, %v", size, expect, response, err)
+			}
+		}
+	}
+}
+
+// raw is all that the service answers to some bytes before it closes the connection.
+func raw(t *testing.T, url, sent string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
+	_, _ = io.WriteString(conn, sent) // it may close before it has all of it
+	answer, err := io.ReadAll(conn)
+	if err != nil && len(answer) == 0 {
+		t.Error(err)
+	}
+	return string(answer)
 }
 
 // syncBuffer is a buffer for several goroutines.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -11,12 +12,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"rollcall/internal/config"
+	"rollcall/upstream/emulator"
 )
 
 // started is a service that serves until it is stopped.
@@ -144,6 +147,87 @@ func TestWhoseKeyGoesUpstream(t *testing.T) {
 	}
 }
 
+func TestItIsNotReadyBeforeItKnowsTheIssuersKeys(t *testing.T) {
+	var up atomic.Bool
+	issuer := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		if !up.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		_, _ = io.WriteString(w, `{"keys":[{"kty":"OKP","kid":"a","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)
+	})
+	admin, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	c := inFrontOf(issuer)
+	c.Auth, c.JWT = config.AuthJWT, config.JWT{JWKSURL: issuer.String(), Issuer: "i", Audience: "a"}
+	go func() { done <- serve(ctx, c, public, admin, slog.New(slog.DiscardHandler)) }()
+	ready := func() int {
+		response, err := http.Get("http://" + admin.Addr().String() + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		return response.StatusCode
+	}
+	if status := ready(); status != http.StatusServiceUnavailable {
+		t.Errorf("without keys /readyz is %d", status)
+	}
+	response, err := http.Post("http://"+public.Addr().String()+"/graphql", "application/json", strings.NewReader(`{"query":"{ __typename }"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusUnauthorized || response.Header.Get("WWW-Authenticate") != "Bearer" {
+		t.Errorf("got %d, %v", response.StatusCode, response.Header)
+	}
+	up.Store(true)
+	for range 300 {
+		if ready() == http.StatusOK {
+			break
+		}
+		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // real sockets
+	}
+	if status := ready(); status != http.StatusOK {
+		t.Errorf("with keys /readyz is %d", status)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReplicasWithoutAKeyTakeEachOthersCursors(t *testing.T) {
+	users := emulator.New(emulator.Options{Users: 20})
+	keyed := func(w http.ResponseWriter, r *http.Request) { // a proxy with a key of its own
+		r.Header.Set("xi-api-key", "k")
+		users.ServeHTTP(w, r)
+	}
+	base, other := realUpstream(t, keyed), realUpstream(t, keyed)
+	replica := func(upstream *url.URL) started {
+		return start(t, config.Config{Upstream: upstream, Auth: config.AuthNone, UpstreamTimeout: time.Second})
+	}
+	_, body := post(t, replica(base).url, `{ users(first: 2) { pageInfo { endCursor } } }`, nil)
+	cursor := regexp.MustCompile(`"endCursor":"([^"]+)"`).FindStringSubmatch(body)
+	if cursor == nil {
+		t.Fatal(body)
+	}
+	next := fmt.Sprintf(`{ users(first: 2, after: %q) { nodes { userId } } }`, cursor[1])
+	if _, body := post(t, replica(base).url, next, nil); !strings.Contains(body, `"userId"`) {
+		t.Errorf("another replica: %s", body)
+	}
+	if _, body := post(t, replica(other).url, next, nil); !strings.Contains(body, `"BAD_USER_INPUT"`) {
+		t.Errorf("in front of another upstream: %s", body)
+	}
+}
+
 func TestWhatWasTakenIsAnsweredBeforeTheEnd(t *testing.T) {
 	arrived, release := make(chan struct{}), make(chan struct{})
 	base := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -182,11 +266,13 @@ func TestHowItStarts(t *testing.T) {
 		args []string
 		env  map[string]string
 		code int
-		says []string
+		says []string // on standard output where the code is 0, else on standard error
 	}{
 		"help":                         {[]string{"-help"}, nil, 0, []string{"Usage: rollcall", "LISTEN_ADDR", "ELEVENLABS_API_KEY", "AUTH"}},
 		"a short help":                 {[]string{"-h"}, nil, 0, []string{"Usage: rollcall"}},
-		"an unknown flag":              {[]string{"-x"}, nil, 2, []string{"-x"}},
+		"help, wrongly set up":         {[]string{"--help"}, map[string]string{"LISTEN_ADDR": "x"}, 0, []string{"Usage: rollcall"}},
+		"the version":                  {[]string{"-version"}, nil, 0, []string{"rollcall "}},
+		"an unknown flag":              {[]string{"-x"}, nil, 2, []string{"-x", "see -help"}},
 		"an argument":                  {[]string{"serve"}, nil, 2, []string{"takes no arguments"}},
 		"a real upstream without AUTH": {nil, map[string]string{"ELEVENLABS_API_KEY": "canary"}, 2, []string{"AUTH: is required"}},
 		"faults, a line each":          {nil, map[string]string{"LISTEN_ADDR": "x", "LOG_LEVEL": "y"}, 2, []string{"\nLISTEN_ADDR: ", "\nLOG_LEVEL: "}},
@@ -200,16 +286,24 @@ func TestHowItStarts(t *testing.T) {
 			}
 			defer stderr.Close()
 			lookup := func(name string) (string, bool) { value, ok := c.env[name]; return value, ok }
-			if code := run(t.Context(), c.args, lookup, stderr); code != c.code {
+			var stdout strings.Builder
+			if code := run(t.Context(), c.args, lookup, &stdout, stderr); code != c.code {
 				t.Errorf("the exit code is %d, want %d", code, c.code)
 			}
-			said, _ := os.ReadFile(path)
+			onStderr, _ := os.ReadFile(path)
+			said, silent := stdout.String(), string(onStderr)
+			if c.code != 0 {
+				said, silent = silent, said
+			}
 			for _, want := range c.says {
-				if !strings.Contains(string(said), want) {
+				if !strings.Contains(said, want) {
 					t.Errorf("%q is missing in:\n%s", want, said)
 				}
 			}
-			if strings.Contains(string(said), "canary") {
+			if silent != "" {
+				t.Errorf("said elsewhere:\n%s", silent)
+			}
+			if strings.Contains(said, "canary") {
 				t.Errorf("a secret is shown:\n%s", said)
 			}
 		})

@@ -17,8 +17,8 @@ import (
 	"rollcall/upstream"
 )
 
-// Config is what the GraphQL handler is made of. All fields but Admit,
-// Introspection, CallersKey, Wait, ExecuteEach and the providers are required.
+// Config is what the GraphQL handler is made of. All fields but Admit, Challenge,
+// CallersKey, Introspection, Wait, ExecuteEach and the providers are required.
 type Config struct {
 	Client *upstream.Client
 	// Admit tells whether a request may be served, by the web site that it comes
@@ -27,6 +27,8 @@ type Config struct {
 	// Authenticate tells on whose behalf a request is made. Its error becomes a
 	// 401 whose message ends in the error's text.
 	Authenticate func(*http.Request) (upstream.Caller, error)
+	// Challenge is what a 401 has as WWW-Authenticate; empty for nothing.
+	Challenge string
 	// CallersKey says that callers bring the upstream's key themselves.
 	CallersKey bool
 	// CursorSecret seals the cursors of callers without a key.

@@ -103,6 +103,9 @@ func (t *transport) read(w http.ResponseWriter, r *http.Request) (caller upstrea
 	}
 	caller, err := t.config.Authenticate(r)
 	if err != nil {
+		if t.config.Challenge != "" {
+			w.Header().Set("WWW-Authenticate", t.config.Challenge)
+		}
 		return caller, nil, &answer{status: http.StatusUnauthorized, errors: refusal(codeUnauthenticated, "The service does not know who you are: "+err.Error()+".")}
 	}
 	if t.config.Wait != nil {
@@ -114,14 +117,22 @@ func (t *transport) read(w http.ResponseWriter, r *http.Request) (caller upstrea
 			return caller, nil, &answer{status: http.StatusTooManyRequests, errors: errs}
 		}
 	}
+	if r.ContentLength > int64(t.config.Limits.Body) {
+		w.Header().Set("Connection", "close") // which has net/http not wait for the body
+		return caller, nil, t.tooLarge()
+	}
 	body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, int64(t.config.Limits.Body)))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return caller, nil, &answer{status: http.StatusRequestEntityTooLarge, errors: refusal(codeBadUserInput, "The body is larger than "+strconv.Itoa(t.config.Limits.Body)+" bytes.")}
+	if _, beyond := errors.AsType[*http.MaxBytesError](err); beyond {
+		return caller, nil, t.tooLarge()
 	}
 	if err != nil {
 		return caller, nil, &answer{status: http.StatusBadRequest, errors: refusal(codeBadUserInput, "The body did not arrive whole.")}
 	}
 	return caller, body, nil
+}
+
+func (t *transport) tooLarge() *answer {
+	return &answer{status: http.StatusRequestEntityTooLarge, errors: refusal(codeBadUserInput, "The body is larger than "+strconv.Itoa(t.config.Limits.Body)+" bytes.")}
 }
 
 // isJSON reports whether a Content-Type is the one that is taken.
@@ -137,7 +148,7 @@ func isJSON(header string) bool {
 // negotiate picks the media type of the answer by the Accept headers. Whoever
 // accepts anything gets application/json, which every client understands.
 func negotiate(accept []string) (mediaType string, ok bool) {
-	if len(accept) == 0 || len(accept) == 1 && (accept[0] == "*/*" || accept[0] == typeJSON) {
+	if len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*" || accept[0] == typeJSON) {
 		return typeJSON, true
 	}
 	best, bestQuality := typeJSON, 0.0

@@ -39,6 +39,7 @@ func TestRequests(t *testing.T) {
 		"for either, the new one first":  {ok, []string{"Accept", "application/graphql-response+json, application/json;q=0.9"}, 200, typeGraphQL, ""},
 		"for either, the old one first":  {ok, []string{"Accept", "application/graphql-response+json;q=0.5, application/json"}, 200, typeJSON, ""},
 		"for a browser":                  {ok, []string{"Accept", "text/html,*/*;q=0.8"}, 200, typeJSON, ""},
+		"for nothing in particular":      {ok, []string{"Accept", ""}, 200, typeJSON, ""},
 		"for HTML alone":                 {ok, []string{"Accept", "text/html"}, 406, typeJSON, "BAD_USER_INPUT"},
 		"for all but JSON":               {ok, []string{"Accept", "application/json;q=0"}, 406, typeJSON, ""},
 		"an array":                       {`[{"query":"{ __typename }"}]`, nil, 400, typeJSON, "has to be a JSON object"},

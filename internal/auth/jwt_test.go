@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -14,9 +15,14 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -24,23 +30,31 @@ import (
 	"rollcall/internal/auth"
 )
 
-// issuer publishes its public keys, unless it is down.
+// issuer publishes its public keys, unless it is down. It is reached in memory,
+// as the Transport of an [auth.Issuer].
 type issuer struct {
 	rsa  *rsa.PrivateKey
+	weak *rsa.PrivateKey
 	ec   *ecdsa.PrivateKey
 	ed   ed25519.PrivateKey
 	url  string
-	down atomic.Bool
 	asks atomic.Int32
+
+	mu     sync.Mutex
+	keys   []map[string]string
+	answer http.HandlerFunc // instead of the keys
 }
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func newIssuer(t *testing.T) *issuer {
 	t.Helper()
-	i := &issuer{}
+	i := &issuer{url: "https://issuer.test/keys"}
 	var err error
 	if i.rsa, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		t.Fatal(err)
+	}
+	if i.weak, err = rsa.GenerateKey(rand.Reader, 1024); err != nil {
 		t.Fatal(err)
 	}
 	if i.ec, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
@@ -54,25 +68,63 @@ func newIssuer(t *testing.T) *issuer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := json.Marshal(map[string]any{"keys": []map[string]string{
-		{"kty": "RSA", "kid": "rsa", "alg": "RS256", "use": "sig", "n": b64(i.rsa.N.Bytes()), "e": b64(big.NewInt(int64(i.rsa.E)).Bytes())},
-		{"kty": "EC", "kid": "ec", "alg": "ES256", "use": "sig", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])},
-		{"kty": "OKP", "kid": "ed", "alg": "EdDSA", "use": "sig", "crv": "Ed25519", "x": b64(edPublic)},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		i.asks.Add(1)
-		if i.down.Load() {
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		_, _ = w.Write(keys)
-	}))
-	t.Cleanup(server.Close)
-	i.url = server.URL
+	i.publish(i.rsaKey("rsa", i.rsa, "sig"))
+	i.publish(i.rsaKey("for encryption", i.rsa, "enc"))
+	i.publish(i.rsaKey("weak", i.weak, "sig"))
+	i.publish(map[string]string{"kty": "EC", "kid": "ec", "alg": "ES256", "use": "sig", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])})
+	i.publish(map[string]string{"kty": "OKP", "kid": "ed", "alg": "EdDSA", "use": "sig", "crv": "Ed25519", "x": b64(edPublic)})
+	i.publish(map[string]string{"kty": "oct", "kid": "shared", "k": b64([]byte("secret"))})
+	i.publish(map[string]string{"kty": "EC", "kid": "broken", "crv": "P-256", "x": "?"})
 	return i
+}
+
+func (*issuer) rsaKey(id string, k *rsa.PrivateKey, use string) map[string]string {
+	return map[string]string{"kty": "RSA", "kid": id, "alg": "RS256", "use": use, "n": b64(k.N.Bytes()), "e": b64(big.NewInt(int64(k.E)).Bytes())}
+}
+
+// publish adds a key to the set.
+func (i *issuer) publish(key map[string]string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keys = append(i.keys, key)
+}
+
+// answers has the issuer answer something else; nil for the keys again.
+func (i *issuer) answers(with http.HandlerFunc) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.answer = with
+}
+
+func down(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }
+
+// hang answers when nobody waits any more.
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func (i *issuer) RoundTrip(r *http.Request) (*http.Response, error) {
+	i.asks.Add(1)
+	i.mu.Lock()
+	keys, answer := slices.Clone(i.keys), i.answer
+	i.mu.Unlock()
+	w := httptest.NewRecorder()
+	if answer != nil {
+		answer(w, r)
+	} else {
+		_ = json.NewEncoder(w).Encode(map[string]any{"keys": keys})
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return w.Result(), nil
+}
+
+func (i *issuer) authenticator(t *testing.T) (authenticate auth.Authenticator, ready func() bool) {
+	return auth.JWT(t.Context(), auth.Issuer{JWKSURL: i.url, Name: "issuer", Audience: "rollcall", Transport: i}, "service-key", slog.New(slog.DiscardHandler))
+}
+
+// token is a good one.
+func (i *issuer) token(t *testing.T, kid string) *http.Request {
+	return bearer("Bearer " + sign(t, jwt.SigningMethodRS256, kid, i.rsa, claims()))
 }
 
 func sign(t *testing.T, method jwt.SigningMethod, kid string, key any, claims jwt.MapClaims) string {
@@ -108,9 +160,9 @@ func bearer(authorization ...string) *http.Request {
 
 func TestTokens(t *testing.T) {
 	i := newIssuer(t)
-	authenticate, err := auth.JWT(t.Context(), auth.Issuer{JWKSURL: i.url, Name: "issuer", Audience: "rollcall"}, "service-key", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
+	authenticate, ready := i.authenticator(t)
+	for !ready() {
+		runtime.Gosched()
 	}
 	stranger := newIssuer(t)
 	public, err := x509.MarshalPKIXPublicKey(i.rsa.Public())
@@ -120,12 +172,19 @@ func TestTokens(t *testing.T) {
 	publicPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})
 	good := sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims())
 	parts := strings.Split(good, ".")
+	critical := jwt.NewWithClaims(jwt.SigningMethodRS256, claims())
+	critical.Header["kid"], critical.Header["crit"] = "rsa", []string{"b64"}
+	criticalToken, err := critical.SignedString(i.rsa)
+	if err != nil {
+		t.Fatal(err)
+	}
 	forged := b64([]byte(`{"alg":"none","kid":"rsa"}`)) + "." + parts[1] + "."
 
 	for name, c := range map[string]struct {
 		request *http.Request
 		ok      bool
 	}{
+		"of nobody":                          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("sub", nil))), true},
 		"RS256":                              {bearer("Bearer " + good), true},
 		"ES256":                              {bearer("bearer " + sign(t, jwt.SigningMethodES256, "ec", i.ec, claims())), true},
 		"EdDSA":                              {bearer("Bearer " + sign(t, jwt.SigningMethodEdDSA, "ed", i.ed, claims())), true},
@@ -153,7 +212,11 @@ func TestTokens(t *testing.T) {
 		"expired":                            {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("exp", time.Now().Add(-time.Hour).Unix()))), false},
 		"without an end":                     {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("exp", nil))), false},
 		"not yet":                            {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("nbf", time.Now().Add(time.Hour).Unix()))), false},
-		"of nobody":                          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("sub", nil))), false},
+		"with something that is critical":    {bearer("Bearer " + criticalToken), false},
+		"with a key for encryption":          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "for encryption", i.rsa, claims())), false},
+		"with a weak key":                    {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "weak", i.weak, claims())), false},
+		"with a weak key that has no name":   {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "", i.weak, claims())), false},
+		"with a shared secret":               {bearer("Bearer " + sign(t, jwt.SigningMethodHS256, "shared", []byte("secret"), claims())), false},
 		"with other claims than were signed": {bearer("Bearer " + parts[0] + "." + b64([]byte(`{"sub":"canary"}`)) + "." + parts[2]), false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +225,11 @@ func TestTokens(t *testing.T) {
 			if c.ok != (err == nil) {
 				t.Fatalf("got %+v, %v", who, err)
 			}
-			if c.ok && who != (auth.Identity{Key: "service-key", Subject: "alice"}) {
+			subject := "alice"
+			if name == "of nobody" {
+				subject = ""
+			}
+			if c.ok && who != (auth.Identity{Key: "service-key", Subject: subject}) {
 				t.Errorf("got %+v", who)
 			}
 			if err != nil && (who != auth.Identity{} || strings.Contains(err.Error(), "canary")) {
@@ -173,39 +240,111 @@ func TestTokens(t *testing.T) {
 			}
 		})
 	}
-	if n := i.asks.Load(); n > 2 {
+	if n := i.asks.Load(); n > 6 {
 		t.Errorf("the issuer was asked %d times for its keys", n)
 	}
 }
 
-func TestKnownKeysOutliveTheirIssuersOutage(t *testing.T) {
-	i := newIssuer(t)
-	authenticate, err := auth.JWT(t.Context(), auth.Issuer{JWKSURL: i.url, Name: "issuer", Audience: "rollcall"}, "k", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	i.down.Store(true)
-	// An unknown key ID makes the keys be asked for, which fails.
-	if _, err := authenticate(bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "unknown", i.rsa, claims()))); err == nil {
-		t.Error("an unknown key ID is taken")
-	}
-	if i.asks.Load() != 2 {
-		t.Fatalf("the issuer was asked %d times", i.asks.Load())
-	}
-	if _, err := authenticate(bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims()))); err != nil {
-		t.Errorf("a known key is lost: %v", err)
+func TestKnownKeysOutliveWhateverTheIssuerAnswers(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"down":    down,
+		"hanging": hang,
+		"HTML":    func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+		"no keys": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"keys":[]}`)) },
+		"no JSON": func(_ http.ResponseWriter, _ *http.Request) {},
+		"far too much": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(append([]byte(`{"keys":[{"kty":"OKP","kid":"canary","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]`), bytes.Repeat([]byte(" "), 1<<20)...))
+			_, _ = w.Write([]byte("}"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newIssuer(t)
+			synctest.Test(t, func(t *testing.T) {
+				authenticate, ready := i.authenticator(t)
+				synctest.Wait()
+				i.answers(answer)
+				time.Sleep(16 * time.Minute) //nolint:forbidigo // in fake time: the keys are asked for again
+				// An unknown key ID makes them be asked for as well.
+				if _, err := authenticate(i.token(t, "unknown")); err == nil {
+					t.Error("an unknown key ID is taken")
+				}
+				if n := i.asks.Load(); n != 3 {
+					t.Errorf("the issuer was asked %d times", n)
+				}
+				if _, err := authenticate(i.token(t, "rsa")); err != nil || !ready() {
+					t.Errorf("a known key is lost: %v", err)
+				}
+			})
+		})
 	}
 }
 
-func TestAnIssuerThatIsDownAtTheStartLetsNobodyIn(t *testing.T) {
+func TestUntilKeysAreKnownNobodyIsLetIn(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{"down": down, "hanging": hang} {
+		t.Run(name, func(t *testing.T) {
+			i := newIssuer(t)
+			i.answers(answer)
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				authenticate, ready := i.authenticator(t)
+				if _, err := authenticate(i.token(t, "rsa")); err == nil || ready() {
+					t.Error("a token is taken without a key")
+				}
+				if !time.Now().Equal(began) {
+					t.Errorf("the start took %v", time.Since(began))
+				}
+				time.Sleep(time.Minute) //nolint:forbidigo // in fake time
+				if n := i.asks.Load(); n < 10 || n > 61 {
+					t.Errorf("the issuer was asked %d times in a minute", n)
+				}
+				i.answers(nil)
+				time.Sleep(7 * time.Second) //nolint:forbidigo // in fake time: an attempt that hangs ends first
+				if _, err := authenticate(i.token(t, "rsa")); err != nil || !ready() {
+					t.Errorf("ready is %v: %v", ready(), err)
+				}
+			})
+		})
+	}
+}
+
+func TestANewKeyIsSeenWhenATokenHasIt(t *testing.T) {
 	i := newIssuer(t)
-	i.down.Store(true)
-	authenticate, err := auth.JWT(t.Context(), auth.Issuer{JWKSURL: i.url, Name: "issuer", Audience: "rollcall"}, "k", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	token := sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims())
-	if _, err := authenticate(bearer("Bearer " + token)); err == nil {
-		t.Error("a token is taken without a key")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		authenticate, _ := i.authenticator(t)
+		synctest.Wait()
+		if _, err := authenticate(i.token(t, "bogus")); err == nil {
+			t.Error("an unknown key ID is taken")
+		}
+		i.publish(i.rsaKey("new", i.rsa, "sig"))
+		asked := i.asks.Load()
+		var callers sync.WaitGroup
+		for range 100 { // at once
+			callers.Go(func() {
+				if _, err := authenticate(i.token(t, "new")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		callers.Wait()
+		if n := i.asks.Load() - asked; n != 1 {
+			t.Errorf("the issuer was asked %d times", n)
+		}
+
+		// A stranger who makes up key IDs cannot flood the issuer, nor hide a new
+		// key for long.
+		asked = i.asks.Load()
+		for n := range 100 {
+			if _, err := authenticate(i.token(t, "bogus"+strconv.Itoa(n))); err == nil {
+				t.Error("an unknown key ID is taken")
+			}
+		}
+		if n := i.asks.Load() - asked; n > 5 {
+			t.Errorf("the issuer was asked %d times", n)
+		}
+		i.publish(i.rsaKey("newer", i.rsa, "sig"))
+		time.Sleep(time.Second) //nolint:forbidigo // in fake time
+		if _, err := authenticate(i.token(t, "newer")); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -211,8 +212,10 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 		c.AdminAddr = ""
 	}
 	address := func(name, value string) {
-		if _, _, err := net.SplitHostPort(value); err != nil {
+		if _, port, err := net.SplitHostPort(value); err != nil {
 			fault("%s: %q is not host:port", name, value)
+		} else if !isPort(port) {
+			fault("%s: the port of %q is not a number from 0 to 65535", name, value)
 		}
 	}
 	address("LISTEN_ADDR", c.ListenAddr)
@@ -252,7 +255,7 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 		fault("ELEVENLABS_API_KEY: there is a character in it that no key has; is there a line break at its end?")
 	}
 	if c.UpstreamTimeout <= 0 || c.UpstreamTimeout > 5*time.Minute {
-		fault("UPSTREAM_TIMEOUT: %v is not between 0s and 5m", c.UpstreamTimeout)
+		fault("UPSTREAM_TIMEOUT: %v is not above 0s and up to 5m", c.UpstreamTimeout)
 	}
 
 	onOff := func(name, value string) bool {
@@ -340,8 +343,10 @@ func kindOf(f *flag.Flag) string {
 func parseBase(base string) (*url.URL, error) {
 	u, err := url.Parse(base)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
 		return nil, errors.New("is not an http or https URL")
+	case u.Port() != "" && (!isPort(u.Port()) || u.Port() == "0"):
+		return nil, errors.New("has a port that is not a number from 1 to 65535")
 	case u.User != nil:
 		return nil, errors.New("must not carry a user or a password")
 	case u.RawQuery != "" || u.Fragment != "":
@@ -350,6 +355,11 @@ func parseBase(base string) (*url.URL, error) {
 		return nil, errors.New("must be https, because secrets would travel in the open; plain http is for loopback alone")
 	}
 	return u, nil
+}
+
+func isPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }
 
 func isLoopback(host string) bool {

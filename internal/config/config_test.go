@@ -114,8 +114,16 @@ func TestFaults(t *testing.T) {
 		"a URL with a query":          {map[string]string{"UPSTREAM_URL": "https://example.com/?key=canary", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not have a query"}},
 		"a key with a line break":     {map[string]string{"ELEVENLABS_API_KEY": "canary\n", "AUTH": "none"}, []string{"ELEVENLABS_API_KEY: there is a character"}},
 		"no duration":                 {map[string]string{"UPSTREAM_TIMEOUT": "10"}, []string{`UPSTREAM_TIMEOUT: "10" is not a duration`}},
-		"a duration that is too long": {map[string]string{"UPSTREAM_TIMEOUT": "1h"}, []string{"UPSTREAM_TIMEOUT: 1h0m0s is not between"}},
+		"a duration that is too long": {map[string]string{"UPSTREAM_TIMEOUT": "1h"}, []string{"UPSTREAM_TIMEOUT: 1h0m0s is not above 0s and up to 5m"}},
+		"no time at all":              {map[string]string{"UPSTREAM_TIMEOUT": "0s"}, []string{"UPSTREAM_TIMEOUT: 0s is not above 0s and up to 5m"}},
 		"an address without a port":   {map[string]string{"LISTEN_ADDR": "localhost"}, []string{`LISTEN_ADDR: "localhost" is not host:port`}},
+		"ports that are none": {
+			map[string]string{"LISTEN_ADDR": "127.0.0.1:65536", "ADMIN_ADDR": ":http", "UPSTREAM_URL": "https://example.com:99999", "AUTH": "passthrough"},
+			[]string{`LISTEN_ADDR: the port of "127.0.0.1:65536" is not`, `ADMIN_ADDR: the port of ":http" is not`, "UPSTREAM_URL: has a port that is not"},
+		},
+		"a port of nobody":     {map[string]string{"UPSTREAM_URL": "https://example.com:0", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: has a port that is not"}},
+		"a URL without a host": {map[string]string{"UPSTREAM_URL": "https://:443", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: is not an http or https URL"}},
+		"a negative port":      {map[string]string{"LISTEN_ADDR": "127.0.0.1:-1"}, []string{"LISTEN_ADDR: the port of"}},
 		"auth by tokens of nobody": {
 			map[string]string{"AUTH": "jwt"},
 			[]string{"ELEVENLABS_API_KEY: is required", "JWT_JWKS_URL: is required", "JWT_ISSUER: is required", "JWT_AUDIENCE: is required"},

@@ -42,7 +42,11 @@ func Share(origins []string, next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodPost},
-		AllowedHeaders: []string{"Accept", "Content-Type", "Authorization", "Xi-Api-Key", "X-Request-Id"},
+		AllowedHeaders: []string{
+			"Accept", "Content-Type", "Authorization", "Xi-Api-Key", "X-Request-Id",
+			"Traceparent", "Tracestate", "Baggage", // W3C trace context
+			"Apollographql-Client-Name", "Apollographql-Client-Version", // Apollo Client's, where it has a name
+		},
 		ExposedHeaders: []string{"X-Request-Id", "Retry-After"},
 		MaxAge:         600,
 	}).Handler(next)

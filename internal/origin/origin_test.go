@@ -35,11 +35,16 @@ func TestWhoMayComeFromABrowser(t *testing.T) {
 		"a foreign page's preflight":          {nil, "OPTIONS", map[string]string{"Origin": "https://evil.test", "Access-Control-Request-Method": "POST"}, 200, ""},
 		"an allowed page":                     {allowed, "POST", map[string]string{"Origin": "https://app.test", "Sec-Fetch-Site": "cross-site"}, 200, "https://app.test"},
 		"an allowed page's preflight":         {allowed, "OPTIONS", map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,xi-api-key"}, 204, "https://app.test"},
-		"a page that is not on the list":      {allowed, "POST", map[string]string{"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
-		"its preflight":                       {allowed, "OPTIONS", map[string]string{"Origin": "https://evil.test", "Access-Control-Request-Method": "POST"}, 204, ""},
-		"a page on a subdomain":               {allowed, "POST", map[string]string{"Origin": "https://x.app.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
-		"an allowed page without encryption":  {allowed, "POST", map[string]string{"Origin": "http://app.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
-		"a page without an origin":            {allowed, "POST", map[string]string{"Origin": "null", "Sec-Fetch-Site": "cross-site"}, 403, ""},
+		"its preflight for what libraries add": {allowed, "OPTIONS", map[string]string{
+			"Origin": "https://app.test", "Access-Control-Request-Method": "POST",
+			"Access-Control-Request-Headers": "apollographql-client-name,apollographql-client-version,baggage,content-type,traceparent,tracestate",
+		}, 204, "https://app.test"},
+		"its preflight for something else":   {allowed, "OPTIONS", map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-else"}, 204, ""},
+		"a page that is not on the list":     {allowed, "POST", map[string]string{"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
+		"its preflight":                      {allowed, "OPTIONS", map[string]string{"Origin": "https://evil.test", "Access-Control-Request-Method": "POST"}, 204, ""},
+		"a page on a subdomain":              {allowed, "POST", map[string]string{"Origin": "https://x.app.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
+		"an allowed page without encryption": {allowed, "POST", map[string]string{"Origin": "http://app.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
+		"a page without an origin":           {allowed, "POST", map[string]string{"Origin": "null", "Sec-Fetch-Site": "cross-site"}, 403, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(c.method, "http://service.test/graphql", nil)
@@ -50,6 +55,9 @@ func TestWhoMayComeFromABrowser(t *testing.T) {
 			guarded(c.origins).ServeHTTP(w, r)
 			if w.Code != c.status || w.Header().Get("Access-Control-Allow-Origin") != c.cors {
 				t.Errorf("got %d, %v", w.Code, w.Header())
+			}
+			if exposed := w.Header().Get("Access-Control-Expose-Headers"); c.cors != "" && c.method == "POST" && exposed != "X-Request-Id, Retry-After" {
+				t.Errorf("exposed is %q", exposed)
 			}
 			if w.Header().Get("Access-Control-Allow-Credentials") != "" {
 				t.Error("credentials are allowed")
