@@ -35,6 +35,7 @@ lint:
 test:
 	@echo "== Go tests"
 	go test -race $$(go list ./... | grep -v /deploy$$)
+	go test -run FewAllocations ./graph # which the race detector would add to
 
 ## operations: the dashboard, the alerts and the manual against the running service
 operations: prometheus

@@ -236,6 +236,7 @@ interface Node {
 """
 Somebody who has talked to your agents. Fields are nullable so that in a composed graph a failure here
 costs no other service's fields; a user of another service who never talked has 0 conversations and no instants.
+In a filtered list, counts and instants are those of the conversations that the filter selects.
 """
 type User implements Node @key(fields: "userId") {
   "Global ID (Relay); opaque."
