@@ -192,7 +192,7 @@ func (o options) servers(ctx context.Context, b builds) (list []*server, notes [
 }
 
 func (o options) gcServers(ctx context.Context, b builds) (list []*server, notes []string, err error) {
-	for _, env := range [][]string{{"GOGC=100"}, {"GOGC=400"}, {"GOGC=off", "GOMEMLIMIT=256MiB"}} {
+	for _, env := range [][]string{{"GOGC=100"}, {"GOGC=200"}, {"GOGC=400"}, {"GOGC=off", "GOMEMLIMIT=256MiB"}} {
 		s, err := b.service(ctx, strings.Join(env, " "), append(env, o.env...)...)
 		if err != nil {
 			return nil, nil, err

@@ -147,9 +147,12 @@ func (l *listener) Accept() (net.Conn, error) {
 	return nil, net.ErrClosed
 }
 
-func (l *listener) Close() error {
-	err := l.Listener.Close()
-	l.once.Do(func() { close(l.closed) })
+// Close closes the listener once: Shutdown may come to close it as well.
+func (l *listener) Close() (err error) {
+	l.once.Do(func() {
+		err = l.Listener.Close()
+		close(l.closed)
+	})
 	return err
 }
 
