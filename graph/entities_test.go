@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"rollcall/graph"
@@ -15,7 +16,7 @@ import (
 const entitiesQuery = `query($r: [_Any!]!) { _entities(representations: $r) {
 	__typename ... on User { userId conversationCount firstContactAt lastContactAt } ... on Agent { agentId users(first: 1) { nodes { userId } } } } }`
 
-func representations(list ...map[string]any) map[string]any { return map[string]any{"r": list} }
+func representations[T any](list []T) map[string]any { return map[string]any{"r": list} }
 
 func TestEachRepresentationFailsInItsOwnPlace(t *testing.T) {
 	world := emulator.New(emulator.Options{Users: 500})
@@ -26,7 +27,7 @@ func TestEachRepresentationFailsInItsOwnPlace(t *testing.T) {
 		}
 		world.ServeHTTP(w, r)
 	})})
-	r := s.ask(entitiesQuery, representations(
+	r := s.ask(entitiesQuery, representations([]any{
 		map[string]any{"__typename": "User", "userId": "user_00007", "email": "of another service"},
 		map[string]any{"__typename": "User", "userId": "nobody"},
 		map[string]any{"__typename": "User", "userId": "sick"},
@@ -41,7 +42,13 @@ func TestEachRepresentationFailsInItsOwnPlace(t *testing.T) {
 		map[string]any{"__typename": "Agent", "agentId": "agent_7k612acbx9hx0zmrvzc83de18e9b"},
 		map[string]any{"__typename": "Agent", "agentId": "agent_nobody"},
 		map[string]any{"__typename": "Conversation", "conversationId": "c"},
-	), "X-Request-Id", "req-1")
+		"canary",
+		7,
+		[]any{},
+		map[string]any{"__typename": "User", "userId": true},
+		map[string]any{"__typename": "User", "userId": 7.5},
+		map[string]any{"__typename": "Agent", "agentId": []any{"agent_7k612acbx9hx0zmrvzc83de18e9b"}},
+	}), "X-Request-Id", "req-1")
 	list := get(r.Data, "_entities").([]any)
 	if got := get(list, 0, "conversationCount"); got != 1.0 {
 		t.Errorf("the user has %v conversations", got)
@@ -57,7 +64,7 @@ func TestEachRepresentationFailsInItsOwnPlace(t *testing.T) {
 		codes[fmt.Sprint(e.Path)] = e.Extensions["code"]
 	}
 	want := map[string]any{"[_entities 2]": "UPSTREAM_UNAVAILABLE", "[_entities 12 users]": "NOT_FOUND"}
-	for _, i := range []int{3, 4, 5, 6, 7, 8, 9, 10, 13} {
+	for _, i := range []int{3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16, 17, 18, 19} {
 		want[fmt.Sprintf("[_entities %d]", i)] = "BAD_USER_INPUT"
 		if list[i] != nil {
 			t.Errorf("%d is %v", i, list[i])
@@ -93,8 +100,109 @@ func TestUpstreamCallsForRepresentations(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.taken()
-			if data := s.must(c.query, representations(c.representations...)); len(get(data, "_entities").([]any)) != len(c.representations) {
+			if data := s.must(c.query, representations(c.representations)); len(get(data, "_entities").([]any)) != len(c.representations) {
 				t.Errorf("got %v", data)
+			}
+			if got := s.count(); got != c.calls {
+				t.Errorf("%d calls, want %d", got, c.calls)
+			}
+		})
+	}
+}
+
+// TestUsersOfManyAgentsGoOutAtOnce has an upstream that answers nobody before
+// all have come.
+func TestUsersOfManyAgentsGoOutAtOnce(t *testing.T) {
+	const agents = 6
+	world := emulator.New(emulator.Options{Users: 500})
+	var arrived sync.WaitGroup
+	arrived.Add(agents)
+	s := newService(t, options{upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		arrived.Done()
+		arrived.Wait()
+		world.ServeHTTP(w, r)
+	})})
+	var list []map[string]any
+	for i := range 3 * agents {
+		list = append(list, map[string]any{"__typename": "Agent", "agentId": fmt.Sprintf("agent_nobody%d", i%agents)})
+	}
+	r := s.ask(entitiesQuery, representations(list))
+	if len(r.Errors) != len(list) {
+		t.Errorf("got %+v", r)
+	}
+	for _, e := range r.Errors {
+		if e.Extensions["code"] != "NOT_FOUND" {
+			t.Errorf("got %+v", e)
+		}
+	}
+	if got := s.count(); got != agents {
+		t.Errorf("%d calls, want %d", got, agents)
+	}
+}
+
+// TestUsersOfAnEntityAreAListLikeAnyOther walks an agent's users by _entities
+// and by users in turns: the cursors are the same.
+func TestUsersOfAnEntityAreAListLikeAnyOther(t *testing.T) {
+	s := newService(t, options{})
+	agent := map[string]any{"__typename": "Agent", "agentId": "agent_7k612acbx9hx0zmrvzc83de18e9b"}
+	const list = `users(first: 7, after: $after, sortBy: CONVERSATION_COUNT, %s) { edges { cursor node { userId } } pageInfo { hasNextPage endCursor } }`
+	direct := fmt.Sprintf(`query($after: String, $agent: ID!) { %s }`, fmt.Sprintf(list, "filter: {agentId: $agent}"))
+	entity := fmt.Sprintf(`query($after: String, $r: [_Any!]!) { _entities(representations: $r) { ... on Agent { %s } } }`, fmt.Sprintf(list, "filter: {}"))
+	pages := 0
+	for after := any(nil); pages < 5; pages++ {
+		variables := map[string]any{"after": after, "agent": agent["agentId"], "r": []any{agent, agent}}
+		want := get(s.must(direct, variables), "users")
+		got := get(s.must(entity, variables), "_entities")
+		if !reflect.DeepEqual(get(got, 0, "users"), want) || !reflect.DeepEqual(get(got, 1, "users"), want) {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+		if get(want, "pageInfo", "hasNextPage") != true {
+			t.Fatalf("the list ends on page %d", pages)
+		}
+		after = get(want, "edges", pages, "cursor") // the first edge, the second …: any of them
+	}
+	if got := s.count(); got != 2*pages {
+		t.Errorf("%d calls for %d pages, each read twice", got, pages)
+	}
+}
+
+func TestRepresentationsAreChargedToTheCost(t *testing.T) {
+	s := newService(t, options{})
+	var agents []map[string]any
+	for i := range 100 {
+		agents = append(agents, map[string]any{"__typename": "Agent", "agentId": fmt.Sprintf("agent_%d", i)})
+	}
+	r := s.ask(`query($r: [_Any!]!) { _entities(representations: $r) { ... on Agent { users(first: 50) { nodes { userId } } } } }`, representations(agents))
+	if len(r.Errors) != 1 || r.Errors[0].Extensions["code"] != "OPERATION_TOO_COMPLEX" || r.Data != nil {
+		t.Errorf("got %+v", r)
+	}
+	if got := s.count(); got != 0 {
+		t.Errorf("%d calls", got)
+	}
+}
+
+// TestWhatRoutersSend are subgraph requests as routers word them.
+func TestWhatRoutersSend(t *testing.T) {
+	s := newService(t, options{})
+	user := map[string]any{"__typename": "User", "userId": "user_00001"}
+	agent := map[string]any{"__typename": "Agent", "agentId": "agent_7k612acbx9hx0zmrvzc83de18e9b"}
+	for name, c := range map[string]struct {
+		query string
+		calls int
+	}{
+		"named after the client's operation, subgraph and fetch": {`query Accounts__rollcall__1($r:[_Any!]!){_entities(representations:$r){...on User{conversationCount lastContactAt}}}`, 1},
+		"with fragments and type names":                          {`query Q__rollcall__1($r:[_Any!]!){_entities(representations:$r){__typename ...a ...b}} fragment a on User{__typename userId lastContactAgent{__typename agentId}} fragment b on Agent{__typename users(first:2){__typename nodes{__typename userId}}}`, 2},
+		"several fetches in one, by aliases":                     {`query($r:[_Any!]!,$s:[_Any!]!){_0_e:_entities(representations:$r){...on User{conversationCount}} _1_e:_entities(representations:$s){__typename ...on User{conversationCount firstContactAt}}}`, 1},
+		"with directives on variables":                           {`query($r:[_Any!]!,$yes:Boolean!){_entities(representations:$r){...on User{conversationCount @include(if:$yes) sentiment @skip(if:$yes){overall{positiveCount}}}}}`, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.taken()
+			list := []any{user, agent, user}
+			data := s.must(c.query, map[string]any{"r": list, "s": list, "yes": true})
+			for key := range data {
+				if got := get(data, key).([]any); len(got) != 3 || !reflect.DeepEqual(got[0], got[2]) || len(got[0].(map[string]any)) == 0 {
+					t.Errorf("%s: got %v", key, got)
+				}
 			}
 			if got := s.count(); got != c.calls {
 				t.Errorf("%d calls, want %d", got, c.calls)

@@ -67,6 +67,7 @@ func (e *executor) execute(ctx context.Context, exec graphql.GraphExecutor, call
 		loader:     loader.New(e.source(session, caller), e.limits.Calls),
 		unrendered: e.unrendered,
 	}
+	emptyNoObjects(request)
 	op.forecast = foresee(request, op)
 	respond, ctx := exec.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)

@@ -84,11 +84,12 @@ func NewHandler(c Config) http.Handler {
 	return newObserver(c).handler(server)
 }
 
-// validationRules are GraphQL's own and two of the service's.
+// validationRules are GraphQL's own and the service's.
 func validationRules(introspection bool) func() *rules.Rules {
 	return func() *rules.Rules {
 		set := rules.NewDefaultRules()
 		set.AddRule("NoDefer", noDefer)
+		set.AddRule("NoOtherRepresentations", noOtherRepresentations)
 		if !introspection {
 			set.AddRule("NoIntrospection", noIntrospection)
 		}
