@@ -287,6 +287,43 @@ func TestWhatCannotBeServedInTimeIsRefusedAtOnce(t *testing.T) {
 	})
 }
 
+// TestAPaceIsOneKeysAndForgotten has one key served slowly, so that its queue is
+// refused, and then everybody fast.
+func TestAPaceIsOneKeysAndForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{answer: always(200), takes: 4 * time.Second}
+		client := s.client(upstream.Config{Concurrency: 2})
+		burst := func(caller upstream.Caller) (refused int32) {
+			var wg sync.WaitGroup
+			var n atomic.Int32
+			for i := range 20 {
+				wg.Go(func() {
+					if _, err := client.As(caller).ListUsers(t.Context(), distinct(i)); err != nil {
+						n.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			return n.Load()
+		}
+		_, _ = client.As(alice).ListUsers(t.Context(), distinct(-1))
+		s.takes = 10 * time.Millisecond
+		if n := burst(other); n != 0 {
+			t.Errorf("%d of 20 were refused for another key's pace", n)
+		}
+		if n := burst(alice); n < 10 {
+			t.Errorf("%d of 20 were refused for the key's own pace", n)
+		}
+		s.takes = 4 * time.Second
+		_, _ = client.As(alice).ListUsers(t.Context(), distinct(-1))
+		s.takes = 10 * time.Millisecond
+		time.Sleep(11 * time.Second) //nolint:forbidigo // in fake time
+		if n := burst(alice); n != 0 {
+			t.Errorf("%d of 20 were refused for a pace of long ago", n)
+		}
+	})
+}
+
 func TestAHangDoesNotMakeTheQueueHopeless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{takes: 20 * time.Millisecond, answer: firstly(-1, nil)}
