@@ -71,7 +71,8 @@ type Error struct {
 	Detail Detail
 	// TraceID is the upstream's x-trace-id, which its support asks for.
 	TraceID string
-	// RetryAfter is what the upstream asked for; 0 where it asked for nothing.
+	// RetryAfter is what the upstream asked for, five minutes at most; 0 where it
+	// asked for nothing.
 	RetryAfter time.Duration
 	// Cause is the failure beneath, free of URLs; nil where a status says all.
 	Cause error

@@ -23,6 +23,9 @@ const (
 	maxErrorBody = 64 << 10
 	// maxTraceID is the longest trace ID that is passed on.
 	maxTraceID = 128
+	// maxRetryAfter is the longest wait that is believed: what stills a key is
+	// one header of one answer, and a limit by the minute is over by then.
+	maxRetryAfter = 5 * time.Minute
 )
 
 // get makes one request.
@@ -154,11 +157,12 @@ func kindOf(status int) Kind {
 // retryAfter reads a Retry-After header, seconds or an HTTP date; 0 where it
 // says nothing that can be used.
 func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseInt(header, 10, 32); err == nil {
-		return max(0, time.Duration(seconds)*time.Second)
+	const most = uint64(maxRetryAfter / time.Second)
+	if seconds, err := strconv.ParseUint(header, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, most)) * time.Second
 	}
 	if at, err := http.ParseTime(header); err == nil {
-		return max(0, at.Sub(now))
+		return min(max(0, at.Sub(now)), maxRetryAfter)
 	}
 	return 0
 }

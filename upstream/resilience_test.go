@@ -226,6 +226,34 @@ func TestA429StillsTheKeyAndNoOther(t *testing.T) {
 	})
 }
 
+// TestNoRetryAfterStillsAKeyForLong has upstreams that ask for decades.
+func TestNoRetryAfterStillsAKeyForLong(t *testing.T) {
+	for header, want := range map[string]time.Duration{
+		"300": 5 * time.Minute, "301": 5 * time.Minute, "2147483647": 5 * time.Minute, "99999999999999999999": 5 * time.Minute,
+		"Tue, 01 Jan 2999 00:00:00 GMT": 5 * time.Minute, "Sat, 01 Jan 2000 00:01:00 GMT": time.Minute,
+		"-5": time.Second, "soon": time.Second, "Fri, 31 Dec 1999 00:00:00 GMT": time.Second, // what a 429 that does not say stands for
+	} {
+		t.Run(header, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // it is the first of January 2000
+				s := &script{answer: firstly(429, http.Header{"Retry-After": {header}})}
+				client := s.client(upstream.Config{Timeout: 500 * time.Millisecond})
+				_, err := client.As(alice).ListUsers(t.Context(), distinct(0))
+				if e, ok := errors.AsType[*upstream.Error](err); !ok || want > time.Second && e.RetryAfter != want {
+					t.Errorf("err is %+v", err)
+				}
+				time.Sleep(want - time.Millisecond - 500*time.Millisecond) //nolint:forbidigo // in fake time
+				if _, err := client.As(alice).ListUsers(t.Context(), distinct(1)); kind(err) != "rate limited" && want > time.Second {
+					t.Errorf("err is %v", err)
+				}
+				time.Sleep(time.Second) //nolint:forbidigo // in fake time
+				if _, err := client.As(alice).ListUsers(t.Context(), distinct(2)); err != nil {
+					t.Errorf("still still: %v", err)
+				}
+			})
+		})
+	}
+}
+
 func TestAKeyHasSoManyRequestsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: always(200), takes: time.Second}
