@@ -184,7 +184,7 @@ func refusedArgument(ctx context.Context, d upstream.Detail) public {
 	seen := public{code: codeBadUserInput}
 	var sentences []string
 	for _, fault := range faults {
-		sentence := clip(fault.Message)
+		sentence := clip(strings.TrimPrefix(fault.Message, fault.Param+": ")) // it is named in our words
 		if sentence == "" {
 			sentence = "is refused by the upstream"
 		}

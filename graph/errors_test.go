@@ -51,9 +51,16 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 			query: `{ node(id: "VXNlcjp1") { id } }`, upstream: refuse(422, `{"detail":[{"loc":["query","search"],"msg":"is odd","type":"x"}]}`),
 			want: map[string]any{"code": "BAD_USER_INPUT", "argument": "id"},
 		},
-		"a 400 that blames a parameter": {upstream: refuse(400, `{"detail":{"param":"cursor","message":"is stale"}}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "after"}, message: "after: is stale"},
-		"a 400 that says nothing":       {upstream: refuse(400, `<html>`), want: map[string]any{"code": "BAD_USER_INPUT"}},
-		"the service's key is refused":  {upstream: refuse(401, `{"detail":{"status":"invalid_api_key","message":"canary"}}`, "x-trace-id", "tr-1"), want: map[string]any{"code": "UPSTREAM_CREDENTIALS", "upstreamTraceId": "tr-1"}},
+		"a 400 that blames a parameter":      {upstream: refuse(400, `{"detail":{"param":"cursor","message":"is stale"}}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "after"}, message: "after: is stale"},
+		"a 422 that names its own parameter": {upstream: refuse(422, `{"detail":[{"loc":["query","page_size"],"msg":"page_size: is large"}]}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "first"}, message: "first: is large"},
+		"a 422 that quotes the key":          {callers: true, upstream: refuse(422, `{"detail":[{"loc":["query","page_size"],"msg":"odd \u0063anary/key, canary%2Fkey"}]}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "first"}, message: "first: odd [redacted], [redacted]"},
+		"a 400 that quotes the key":          {callers: true, upstream: refuse(400, `{"detail":{"message":"not for canary/key","request_id":"canary/key"}}`), want: map[string]any{"code": "BAD_USER_INPUT", "upstreamTraceId": "[redacted]"}, message: "not for [redacted]"},
+		"a string that quotes the key":       {callers: true, upstream: refuse(400, `{"detail":"not for canary/key"}`, "x-trace-id", "canary/key"), want: map[string]any{"code": "BAD_USER_INPUT", "upstreamTraceId": "[redacted]"}, message: "not for [redacted]"},
+		"a 404 of no agent":                  {upstream: refuse(404, `{"detail":"Not Found"}`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"a 404 of a look-up":                 {query: `{ user(userId: "u") { userId } }`, upstream: refuse(404, `{"detail":"Not Found"}`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"an unknown branch":                  {query: `{ users(filter: {branchId: "b"}) { nodes { userId } } }`, upstream: refuse(404, ``), want: map[string]any{"code": "NOT_FOUND"}},
+		"a 400 that says nothing":            {upstream: refuse(400, `<html>`), want: map[string]any{"code": "BAD_USER_INPUT"}},
+		"the service's key is refused":       {upstream: refuse(401, `{"detail":{"status":"invalid_api_key","message":"canary"}}`, "x-trace-id", "tr-1"), want: map[string]any{"code": "UPSTREAM_CREDENTIALS", "upstreamTraceId": "tr-1"}},
 		"the service's key is malformed": {
 			upstream: refuse(400, `{"detail":{"type":"authentication_error","request_id":"tr-2"}}`),
 			want:     map[string]any{"code": "UPSTREAM_CREDENTIALS", "upstreamTraceId": "tr-2"},
@@ -84,7 +91,7 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 			if query == "" {
 				query = list
 			}
-			r := s.ask(query, nil, "xi-api-key", "callers-key", "X-Request-Id", "req-1")
+			r := s.ask(query, nil, "xi-api-key", "canary/key", "X-Request-Id", "req-1")
 			if len(r.Errors) != 1 {
 				t.Fatalf("got %+v", r)
 			}

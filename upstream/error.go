@@ -21,7 +21,8 @@ const (
 	Unauthenticated
 	// Forbidden is a key that may not do this, or has no credit left: 402, 403.
 	Forbidden
-	// NotFound is an agent that this key's workspace does not have: 404.
+	// NotFound is an agent, or a branch, that this key's workspace does not
+	// have: 404. Where none was asked for, a 404 is a BadResponse.
 	NotFound
 	// RateLimited is too many calls, or too many at once: 429.
 	RateLimited
@@ -98,8 +99,8 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Cause }
 
 // Detail is the upstream's own account of a failure, whichever of its three
-// forms it took. Its texts may quote what was sent: show them to the caller who
-// sent it, and log them nowhere.
+// forms it took. Its texts may quote what was sent, but for the key: show them
+// to the caller who sent it, and log them nowhere.
 type Detail struct {
 	// Faults is the list form of a 422, a fault for each wrong parameter.
 	Faults []Fault
