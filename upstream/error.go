@@ -77,6 +77,10 @@ type Error struct {
 	RetryAfter time.Duration
 	// Cause is the failure beneath, free of URLs; nil where a status says all.
 	Cause error
+
+	// stale says that a connection broke which had been used before: perhaps
+	// the server closed it meanwhile.
+	stale bool
 }
 
 func (e *Error) Error() string {

@@ -38,9 +38,9 @@ func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error)
 	}
 	req := (&http.Request{Method: http.MethodGet, URL: &endpoint, Host: endpoint.Host, Header: header}).WithContext(ctx)
 
-	resp, err := c.http.Do(req)
+	resp, err := c.doOnce(req)
 	if err != nil {
-		return Page{}, broken(ctx, Sending, nil, err)
+		return Page{}, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
