@@ -154,3 +154,29 @@ func TestOneFailureLeavesItsSiblings(t *testing.T) {
 		t.Errorf("errors are %v, want %v", codes, want)
 	}
 }
+
+// TestAliasesThatAreNamedLikeArguments has fields whose names in the response
+// are words that gqlgen's paths have a meaning for.
+func TestAliasesThatAreNamedLikeArguments(t *testing.T) {
+	s := newService(t, options{})
+	for name, c := range map[string]struct {
+		query    string
+		path     string
+		argument any
+	}{
+		"filter, under a list":    {`{ users(first: 1) { nodes { filter: lastContactAgent { users(first: -1) { nodes { userId } } } } } }`, "[users nodes 0 filter users]", "first"},
+		"filter, at the root":     {`{ filter: users(first: -1) { nodes { userId } } }`, "[filter]", "first"},
+		"filter, with a filter":   {`{ filter: users(filter: {callStartedAfter: "x"}) { nodes { userId } } }`, "[filter]", "filter.callStartedAfter"},
+		"filters in filters":      {`{ filter: users(first: 1) { filter: nodes { filter: lastContactAgent { filter: users(filter: {callStartedBefore: "x"}) { nodes { userId } } } } } }`, "[filter filter 0 filter filter]", "filter.callStartedBefore"},
+		"variable, at the root":   {`{ variable: users(first: -1) { nodes { userId } } }`, "[variable]", "first"},
+		"variable, with a filter": {`{ variable: users(filter: {callStartedAfter: "x"}) { nodes { userId } } }`, "[variable]", "filter.callStartedAfter"},
+		"a place in a list":       {`{ variable: _entities(representations: [{__typename: "User"}]) { __typename } }`, "[variable 0]", "representations"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := s.ask(c.query, nil)
+			if len(r.Errors) != 1 || fmt.Sprint(r.Errors[0].Path) != c.path || r.Errors[0].Extensions["argument"] != c.argument {
+				t.Errorf("got %+v, want %s, %s", r.Errors, c.path, c.argument)
+			}
+		})
+	}
+}
