@@ -136,7 +136,7 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 	case errors.Is(err, context.Canceled):
 		return public{codeUpstreamTimeout, "The request was cancelled.", ""}
 	case located.Extensions["code"] != nil:
-		return public{fmt.Sprint(located.Extensions["code"]), clip(p.withoutSuggestion(located.Message)), ""}
+		return public{fmt.Sprint(located.Extensions["code"]), clip(p.refusal(ctx, located)), ""}
 	}
 	if panicked, ok := errors.AsType[*flight.Panic](err); ok {
 		p.log.ErrorContext(ctx, "panic", "request_id", requestIDOf(ctx), "panic", panicked.What, "stack", string(panicked.Stack))
@@ -237,6 +237,25 @@ func clip(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:maxSentence], "") + "…"
+}
+
+// refusal words why a document, or what came with it, is refused. gqlgen's words
+// leave open which variable is wrong, and which operation is missing.
+func (p *presenter) refusal(ctx context.Context, e *gqlerror.Error) string {
+	if graphql.GetFieldContext(ctx) == nil && len(e.Path) > 1 && e.Path[0] == ast.PathName("variable") {
+		return "$" + e.Path[1:2].String() + ": " + e.Message
+	}
+	if graphql.HasOperationContext(ctx) {
+		request := graphql.GetOperationContext(ctx)
+		switch {
+		case request.Doc == nil || request.Operation != nil:
+		case request.OperationName != "":
+			return "The document has no operation of that name."
+		default:
+			return "The document does not have exactly one operation, so operationName has to name one."
+		}
+	}
+	return p.withoutSuggestion(e.Message)
 }
 
 // withoutSuggestion cuts what the validator says of the rest of the schema.

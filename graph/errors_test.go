@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -176,6 +177,33 @@ func TestAliasesThatAreNamedLikeArguments(t *testing.T) {
 			r := s.ask(c.query, nil)
 			if len(r.Errors) != 1 || fmt.Sprint(r.Errors[0].Path) != c.path || r.Errors[0].Extensions["argument"] != c.argument {
 				t.Errorf("got %+v, want %s, %s", r.Errors, c.path, c.argument)
+			}
+		})
+	}
+}
+
+func TestWhatIsWrongWithARequestIsNamed(t *testing.T) {
+	s := newService(t, options{})
+	for name, c := range map[string]struct {
+		query, variables, operation string
+		message                     string
+	}{
+		"a variable that is missing":   {`query($user: ID!) { user(userId: $user) { userId } }`, `{}`, ``, "$user: must be defined"},
+		"a variable that is null":      {`query($user: ID!) { user(userId: $user) { userId } }`, `{"user":null}`, ``, "$user: cannot be null"},
+		"a variable of a wrong type":   {`query($n: Int) { users(first: $n) { nodes { userId } } }`, `{"n":[["canary"]]}`, ``, "$n: "},
+		"what is inside of a variable": {`query($f: ConversationUserFilter) { users(filter: $f) { nodes { userId } } }`, `{"f":{"canary":1}}`, ``, "$f: "},
+		"which of several operations":  {`query a { __typename } query b { __typename }`, `{}`, ``, "operationName has to name one"},
+		"an operation that is missing": {`query a { __typename } query b { __typename }`, `{}`, `canary`, "no operation of that name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body, _ := json.Marshal(map[string]any{"query": c.query, "variables": json.RawMessage(c.variables), "operationName": c.operation})
+			w := s.post(string(body))
+			var r reply
+			if err := json.Unmarshal(w.Body.Bytes(), &r); err != nil || len(r.Errors) != 1 {
+				t.Fatalf("got %s", w.Body)
+			}
+			if e := r.Errors[0]; !strings.Contains(e.Message, c.message) || e.Path != nil || strings.Contains(w.Body.String(), "canary") {
+				t.Errorf("got %s, want %s", w.Body, c.message)
 			}
 		})
 	}
