@@ -64,10 +64,16 @@ vulnerabilities:
 playground:
 	@internal/playground/install.sh
 
-## e2e: the built service with real clients, and a browser
-e2e: browser playground clients
+## e2e: the built service with real clients, a browser, and behind gateways
+e2e: browser playground web clients gateways
 	@echo "== end to end"
 	cd e2e && npm ci --no-audit --no-fund && npm test
+
+## web: the example application, built
+.PHONY: web
+web:
+	@echo "== examples/web"
+	cd examples/web && npm ci --no-audit --no-fund && npm run build
 
 ## clients: the recipes of docs/clients.md
 .PHONY: clients
@@ -76,6 +82,14 @@ clients:
 	@command -v jq >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends jq >/dev/null; } || \
 	{ echo "The recipe for curl needs jq: sudo apt-get install -y jq"; exit 1; }
 	cd e2e/clients && npm ci --no-audit --no-fund && npm test
+
+# Composers and gateways are large and apart; the README's commands need them too.
+## gateways: composed, and behind gateways
+.PHONY: gateways
+gateways:
+	@echo "== behind gateways"
+	cd examples/federation && npm ci
+	cd e2e/federation && npm ci && npm test
 
 # The browser is Debian's: npm packages would fetch one of their own from elsewhere.
 .PHONY: browser

@@ -117,7 +117,9 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	}
 	defer endTelemetry(ctx, tell, log)
 	var draining drain.Drain
-	handler, err := newHandler(ctx, c, tell, log)
+	client, wait := newClient(c, tell) //nolint:contextcheck // its counters begin outside any request
+	defer client.Close()
+	handler, err := newHandler(ctx, c, client, wait, tell, log)
 	if err != nil {
 		return err
 	}
@@ -169,17 +171,30 @@ func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Se
 	}
 }
 
+// newClient is a client for the upstream, and how long a caller who has used up
+// their calls has to wait.
+func newClient(c config.Config, tell *telemetry.Telemetry) (client *upstream.Client, wait func(upstream.Caller) time.Duration) {
+	u := upstream.Config{
+		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, CacheTTL: c.CacheTTL,
+		TracerProvider: tell.TracerProvider, MeterProvider: tell.MeterProvider,
+	}
+	if c.RateLimit > 0 {
+		rations := quota.New[upstream.Caller](c.RateLimit)
+		u.OnCall, wait = rations.Spend, rations.Wait
+	}
+	return upstream.NewClient(u), wait
+}
+
 // newHandler is everything that the service serves.
-func newHandler(ctx context.Context, c config.Config, tell *telemetry.Telemetry, log *slog.Logger) (http.Handler, error) {
+func newHandler(ctx context.Context, c config.Config, client *upstream.Client, wait func(upstream.Caller) time.Duration, tell *telemetry.Telemetry, log *slog.Logger) (http.Handler, error) {
 	authenticate, err := newAuthenticator(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
 	g := graph.Config{
-		Client: upstream.NewClient(upstream.Config{ //nolint:contextcheck // its counters begin outside any request
-			BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency,
-			TracerProvider: tell.TracerProvider, MeterProvider: tell.MeterProvider,
-		}),
+		Client: client,
+		Wait:   wait,
+		Admit:  origin.Admit(c.CORSOrigins),
 		Authenticate: func(r *http.Request) (upstream.Caller, error) {
 			who, err := authenticate(r)
 			return upstream.Caller{Key: upstream.NewAPIKey(who.Key), Subject: who.Subject}, err
@@ -188,14 +203,12 @@ func newHandler(ctx context.Context, c config.Config, tell *telemetry.Telemetry,
 		CursorSecret:  rand.Text(),
 		Introspection: c.Introspection,
 		Timeout:       c.UpstreamTimeout,
+		ExecuteEach:   !c.ShareRequests,
 		Limits:        graph.Limits(c.Limits),
 		Log:           log,
 
 		TracerProvider: tell.TracerProvider,
 		MeterProvider:  tell.MeterProvider,
-	}
-	if c.RateLimit > 0 {
-		g.Quota = quota.New[upstream.Caller](c.RateLimit)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", cork.Handler(graph.NewHandler(g))) //nolint:contextcheck // its counters begin outside any request
@@ -209,7 +222,7 @@ func newHandler(ctx context.Context, c config.Config, tell *telemetry.Telemetry,
 			log.Info("the playground takes GraphiQL from a CDN; make playground has the next build embed it")
 		}
 	}
-	return origin.Guard(c.CORSOrigins, mux), nil
+	return origin.Share(c.CORSOrigins, mux), nil
 }
 
 // credentialHeader is the header that callers need, if any.

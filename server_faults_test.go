@@ -149,7 +149,9 @@ func TestNothingSecretIsSaid(t *testing.T) {
 			}
 			spans := tracetest.NewSpanRecorder()
 			tell.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
-			handler, err := newHandler(t.Context(), inFrontOf(realUpstream(t, answer)), tell, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+			c := inFrontOf(realUpstream(t, answer))
+			client, wait := newClient(c, tell)
+			handler, err := newHandler(t.Context(), c, client, wait, tell, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 			if err != nil {
 				t.Fatal(err)
 			}

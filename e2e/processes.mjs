@@ -9,7 +9,11 @@ import { fileURLToPath } from "node:url";
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const bin = mkdtempSync(join(tmpdir(), "rollcall-e2e-"));
-process.on("exit", () => rmSync(bin, { recursive: true, force: true }));
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running) child.kill(); // those whose test has crashed
+  rmSync(bin, { recursive: true, force: true });
+});
 
 /** Builds a program and returns its path. */
 export function build(name, pkg, ...flags) {
@@ -21,6 +25,8 @@ export function build(name, pkg, ...flags) {
 /** Starts a program and waits for the line that tells its address. */
 async function start(path, args, env, address) {
   const child = spawn(path, args, { env: { PATH: process.env.PATH, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
   let output = "";
   const url = await new Promise((resolve, reject) => {
     const read = (chunk) => {

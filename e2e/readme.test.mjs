@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
@@ -77,6 +77,20 @@ describe("the README", () => {
     assert.equal(data.users.nodes.length, 500);
     await service.stop();
     await emulator.stop();
+  });
+
+  it("composes a router's configuration", async () => {
+    // wgc as whoever has installed it finds it; see e2e/federation.
+    const PATH = `${join(root, "e2e/federation/node_modules/.bin")}:${process.env.PATH}`;
+    const out = join(root, "router.json");
+    try {
+      const compose = command(/\bwgc router compose\b/);
+      await promisify(execFile)("bash", ["-c", compose], { cwd: root, env: { ...process.env, PATH } });
+      const { subgraphs } = JSON.parse(readFileSync(out, "utf8"));
+      assert.deepEqual(subgraphs.map((s) => s.name), ["rollcall", "accounts", "agents"]);
+    } finally {
+      rmSync(out, { force: true });
+    }
   });
 
   it("lists every setting that the help text has", async () => {

@@ -77,9 +77,16 @@ func (a *account) answered(with *answer, status int, joined bool) {
 	}
 }
 
+// left notes that nobody was there to be answered. The errors are nobody's
+// then: they are what became of the work when it was given up.
+func (a *account) left(with *answer) {
+	a.answer = *with
+	a.answer.errors = nil
+}
+
 // The reasons for which a request does not become an operation.
 var refusalReasons = []string{
-	"method", "media_type", "accept", "credentials", "quota", "size", "malformed", "parse", "validation", "too_complex", "internal",
+	"origin", "method", "media_type", "accept", "credentials", "quota", "size", "malformed", "parse", "validation", "too_complex", "internal",
 }
 
 // refusedFor is why there was no operation; empty where there was one, or
@@ -89,6 +96,8 @@ func (a *account) refusedFor() string {
 		return ""
 	}
 	switch a.status {
+	case http.StatusForbidden:
+		return "origin"
 	case http.StatusMethodNotAllowed:
 		return "method"
 	case http.StatusUnsupportedMediaType:

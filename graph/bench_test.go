@@ -10,10 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"rollcall/graph"
-	"rollcall/upstream"
 	"rollcall/upstream/emulator"
 )
 
@@ -61,12 +59,7 @@ func pages(t testing.TB, n int) canned {
 func walker(t testing.TB, config func(*graph.Config)) (next func() *httptest.ResponseRecorder) {
 	t.Helper()
 	const n = 50
-	s := newService(t, options{config: func(c *graph.Config) {
-		c.Client = upstream.NewClient(upstream.Config{BaseURL: &url.URL{Scheme: "http", Host: "upstream.test"}, Timeout: time.Minute, Transport: pages(t, n)})
-		if config != nil {
-			config(c)
-		}
-	}})
+	s := newService(t, options{transport: pages(t, n), config: config})
 	bodies := make([]string, 0, n)
 	var after any
 	for range n {

@@ -181,6 +181,34 @@ func TestRepresentationsAreChargedToTheCost(t *testing.T) {
 	}
 }
 
+// TestMoreUsersThanCalls has the representations fail for which no call is left.
+func TestMoreUsersThanCalls(t *testing.T) {
+	s := newService(t, options{config: func(c *graph.Config) { c.Limits.Calls = 20 }})
+	var users []map[string]any
+	for i := range 25 {
+		users = append(users, map[string]any{"__typename": "User", "userId": fmt.Sprintf("user_%05d", i+1)})
+	}
+	r := s.ask(entitiesQuery, representations(users))
+	failed := make(map[any]bool)
+	for _, e := range r.Errors {
+		if e.Extensions["code"] != "OPERATION_TOO_COMPLEX" {
+			t.Errorf("got %+v", e)
+		}
+		failed[e.Path[1]] = true
+	}
+	if len(failed) != 5 || len(r.Errors) != 5 {
+		t.Errorf("%d errors, want 5", len(r.Errors))
+	}
+	for i, entity := range get(r.Data, "_entities").([]any) {
+		if (entity == nil) != failed[float64(i)] {
+			t.Errorf("%d is %v", i, entity)
+		}
+	}
+	if got := s.count(); got != 20 {
+		t.Errorf("%d calls, want 20", got)
+	}
+}
+
 // TestWhatRoutersSend are subgraph requests as routers word them.
 func TestWhatRoutersSend(t *testing.T) {
 	s := newService(t, options{})

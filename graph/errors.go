@@ -138,7 +138,7 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 	case located.Extensions["code"] != nil:
 		return public{fmt.Sprint(located.Extensions["code"]), clip(p.refusal(ctx, located)), ""}
 	}
-	if panicked, ok := errors.AsType[*flight.Panic](err); ok {
+	if panicked, ok := errors.AsType[*flight.PanicError](err); ok {
 		p.log.ErrorContext(ctx, "panic", "request_id", requestIDOf(ctx), "panic", panicked.What, "stack", string(panicked.Stack))
 	} else if !errors.Is(err, errPanic) { // which is in the log
 		p.log.ErrorContext(ctx, "internal error", "request_id", requestIDOf(ctx), "error", err)

@@ -22,7 +22,6 @@ type executor struct {
 	documents    documents
 	limits       Limits
 	timeout      time.Duration
-	quota        Quota // nil for none
 	cursorSecret string
 	sealers      *otter.Cache[upstream.Caller, *connection.Sealer]
 	// unrendered leaves all writing to gqlgen, for comparison.
@@ -64,7 +63,7 @@ func (e *executor) execute(ctx context.Context, exec graphql.GraphExecutor, call
 	op := &operation{
 		document:   known,
 		sealer:     e.sealer(caller),
-		loader:     loader.New(e.source(session, caller), e.limits.Calls),
+		loader:     loader.New(session, e.limits.Calls),
 		unrendered: e.unrendered,
 	}
 	emptyNoObjects(request)
@@ -97,24 +96,4 @@ func (e *executor) sealer(caller upstream.Caller) *connection.Sealer {
 		e.sealers.Set(caller, s)
 	}
 	return s
-}
-
-// source is the upstream for one caller.
-func (e *executor) source(session *upstream.Session, caller upstream.Caller) loader.Source {
-	if e.quota == nil {
-		return session
-	}
-	return rationed{session, e.quota, caller}
-}
-
-// rationed counts a caller's calls.
-type rationed struct {
-	loader.Source
-	quota  Quota
-	caller upstream.Caller
-}
-
-func (r rationed) ListUsers(ctx context.Context, q upstream.PageQuery) (upstream.Page, error) {
-	r.quota.Spend(r.caller)
-	return r.Source.ListUsers(ctx, q)
 }

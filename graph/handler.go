@@ -17,10 +17,13 @@ import (
 	"rollcall/upstream"
 )
 
-// Config is what the GraphQL handler is made of. All fields but Introspection,
-// CallersKey, Quota, ExecuteEach and the providers are required.
+// Config is what the GraphQL handler is made of. All fields but Admit,
+// Introspection, CallersKey, Wait, ExecuteEach and the providers are required.
 type Config struct {
 	Client *upstream.Client
+	// Admit tells whether a request may be served, by the web site that it comes
+	// from. Its error becomes a 403, in other words.
+	Admit func(*http.Request) error
 	// Authenticate tells on whose behalf a request is made. Its error becomes a
 	// 401 whose message ends in the error's text.
 	Authenticate func(*http.Request) (upstream.Caller, error)
@@ -34,8 +37,9 @@ type Config struct {
 	// Timeout bounds all of an operation's upstream work.
 	Timeout time.Duration
 	Limits  Limits
-	// Quota, if there is one, is what callers may spend.
-	Quota Quota
+	// Wait, if there is one, is how long a caller has to wait until they may cause
+	// upstream calls again; 0 if not at all.
+	Wait func(upstream.Caller) time.Duration
 	// ExecuteEach executes each request by itself. Otherwise equal requests of
 	// one caller that are in flight share an answer.
 	ExecuteEach bool
@@ -45,14 +49,6 @@ type Config struct {
 	MeterProvider  metric.MeterProvider
 
 	unrendered bool
-}
-
-// Quota rations upstream calls among callers.
-type Quota interface {
-	// Wait is how long the caller has to wait for the next call; 0 if not at all.
-	Wait(upstream.Caller) time.Duration
-	// Spend counts a call.
-	Spend(upstream.Caller)
 }
 
 // NewHandler serves GraphQL over HTTP, at whatever path it is mounted.
@@ -67,7 +63,6 @@ func NewHandler(c Config) http.Handler {
 		documents:    documents,
 		limits:       c.Limits,
 		timeout:      c.Timeout,
-		quota:        c.Quota,
 		cursorSecret: c.CursorSecret,
 		sealers:      newSealers(),
 		unrendered:   c.unrendered,

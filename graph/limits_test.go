@@ -169,19 +169,13 @@ func TestAQuotaIsSpentByUpstreamCalls(t *testing.T) {
 	}
 }
 
-// landmine is a quota that panics at its second call.
-type landmine struct{ calls atomic.Int32 }
-
-func (*landmine) Wait(upstream.Caller) time.Duration { return 0 }
-
-func (l *landmine) Spend(upstream.Caller) {
-	if l.calls.Add(1) == 2 {
-		panic("canary")
-	}
-}
-
 func TestAPanicCostsItsOwnFieldAlone(t *testing.T) {
-	s := newService(t, options{quota: &landmine{}})
+	var calls atomic.Int32
+	s := newService(t, options{onCall: func(upstream.Caller) {
+		if calls.Add(1) == 2 {
+			panic("canary")
+		}
+	}})
 	r := s.ask(`{ a: users(first: 1) { nodes { id } } b: users(first: 1, sortDirection: ASC) { nodes { id } } c: user(userId: "user_00001") { id } }`, nil, "X-Request-Id", "req-1")
 	failed := 0
 	for _, value := range r.Data {

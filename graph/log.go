@@ -27,7 +27,10 @@ func (o *observer) write(ctx context.Context, a *account, took time.Duration) {
 		return
 	}
 	what := "operation"
-	if !a.answer.executed {
+	switch {
+	case a.status == 0:
+		what = "the caller has left"
+	case !a.answer.executed:
 		what = "no operation"
 	}
 	line := slog.NewRecord(time.Now(), slog.LevelInfo, what, 0)

@@ -68,19 +68,19 @@ func (g *generator) operation() string {
 	for name := range fields {
 		fmt.Fprintf(&spread, " fragment f%s on %s %s", name, name, g.set(name, 4))
 	}
-	lists := ""
+	var lists strings.Builder
 	for i := range 1 + g.IntN(2) {
-		lists += fmt.Sprintf(" l%d: users(first: %d) %s", i, g.IntN(4), g.set("UserConnection", 0))
+		fmt.Fprintf(&lists, " l%d: users(first: %d) %s", i, g.IntN(4), g.set("UserConnection", 0))
 	}
 	// Every fragment and variable is used.
 	for name := range fields {
 		if name == "UserConnection" {
-			lists += " users @skip(if: $yes) @include(if: $no) { ...fUserConnection }"
+			lists.WriteString(" users @skip(if: $yes) @include(if: $no) { ...fUserConnection }")
 			continue
 		}
-		lists += fmt.Sprintf(" x%s: node(id: \"\") { ...on Node { __typename } ... on User { ...uses%s } }", name, name)
+		fmt.Fprintf(&lists, " x%s: node(id: \"\") { ...on Node { __typename } ... on User { ...uses%s } }", name, name)
 	}
-	return "query($yes: Boolean!, $no: Boolean!) {" + lists + " }" + spread.String() + g.uses()
+	return "query($yes: Boolean!, $no: Boolean!) {" + lists.String() + " }" + spread.String() + g.uses()
 }
 
 // uses are fragments on User that lead to each type.

@@ -36,10 +36,13 @@ type service struct {
 
 // options are what a test may want otherwise.
 type options struct {
-	upstream    http.Handler // default: an emulator of 500 users
+	upstream    http.Handler      // default: an emulator of 500 users
+	transport   http.RoundTripper // an upstream without a network, instead
+	cacheTTL    time.Duration
 	passthrough bool
 	timeout     time.Duration // default 5 s
-	quota       graph.Quota
+	quota       *allowance
+	onCall      func(upstream.Caller)
 	config      func(*graph.Config)
 	tracers     trace.TracerProvider
 	meters      metric.MeterProvider
@@ -52,19 +55,28 @@ func newService(t testing.TB, o options) *service {
 	}
 	o.timeout = cmp.Or(o.timeout, 5*time.Second)
 	s := &service{t: t, log: &bytes.Buffer{}}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		s.calls = append(s.calls, r.URL.Query())
-		s.mu.Unlock()
-		o.upstream.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	base, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
+	base := &url.URL{Scheme: "http", Host: "upstream.test"}
+	if o.transport == nil {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.mu.Lock()
+			s.calls = append(s.calls, r.URL.Query())
+			s.mu.Unlock()
+			o.upstream.ServeHTTP(w, r)
+		}))
+		t.Cleanup(server.Close)
+		base.Host = server.Listener.Addr().String()
 	}
+	wait := func(upstream.Caller) time.Duration { return 0 }
+	if o.quota != nil {
+		o.onCall, wait = o.quota.Spend, o.quota.Wait
+	}
+	client := upstream.NewClient(upstream.Config{
+		BaseURL: base, Transport: o.transport, Timeout: o.timeout, CacheTTL: o.cacheTTL, OnCall: o.onCall,
+		TracerProvider: o.tracers, MeterProvider: o.meters,
+	})
+	t.Cleanup(client.Close)
 	config := graph.Config{
-		Client: upstream.NewClient(upstream.Config{BaseURL: base, Timeout: o.timeout, TracerProvider: o.tracers, MeterProvider: o.meters}),
+		Client: client,
 		Authenticate: func(r *http.Request) (upstream.Caller, error) {
 			key := "service-key"
 			if o.passthrough {
@@ -80,8 +92,8 @@ func newService(t testing.TB, o options) *service {
 		Limits: graph.Limits{
 			Body: 128 << 10, Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120,
 		},
-		Quota: o.quota,
-		Log:   slog.New(slog.NewTextHandler(s.log, nil)),
+		Wait: wait,
+		Log:  slog.New(slog.NewTextHandler(s.log, nil)),
 
 		TracerProvider: o.tracers,
 		MeterProvider:  o.meters,

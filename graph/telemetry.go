@@ -143,7 +143,8 @@ func (o *observer) startSpan(ctx context.Context, a *account, header http.Header
 func (o *observer) finish(ctx context.Context, a *account) {
 	o.inFlight.Add(-1)
 	if a.status == 0 && ctx.Err() == nil {
-		a.status = http.StatusInternalServerError // gqlgen's handler has recovered
+		// There was a panic outside of the operation, and gqlgen has answered.
+		a.answered(&answer{errors: refusal(codeInternal, "")}, http.StatusInternalServerError, false)
 	}
 	took := time.Since(a.began)
 	end := outcome{a.method, a.route, a.status, a.failure()}
@@ -208,15 +209,10 @@ type outcome struct {
 
 // failure is a request's error.type: the code of its gravest error.
 func (a *account) failure() string {
-	switch {
-	case a.status == 0:
+	if a.status == 0 {
 		return "canceled"
-	case len(a.answer.errors) > 0:
-		return a.worst()
-	case a.status >= http.StatusInternalServerError:
-		return codeInternal
 	}
-	return ""
+	return a.worst()
 }
 
 func (o outcome) attributes() []attribute.KeyValue {

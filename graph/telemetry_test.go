@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/graph"
+	"rollcall/upstream"
 	"rollcall/upstream/emulator"
 )
 
@@ -250,10 +251,14 @@ func TestWhatIsCounted(t *testing.T) {
 			fmt.Sprintf(server, "error.type=BAD_USER_INPUT,", "_OTHER", 405): 1,
 			"rollcall.graphql.refusals{reason=method}":                       1,
 		}},
+		"a foreign page": {query: `{ __typename }`, request: func(r *http.Request) { r.Header.Set("Origin", "https://canary.test") }, want: map[string]float64{
+			fmt.Sprintf(server, "error.type=FORBIDDEN,", "POST", 403): 1,
+			"rollcall.graphql.refusals{reason=origin}":                1,
+		}},
 		"a form": {query: `{ __typename }`, request: func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, want: map[string]float64{"rollcall.graphql.refusals{reason=media_type}": 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := options{}
+			o := options{config: func(c *graph.Config) { c.Admit = http.NewCrossOriginProtection().Check }}
 			if c.upstream != nil {
 				o.upstream = c.upstream
 			}
@@ -331,6 +336,66 @@ func TestTheLogHasALineForEachRequest(t *testing.T) {
 	w.post(`{"query":"{ __typename }"}`)
 	if refused := line(); refused["msg"] != "no operation" || refused["refused"] != "credentials" || refused["status"] != 401.0 || refused["caller"] != nil {
 		t.Errorf("got %v", refused)
+	}
+}
+
+func TestACallerWhoLeavesIsCountedAsOne(t *testing.T) {
+	var log bytes.Buffer
+	arrived := make(chan struct{})
+	w := newWatched(t, options{
+		upstream: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			close(arrived)
+			<-r.Context().Done()
+		}),
+		config: func(c *graph.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) },
+	})
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		leave()
+	}()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/graphql", strings.NewReader(`{"query":"{ users { nodes { userId } } }"}`))
+	r.Header.Set("Content-Type", "application/json")
+	w.handler.ServeHTTP(httptest.NewRecorder(), r)
+	got := w.metrics()
+	for series, want := range map[string]float64{
+		"http.server.request.duration{error.type=canceled,http.request.method=POST,url.scheme=http}": 1,
+		"http.server.active_requests{}":                                                    0,
+		"rollcall.graphql.refusals{reason=internal}":                                       0,
+		"rollcall.graphql.errors{code=INTERNAL_SERVER_ERROR}":                              0,
+		"http.client.request.duration{error.type=canceled,http.request.method=GET,SERVER}": 1,
+	} {
+		if value, ok := got[series]; !ok || value != want {
+			t.Errorf("%s is %v, want %v", series, value, want)
+		}
+	}
+	if !strings.Contains(log.String(), "the caller has left") || strings.Contains(log.String(), `"refused"`) {
+		t.Errorf("logged %s", log.String())
+	}
+	if t.Failed() {
+		t.Logf("%v", got)
+	}
+}
+
+func TestAPanicOutsideOfAnOperationIsCounted(t *testing.T) {
+	w := newWatched(t, options{config: func(c *graph.Config) {
+		c.Authenticate = func(*http.Request) (upstream.Caller, error) { panic("canary") }
+	}})
+	if answer := w.post(`{"query":"{ __typename }"}`); answer.Code != http.StatusInternalServerError || strings.Contains(answer.Body.String(), "canary") {
+		t.Errorf("got %d %s", answer.Code, answer.Body)
+	}
+	got := w.metrics()
+	for _, series := range []string{
+		"http.server.request.duration{error.type=INTERNAL_SERVER_ERROR,http.request.method=POST,http.response.status_code=500,url.scheme=http}",
+		"rollcall.graphql.refusals{reason=internal}",
+		"rollcall.graphql.errors{code=INTERNAL_SERVER_ERROR}",
+	} {
+		if got[series] != 1 {
+			t.Errorf("%s is %v", series, got[series])
+		}
+	}
+	if log := w.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "refused=internal") || strings.Contains(log, "canary") {
+		t.Errorf("logged %s", log)
 	}
 }
 

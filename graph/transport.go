@@ -62,6 +62,10 @@ func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 		if a == nil {
 			return // the caller has left
 		}
+		if r.Context().Err() != nil { // so has this one, after all the work
+			account.left(a)
+			return
+		}
 		account.answered(a, a.statusIn(mediaType), joined)
 		a.send(w, mediaType, requestIDOf(r.Context()))
 		return
@@ -79,7 +83,7 @@ func (t *transport) answer(ctx context.Context, exec graphql.GraphExecutor, call
 	a, joined, err := t.flights.Do(ctx, requestKey{caller, string(body)}, func(ctx context.Context) (*answer, error) {
 		return t.executor.execute(ctx, exec, caller, body), nil
 	})
-	if _, panicked := errors.AsType[*flight.Panic](err); panicked {
+	if _, panicked := errors.AsType[*flight.PanicError](err); panicked {
 		return newAnswer(exec.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)}), true), joined
 	}
 	return a, joined
@@ -87,6 +91,9 @@ func (t *transport) answer(ctx context.Context, exec graphql.GraphExecutor, call
 
 // read takes everything off a request, or says why it is refused.
 func (t *transport) read(w http.ResponseWriter, r *http.Request) (caller upstream.Caller, body []byte, refused *answer) {
+	if t.config.Admit != nil && t.config.Admit(r) != nil {
+		return caller, nil, &answer{status: http.StatusForbidden, errors: refusal(codeForbidden, "This service may not be used from that web site.")}
+	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return caller, nil, &answer{status: http.StatusMethodNotAllowed, errors: refusal(codeBadUserInput, "GraphQL is served by POST alone.")}
@@ -98,8 +105,8 @@ func (t *transport) read(w http.ResponseWriter, r *http.Request) (caller upstrea
 	if err != nil {
 		return caller, nil, &answer{status: http.StatusUnauthorized, errors: refusal(codeUnauthenticated, "The service does not know who you are: "+err.Error()+".")}
 	}
-	if t.config.Quota != nil {
-		if wait := t.config.Quota.Wait(caller); wait > 0 {
+	if t.config.Wait != nil {
+		if wait := t.config.Wait(caller); wait > 0 {
 			seconds := int(math.Ceil(wait.Seconds()))
 			w.Header().Set("Retry-After", strconv.Itoa(seconds))
 			errs := refusal(codeRateLimited, "You have used up your upstream calls for now.")

@@ -172,6 +172,7 @@ func FuzzBody(f *testing.F) {
 		`{"query":"{ __typename }"}`, `{"query":"query($n: Int, $f: ConversationUserFilter) { users(first: $n, filter: $f) { nodes { id } } }","variables":{"n":3,"f":{"userId":"u"}}}`,
 		`[]`, `null`, `{`, `{"query":1}`, `{"query":"{","variables":[]}`, body(bomb(5, "{ ...f0 }")), body(introspection), `{"query":"{ a: __typename @skip(if: true) ...{ __typename } }","operationName":null,"extensions":{}}`,
 		`{"query":"query($r: [_Any!]!) { _entities(representations: $r) { __typename } }","variables":{"r":[{"__typename":"User","userId":"u"},{"__typename":7},{}]}}`,
+		`{"query":"query($r: [_Any!]!, $o: _Any!) { _entities(representations: $r) { __typename } one: _entities(representations: [$o]) { __typename } }","variables":{"r":["u",[[]],1.5],"o":"u"}}`,
 	} {
 		f.Add(seed)
 	}

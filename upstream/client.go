@@ -40,6 +40,12 @@ type Config struct {
 	// Concurrency is how many requests one key may have in flight; default 8.
 	// The upstream's plans allow 2 to 15.
 	Concurrency int
+	// CacheTTL is how old a page may be served to the caller that it was fetched
+	// for; default 0, which keeps none. With it, the client has to be closed.
+	CacheTTL time.Duration
+	// OnCall, if there is one, is told of each call that goes upstream, on whose
+	// behalf. Second attempts are not counted.
+	OnCall func(Caller)
 	// Transport replaces the client's own, for tests.
 	Transport http.RoundTripper
 	// TracerProvider and MeterProvider are told what the client does; nil for
@@ -60,6 +66,8 @@ type Client struct {
 	breaker  *gobreaker.CircuitBreaker[Page]
 	budget   *budget
 	tell     *telemetry
+	cache    *cache
+	sent     func(Caller)
 	buffers  sync.Pool // of *bytes.Buffer, for bodies while they arrive
 }
 
@@ -103,6 +111,8 @@ func NewClient(c Config) *Client {
 		lanes:   lanes{concurrency: c.Concurrency},
 		breaker: newBreaker(tell.tripped),
 		budget:  newBudget(),
+		cache:   newCache(c.CacheTTL),
+		sent:    c.OnCall,
 		tell:    tell,
 	}
 	tell.observe(client, meterOf(c))
@@ -122,6 +132,9 @@ func newTransport() *http.Transport {
 	}
 }
 
+// Close ends what the client does in the background. Calls may go on.
+func (c *Client) Close() { c.cache.close() }
+
 // As returns the client's face for one caller. Each has a [Session.Usage] of
 // its own.
 func (c *Client) As(caller Caller) *Session { return &Session{client: c, caller: caller} }
@@ -133,15 +146,27 @@ type Session struct {
 	usage  usage
 }
 
-// ListUsers fetches one page. Equal calls of this caller that are in flight at
+// ListUsers fetches one page, or serves one that was kept, which may have more
+// users than were asked for. Equal calls of this caller that are in flight at
 // the same time are one call. The error is an [*Error], or the cause of ctx's
 // end where the caller left.
 func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
+	if page, ok := s.client.cache.get(s.caller, q); ok {
+		s.usage.cached.Add(1)
+		return page, nil
+	}
 	flown, joined, err := s.client.flights.Do(ctx, call{s.caller, q}, func(ctx context.Context) (flown, error) {
+		if s.client.sent != nil {
+			s.client.sent(s.caller)
+		}
+		asked := time.Now()
 		page, err := s.client.fetch(ctx, s.caller.Key, q)
+		if err == nil {
+			s.client.cache.put(s.caller, q, page, asked)
+		}
 		return flown{page, trace.SpanContextFromContext(ctx)}, err
 	})
 	s.usage.count(joined, time.Since(began))

@@ -85,7 +85,10 @@ func TestAWaiterMayLeaveAndTheLastOneEndsTheCall(t *testing.T) {
 				}
 			})
 		}
-		list(100*time.Millisecond, context.DeadlineExceeded) // the first, whose call it is
+		first, leave := context.WithCancel(t.Context())
+		wg.Go(func() { _, _ = session.ListUsers(first, page) }) // whose call it is
+		synctest.Wait()
+		time.AfterFunc(100*time.Millisecond, leave)
 		list(200*time.Millisecond, context.DeadlineExceeded)
 		list(2*time.Second, nil)
 		wg.Wait()
@@ -93,8 +96,9 @@ func TestAWaiterMayLeaveAndTheLastOneEndsTheCall(t *testing.T) {
 			t.Errorf("%d calls, %d cancelled; want 1, 0", s.calls.Load(), s.cancelled.Load())
 		}
 
+		list(200*time.Millisecond, context.DeadlineExceeded) // the first, and the last to leave
+		synctest.Wait()
 		list(100*time.Millisecond, context.DeadlineExceeded)
-		list(200*time.Millisecond, context.DeadlineExceeded)
 		wg.Wait()
 		synctest.Wait()
 		if s.calls.Load() != 2 || s.cancelled.Load() != 1 {

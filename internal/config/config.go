@@ -42,6 +42,12 @@ type Config struct {
 
 	// CORSOrigins are the web sites that may use the service.
 	CORSOrigins []string
+	// CacheTTL is how old a page may be served to the caller it was fetched for; 0
+	// for pages that are not kept.
+	CacheTTL time.Duration
+	// ShareRequests lets equal requests of one caller that are in flight have one
+	// answer.
+	ShareRequests bool
 	// RateLimit is how many upstream calls a second a caller has; 0 for any number.
 	RateLimit float64
 	Limits    Limits
@@ -98,6 +104,8 @@ type settings struct {
 	jwks, issuer, audience    *string
 	origins                   *string
 	introspection, playground *string
+	cacheTTL                  *time.Duration
+	shareRequests             *string
 	rateLimit                 *float64
 	limits                    Limits
 	logLevel, logFormat       *string
@@ -129,6 +137,8 @@ func define() *settings {
 		origins:       f.String("CORS_ORIGINS", "", "the web sites that may use the service, a `list` separated by commas"),
 		introspection: f.String("INTROSPECTION", "", "`on or off`: whether callers may read the schema (default off; on in the demo)"),
 		playground:    f.String("PLAYGROUND", "", "`on or off`: whether / serves a playground (default off; on in the demo)"),
+		cacheTTL:      f.Duration("CACHE_TTL", 0, "`duration` for which a page may be served again to the caller that it was fetched\nfor, and the users that it brought; 0s for not at all"),
+		shareRequests: f.String("SHARE_REQUESTS", "on", "`on or off`: whether equal requests of one caller that are in flight have one\nexecution and one answer"),
 		rateLimit:     f.Float64("RATE_LIMIT", 0, "the `number` of upstream calls a second that a caller has, ten seconds' worth at\nonce; 0 for any number"),
 		logLevel:      f.String("LOG_LEVEL", "info", "`level`: debug, info, warn or error"),
 		logFormat:     f.String("LOG_FORMAT", "", "`format`: text or json (default text on a terminal, else json)"),
@@ -193,6 +203,7 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 		Auth:                Auth(*s.auth),
 		JWT:                 JWT{*s.jwks, *s.issuer, *s.audience},
 		RateLimit:           *s.rateLimit,
+		CacheTTL:            *s.cacheTTL,
 		Limits:              s.limits,
 		Demo:                *s.apiKey == "" && *s.url == "" && *s.auth == "",
 	}
@@ -219,6 +230,11 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 			fault("%s: has to be at least 1", f.Name)
 		}
 	})
+	if c.CacheTTL < 0 || c.CacheTTL > 24*time.Hour {
+		fault("CACHE_TTL: %v is not between 0s and 24h", c.CacheTTL)
+	}
+	word("SHARE_REQUESTS", *s.shareRequests, "on", "off")
+	c.ShareRequests = *s.shareRequests == "on"
 	if c.RateLimit < 0 || c.RateLimit > 1e6 {
 		fault("RATE_LIMIT: %v is not between 0 and a million", c.RateLimit)
 	}

@@ -33,7 +33,7 @@ type flight[V any] struct {
 
 // Do returns what call returns, having joined a call for the same key if there
 // is one. The context that call gets carries the first one's values and
-// deadline, but not their cancellation. The error is call's, a [Panic], or the
+// deadline, but not their cancellation. The error is call's, a [*PanicError], or the
 // cause of ctx's end.
 //
 // Whoever comes first makes the call themselves, which saves a goroutine with
@@ -66,13 +66,13 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, call func(context.Context) 
 	}
 }
 
-// Panic is the error of a call that panicked.
-type Panic struct {
+// PanicError is the error of a call that panicked.
+type PanicError struct {
 	What  string // says nothing of the value unless it is the runtime's
 	Stack []byte
 }
 
-func (p *Panic) Error() string { return "panic in a call: " + p.What }
+func (p *PanicError) Error() string { return "panic in a call: " + p.What }
 
 // board joins the flight for a key, or makes one that is to fly with the
 // context returned.
@@ -104,7 +104,7 @@ func (g *Group[K, V]) fly(ctx context.Context, key K, fl *flight[V], call func(c
 	defer g.forget(key, fl)
 	defer func() {
 		if p := recover(); p != nil {
-			fl.err = &Panic{What: describe(p), Stack: debug.Stack()}
+			fl.err = &PanicError{What: describe(p), Stack: debug.Stack()}
 		}
 	}()
 	fl.value, fl.err = call(ctx)

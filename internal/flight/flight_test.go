@@ -145,7 +145,7 @@ func TestAPanicIsEverybodysError(t *testing.T) {
 					time.Sleep(time.Second) //nolint:forbidigo // in fake time
 					panic("canary")
 				})
-				if p, ok := errors.AsType[*flight.Panic](err); !ok || p.Error() != "panic in a call: string" || len(p.Stack) == 0 {
+				if p, ok := errors.AsType[*flight.PanicError](err); !ok || p.Error() != "panic in a call: string" || len(p.Stack) == 0 {
 					t.Error(err)
 				}
 			})

@@ -20,20 +20,24 @@ func Check(s string) error {
 	return nil
 }
 
-// Guard lets browsers in from the service's own origin and from those given,
-// and nobody else's pages. Programs that are no browsers send no origin and are
-// not its concern. Origins have passed [Check].
-func Guard(origins []string, next http.Handler) http.Handler {
+// Admit returns what tells whether a request may be served: browsers' may where
+// they come from the service's own origin or from one of those given. Programs
+// that are no browsers send no origin and are not its concern. Origins have
+// passed [Check].
+func Admit(origins []string) func(*http.Request) error {
 	protection := http.NewCrossOriginProtection()
 	for _, o := range origins {
 		if err := protection.AddTrustedOrigin(o); err != nil {
 			panic(err) // Check has let it pass
 		}
 	}
-	protection.SetDenyHandler(http.HandlerFunc(deny))
-	guarded := protection.Handler(next)
+	return protection.Check
+}
+
+// Share tells browsers that pages of the origins may read the answers.
+func Share(origins []string, next http.Handler) http.Handler {
 	if len(origins) == 0 {
-		return guarded // the library would take no list for everybody
+		return next // the library would take no list for everybody
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
@@ -41,11 +45,5 @@ func Guard(origins []string, next http.Handler) http.Handler {
 		AllowedHeaders: []string{"Accept", "Content-Type", "Authorization", "Xi-Api-Key", "X-Request-Id"},
 		ExposedHeaders: []string{"X-Request-Id", "Retry-After"},
 		MaxAge:         600,
-	}).Handler(guarded)
-}
-
-func deny(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(http.StatusForbidden)
-	_, _ = w.Write([]byte(`{"errors":[{"message":"This service may not be used from that web site.","extensions":{"code":"FORBIDDEN"}}]}`))
+	}).Handler(next)
 }

@@ -1,0 +1,65 @@
+// The example as its README has it, and each of its queries.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { parse } from "graphql";
+import { query } from "../processes.mjs";
+
+const folder = new URL("../../examples/federation/", import.meta.url);
+const read = (file) => readFileSync(new URL(file, folder), "utf8");
+const queries = read("queries.graphql");
+
+describe("examples/federation", () => {
+  let child, url, ended, output = "";
+  before(async () => {
+    assert.match(read("README.md"), /^npm ci && npm start$/m); // make e2e has done the first
+    child = spawn("npm", ["start"], { cwd: fileURLToPath(folder), env: { ...process.env, PORT: "0" }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    ended = new Promise((resolve) => child.once("close", resolve)); // when all that shares its output has gone
+    url = await new Promise((resolve, reject) => {
+      const read = (chunk) => {
+        output += chunk;
+        const found = /^gateway +(\S+)/m.exec(output);
+        if (found) resolve(found[1]);
+      };
+      child.stdout.on("data", read);
+      child.stderr.on("data", read);
+      child.once("exit", (code) => reject(new Error(`exit ${code}: ${output}`)));
+    });
+  });
+  after(async () => {
+    const rollcall = /^rollcall +(\S+)/m.exec(output)[1];
+    process.kill(-child.pid, "SIGINT");
+    await ended;
+    await assert.rejects(fetch(rollcall), "Rollcall goes on after Ctrl-C");
+  });
+
+  const operations = parse(queries).definitions;
+  assert.ok(operations.length >= 3);
+  for (const { name, loc } of operations) {
+    it(`answers ${name.value}`, async () => {
+      const { data, errors } = await query(url, queries.slice(loc.start, loc.end));
+      assert.equal(errors, undefined);
+      const [list] = Object.values(data);
+      const text = JSON.stringify(list);
+      assert.match(text, /"user_\d+@example.com"/);
+      assert.match(text, /"conversationCount":[1-9]/);
+      if (name.value === "AccountsWithConversations") {
+        assert.deepEqual(list.at(-1).user, { userId: "newcomer", email: "newcomer@example.com", conversationCount: 0, lastContactAt: null });
+      }
+    });
+  }
+
+  it("has a page with a tab for each query", async () => {
+    const page = await (await fetch(url, { headers: { accept: "text/html" } })).text();
+    for (const { name } of operations) assert.ok(page.includes(`query ${name.value}`), name.value);
+  });
+
+  it("answers the README's request", async () => {
+    const body = /-d '(.*)'/.exec(read("README.md"))[1];
+    const reply = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+    assert.deepEqual((await reply.json()).data.accounts.at(-1), { user: { userId: "newcomer", email: "newcomer@example.com", conversationCount: 0 } });
+  });
+});

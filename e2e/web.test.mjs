@@ -1,0 +1,675 @@
+// The example application in a real browser: built, on an origin of its own, over the real service.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { launch } from "./browser.mjs";
+import { startFaults } from "./faults.mjs";
+import { query, root, startEmulator, startService } from "./processes.mjs";
+import { startSite } from "./site.mjs";
+
+const artefacts = fileURLToPath(new URL("artefacts/", import.meta.url));
+const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
+
+const desktop = { width: 1280, height: 860 };
+const phone = { width: 390, height: 844 };
+
+describe("the example application", () => {
+  let browser, site, emulator, faults, service, page;
+  let complaints; // what the page's console had to say
+  let asked; // the variables of the page's requests for lists
+
+  before(async () => {
+    site = await startSite();
+    emulator = await startEmulator("-users", "700", "-keys", "old-key,new-key");
+    faults = await startFaults(emulator.url);
+    service = await serve("old-key");
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await service?.stop();
+    await emulator?.stop();
+    faults?.close();
+    site?.close();
+  });
+  const serve = (key, addr = "127.0.0.1:0") =>
+    startService({ LISTEN_ADDR: addr, UPSTREAM_URL: faults.url, ELEVENLABS_API_KEY: key, AUTH: "none", CORS_ORIGINS: site.origin, UPSTREAM_TIMEOUT: "3s" });
+
+  beforeEach(async () => {
+    site.use(service.url);
+    faults.rule = () => undefined;
+    await open();
+  });
+  afterEach(() => page.context().close());
+
+  /** A new page, in which nothing has happened yet. */
+  async function open(options = {}) {
+    await page?.context().close();
+    const context = await browser.newContext({ viewport: desktop, timezoneId: "Europe/Berlin", ...options });
+    page = await context.newPage();
+    page.setDefaultTimeout(20_000);
+    complaints = [];
+    asked = [];
+    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("request", (request) => {
+      if (!request.url().endsWith("/graphql") || request.method() !== "POST") return;
+      const { query, variables } = request.postDataJSON();
+      if (query.includes("UserTable_users")) asked.push(variables);
+    });
+  }
+  const goto = (search = "") => page.goto(site.origin + "/" + search);
+  const shot = (name) => page.screenshot({ path: join(artefacts, `${name}.png`) });
+
+  const row = (i) => page.locator(`tbody tr[aria-rowindex="${i + 2}"]`);
+  const status = () => page.locator(".count [role=status]");
+  const says = (locator, text) => locator.filter({ hasText: text }).first().waitFor();
+  const scrollTo = (y) => page.evaluate((y) => window.scrollTo(0, y), y);
+  const search = () => new URL(page.url()).searchParams;
+
+  /** Waits for something to become true of the page. */
+  async function until(predicate, what) {
+    for (const end = Date.now() + 20_000; ; await page.waitForTimeout(50)) {
+      if (await predicate()) return;
+      if (Date.now() > end) assert.fail(`it did not come to pass that ${what}`);
+    }
+  }
+
+  /** Notes the user of each row that is ever rendered, by its place. */
+  const watchRows = () =>
+    page.evaluate(() => {
+      const rows = (window.rows = []);
+      const note = () => {
+        for (const tr of document.querySelectorAll("tbody tr[aria-rowindex]")) {
+          const at = tr.ariaRowIndex - 2;
+          const who = tr.querySelector("bdi").textContent;
+          if (rows[at] !== undefined && rows[at] !== who) window.contradiction = `row ${at}: ${rows[at]}, then ${who}`;
+          rows[at] = who;
+        }
+      };
+      note();
+      new MutationObserver(note).observe(document.querySelector("table"), { childList: true, subtree: true });
+    });
+
+  /** Scrolls a screen at a time until the list ends, and returns everybody who was there. */
+  async function walk() {
+    await watchRows();
+    assert.equal(await page.evaluate(scrollToEnd), "the end");
+    assert.equal(await page.evaluate(() => window.contradiction), undefined);
+    return page.evaluate(() => [...window.rows]);
+  }
+  /** Runs in the page. Chromium may stop painting one, and then waits for a frame for ever. */
+  async function scrollToEnd() {
+    const stalled = new Error("no frame");
+    const frame = () =>
+      new Promise((resolve, reject) => {
+        const timer = setTimeout(reject, 20_000, stalled);
+        requestAnimationFrame(() => resolve(clearTimeout(timer)));
+      });
+    try {
+      for (const late = Date.now() + 90_000; !document.querySelector(".end"); await frame()) {
+        if (Date.now() > late) return "too late";
+        if (scrollY + innerHeight < document.documentElement.scrollHeight) scrollBy(0, innerHeight);
+      }
+      // The last screens, up to which the last page may have jumped.
+      for (let y = scrollY; y < document.documentElement.scrollHeight; y += innerHeight) {
+        window.scrollTo(0, y);
+        await frame();
+        await frame();
+      }
+      return "the end";
+    } catch (error) {
+      return error === stalled ? "no frame" : String(error);
+    }
+  }
+
+  /** The list as the service has it. */
+  async function list(args = {}, url = service.url) {
+    const users = [];
+    let after = null;
+    do {
+      const { data } = await query(
+        url,
+        `query($after: String, $filter: ConversationUserFilter, $sortBy: ConversationUserSort, $sortDirection: SortDirection) {
+          users(first: 500, after: $after, filter: $filter, sortBy: $sortBy, sortDirection: $sortDirection) {
+            nodes { id userId conversationCount lastContactAgentName lastContactAgent { agentId } } pageInfo { hasNextPage endCursor } } }`,
+        { after, ...args },
+      );
+      users.push(...data.users.nodes);
+      after = data.users.pageInfo.hasNextPage ? data.users.pageInfo.endCursor : null;
+    } while (after);
+    return users;
+  }
+  const ids = (users) => users.map((u) => u.userId);
+
+  describe("lists", () => {
+    afterEach(() => assert.deepEqual(complaints, []));
+
+    it("shows everybody of the demo's 10,000 once, in order", { timeout: 180_000 }, async (t) => {
+      const demo = await startService({ CORS_ORIGINS: site.origin });
+      t.after(() => demo.stop());
+      site.use(demo.url);
+      await open({ viewport: { width: 1280, height: 2600 } });
+      await goto();
+      await row(0).waitFor();
+      const shown = await walk();
+      assert.equal(shown.length, 10_000);
+      assert.equal(new Set(shown).size, 10_000);
+      assert.deepEqual(shown, ids(await list({}, demo.url)));
+      await says(status(), "10,000 users");
+      assert.ok((await page.locator("tbody tr").count()) < 200, "rows that are far away are not rendered");
+      assert.equal(asked.length, 200);
+    });
+
+    it("filters by an agent, from the field and from a row", async () => {
+      await goto();
+      await row(0).waitFor();
+      await shot("list");
+      const everybody = await list();
+      const chosen = everybody[0];
+      await page.getByLabel("Agent", { exact: true }).selectOption({ label: chosen.lastContactAgentName });
+      await says(page.locator("tbody"), chosen.userId);
+      assert.equal(search().get("agent"), chosen.lastContactAgent.agentId);
+      assert.deepEqual(await walk(), ids(await list({ filter: { agentId: chosen.lastContactAgent.agentId } })));
+
+      await page.goBack();
+      const other = everybody.findIndex((u) => u.lastContactAgentName && u.lastContactAgentName !== chosen.lastContactAgentName);
+      await row(other).locator("td.agent a").click();
+      await until(() => search().get("agent") === everybody[other].lastContactAgent.agentId, "the row's agent is the filter");
+      assert.equal(await page.getByLabel("Agent", { exact: true }).evaluate((s) => s.selectedOptions[0].text), everybody[other].lastContactAgentName);
+    });
+
+    it("filters by an agent that is typed, and says where there is none", async () => {
+      await goto();
+      await page.getByLabel("Agent", { exact: true }).selectOption({ label: "Another one…" });
+      await page.getByLabel("Agent ID").fill("agent_nobody");
+      await page.keyboard.press("Enter");
+      await says(page.locator(".fault"), "No such agent");
+      await shot("no such agent");
+      await page.locator(".fault").getByRole("button", { name: "Clear the filters" }).click();
+      await row(0).waitFor();
+      assert.equal(page.url(), site.origin + "/");
+    });
+
+    it("filters by days, in the time zone of whoever looks", async () => {
+      await goto();
+      await page.getByLabel("Talked from").fill("2026-08-01");
+      await until(() => search().get("from") === "2026-08-01", "the first day is in the address");
+      await page.getByLabel("Talked until").fill("2026-08-31");
+      await until(() => search().get("to") === "2026-08-31", "the last day is in the address");
+      const august = { callStartedAfter: "2026-07-31T21:59:59Z", callStartedBefore: "2026-08-31T21:59:59Z" };
+      const want = await list({ filter: august });
+      assert.ok(want.length > 60 && want.length < 650);
+      await says(page.locator("tbody"), want[0].userId);
+      assert.deepEqual(await walk(), ids(want));
+      assert.deepEqual(asked.at(-1).filter, { userId: null, agentId: null, callStartedAfter: "2026-07-31T21:59:59.000Z", callStartedBefore: "2026-08-31T21:59:59.000Z" });
+    });
+
+    it("waits for a year to be typed", async () => {
+      await goto();
+      await row(0).waitFor();
+      await page.getByLabel("Talked from").click({ position: { x: 14, y: 20 } });
+      await page.keyboard.type("08012026");
+      await until(() => search().get("from") === "2026-08-01", "the day is in the address");
+      assert.equal(asked.length, 2);
+    });
+
+    it("sorts by each column that can be, both ways", async () => {
+      await goto();
+      await row(0).waitFor();
+      for (const [name, sortBy, sortDirection, aria] of [
+        ["Conversations", "CONVERSATION_COUNT", "DESC", "descending"],
+        ["Conversations", "CONVERSATION_COUNT", "ASC", "ascending"],
+        ["Sentiment", "AVERAGE_SENTIMENT_SCORE", "DESC", "descending"],
+        ["Last contact", "LAST_CONTACT", "DESC", "descending"],
+        ["Last contact", "LAST_CONTACT", "ASC", "ascending"],
+      ]) {
+        const header = page.getByRole("columnheader", { name });
+        await header.getByRole("button").click();
+        await until(async () => (await header.getAttribute("aria-sort")) === aria, `${name} is ${aria}`);
+        const want = ids((await list({ sortBy, sortDirection })).slice(0, 12));
+        await says(row(0), want[0]);
+        assert.deepEqual(await page.locator("tbody tr bdi").allTextContents().then((all) => all.slice(0, 12)), want);
+      }
+      assert.equal(page.url(), site.origin + "/?order=asc");
+    });
+
+    it("finds a user by their ID, whatever is in it", async () => {
+      await goto();
+      const everybody = ids(await list());
+      for (const id of ["user_00042", everybody.find((id) => id.startsWith("team/7")), everybody.find((id) => id.startsWith("<b>")), everybody.find((id) => id.startsWith("عميل"))]) {
+        await page.getByLabel("User ID").fill(id);
+        await page.keyboard.press("Enter");
+        await says(status(), "1 user");
+        assert.deepEqual(await page.locator("tbody bdi").allTextContents(), [id]);
+        assert.equal(search().get("user"), id);
+        await page.reload();
+        await says(page.locator("tbody bdi"), id);
+        assert.equal(await page.getByLabel("User ID").inputValue(), id);
+      }
+      await page.getByLabel("User ID").fill("nobody");
+      await page.keyboard.press("Enter");
+      await says(page.locator(".empty"), "Nobody here");
+      await shot("empty");
+      await page.locator(".count").getByRole("button", { name: "Clear filters" }).click();
+      await says(status(), "The first 50 users");
+      assert.equal(await page.getByLabel("User ID").inputValue(), "");
+    });
+
+    it("shows each list its own numbers of a user who is in both", async () => {
+      const filter = { callStartedAfter: "2026-09-30T21:59:59Z" };
+      const [all, october] = [await list({ sortBy: "CONVERSATION_COUNT" }), await list({ filter, sortBy: "CONVERSATION_COUNT" })];
+      const top = all[0];
+      const then = october.find((u) => u.userId === top.userId);
+      assert.ok(then.conversationCount < top.conversationCount);
+      await goto("?sort=conversations");
+      await says(row(0).locator(".conversations"), String(top.conversationCount));
+      await page.getByLabel("Talked from").fill("2026-10-01");
+      await says(page.locator("tbody tr").filter({ has: page.locator("bdi", { hasText: top.userId }) }).locator(".conversations"), String(then.conversationCount));
+      await page.goBack();
+      await says(row(0), top.userId);
+      assert.equal(parseInt(await row(0).locator(".conversations").textContent()), top.conversationCount);
+    });
+  });
+
+  describe("back and forth", () => {
+    afterEach(() => assert.deepEqual(complaints, []));
+
+    /** Scrolls to a row and opens its user. */
+    async function openRow(i) {
+      await row(0).waitFor();
+      await until(async () => {
+        const last = await page.locator("tbody tr[aria-rowindex]").last().getAttribute("aria-rowindex");
+        if (last >= i + 2) return true;
+        await page.mouse.wheel(0, 3000);
+        return false;
+      }, `row ${i} is there`);
+      await row(i).scrollIntoViewIfNeeded();
+      const scroll = await page.evaluate(() => scrollY);
+      const who = await row(i).locator("bdi").textContent();
+      await row(i).locator("td.user a").click();
+      await says(page.locator("h1"), who);
+      return { scroll, who };
+    }
+
+    it("opens a user by node(id), with their numbers", async () => {
+      await goto("?sort=conversations");
+      const { who } = await openRow(0);
+      const { data } = await query(
+        service.url,
+        `query($userId: ID!) { user(userId: $userId) { id conversationCount lastContactAgentName lastContactConversation { conversationId }
+          sentiment { overall { scoredConversationCount positiveCount neutralCount negativeCount averageSentimentScore } }
+          mostFrustratedConversations { conversation { conversationId } } } }`,
+        { userId: who },
+      );
+      const { user } = data;
+      assert.equal(search().get("id"), user.id);
+      assert.equal(await page.locator("h1").evaluate((h1) => h1 === document.activeElement), true);
+      await says(page.locator(".facts"), String(user.conversationCount));
+      const { positiveCount, neutralCount, negativeCount } = user.sentiment.overall;
+      await page.getByRole("img", { name: `${positiveCount} positive, ${neutralCount} neutral, ${negativeCount} negative` }).first().waitFor();
+      assert.deepEqual(await page.locator(".frustrated code").allTextContents(), user.mostFrustratedConversations.map((c) => c.conversation.conversationId));
+      await shot("user");
+    });
+
+    it("finds the list as it was left: its rows, the place and the focus, without asking again", async () => {
+      await goto("?sort=sentiment");
+      const { scroll, who } = await openRow(180);
+      const before = asked.length;
+      await page.goBack();
+      await row(180).waitFor();
+      assert.equal(await page.evaluate(() => scrollY), scroll);
+      assert.equal(await page.evaluate(() => document.activeElement.textContent), who);
+      await says(status(), /The first (2[0-9]0) users/);
+      assert.equal(asked.length, before);
+      await page.goForward();
+      await says(page.locator("h1"), who);
+      await page.getByRole("button", { name: "Users" }).click();
+      await row(180).waitFor();
+      assert.equal(await page.evaluate(() => scrollY), scroll);
+      assert.equal(asked.length, before);
+    });
+
+    it("keeps lists apart in the history", async () => {
+      await goto();
+      const { scroll } = await openRow(120);
+      await page.locator(".facts a").click();
+      await says(status(), /users/);
+      await until(async () => (await page.evaluate(() => scrollY)) === 0, "another list begins at its top");
+      await page.goBack();
+      await page.locator(".facts").waitFor();
+      await page.goBack();
+      await row(120).waitFor();
+      assert.equal(await page.evaluate(() => scrollY), scroll);
+    });
+
+    it("finds rows and place again after a reload", async () => {
+      await goto();
+      const { scroll, who } = await openRow(230);
+      await page.goBack();
+      await row(230).waitFor();
+      await page.reload();
+      await row(230).waitFor();
+      await until(async () => (await page.evaluate(() => scrollY)) === scroll, "the place is restored");
+      await says(row(230), who);
+    });
+
+    it("opens an address from elsewhere, and leaves to everybody", async () => {
+      const [user] = await list();
+      await goto(`?id=${user.id}`);
+      await says(page.locator("h1"), user.userId);
+      await page.getByRole("button", { name: "Users" }).click();
+      await row(0).waitFor();
+      for (const wrong of ["?id=", "?id=nonsense", "?sort=nonsense&order=up&from=2026-02-31&to=x"]) {
+        await goto(wrong);
+        await (wrong.includes("sort") ? row(0) : page.locator("main h1, main .fault h2").first()).waitFor();
+      }
+    });
+  });
+
+  describe("faults", () => {
+    const isPage = (params) => params.get("page_size") === "50"; // and not the agents to choose from
+
+    it("counts down after a 429 of the upstream, and goes on by itself", async () => {
+      let refused = 0;
+      faults.rule = (params) => (isPage(params) && refused++ === 0 ? { status: 429, headers: { "retry-after": "4" } } : undefined);
+      await goto();
+      await says(page.locator(".fault"), "Too many calls at once");
+      await says(page.locator(".countdown"), /Trying again in [234] s/);
+      await says(page.locator(".ids"), "trace-of-a-fault");
+      await shot("rate limited");
+      await row(0).waitFor();
+      assert.equal(asked.length, 2);
+    });
+
+    it("shows a 503 of the upstream below the rows, and goes on from there when asked to", async () => {
+      await goto();
+      await row(0).waitFor();
+      faults.rule = (params) => (isPage(params) ? { status: 503 } : undefined);
+      await scrollTo(1e6);
+      await says(page.locator(".fault"), "ElevenLabs is not available");
+      await row(49).waitFor();
+      await shot("unavailable");
+      const before = asked.length;
+      await page.waitForTimeout(500);
+      assert.equal(asked.length, before, "it does not go on by itself");
+      faults.rule = () => undefined;
+      await page.getByRole("button", { name: "Try again" }).click();
+      await row(50).waitFor();
+      await scrollTo(0);
+      assert.deepEqual(await walk(), ids(await list()));
+    });
+
+    it("recovers where the first page failed", async () => {
+      faults.rule = () => ({ status: 500 });
+      await goto();
+      await says(page.locator(".fault"), "ElevenLabs is not available");
+      faults.rule = () => undefined;
+      await page.getByRole("button", { name: "Try again" }).click();
+      await row(0).waitFor();
+      assert.equal(await page.locator(".fault").count(), 0);
+    });
+
+    it("shows skeletons while the upstream is slow", async () => {
+      faults.rule = () => ({ delay: 1500 });
+      await goto();
+      await page.locator(".skeleton tr").nth(11).waitFor();
+      await says(status(), "Loading users…");
+      assert.equal(await page.getByRole("table").getAttribute("aria-busy"), "true");
+      await page.waitForTimeout(400); // until they have appeared
+      await shot("loading");
+      await row(0).waitFor();
+      assert.equal(await page.getByRole("table").getAttribute("aria-busy"), "false");
+      await scrollTo(1e6);
+      await page.locator("tbody.skeleton").waitFor();
+      await row(50).waitFor();
+      await row(60).locator("td.user a").click();
+      await page.locator("main .skeleton").waitFor();
+      await page.locator(".facts").waitFor();
+      assert.deepEqual(complaints, []);
+    });
+
+    it("says when the upstream does not answer in time", async () => {
+      faults.rule = (params) => (isPage(params) ? { delay: 3500 } : undefined);
+      await goto();
+      await says(page.locator(".fault"), "No answer in time");
+      faults.rule = () => undefined;
+      await page.getByRole("button", { name: "Try again" }).click();
+      await row(0).waitFor();
+    });
+
+    it("starts over where a new key has made the cursors void, and says so", async () => {
+      await goto();
+      await row(0).waitFor();
+      const { host } = new URL(service.url);
+      await service.stop();
+      service = await serve("new-key", host);
+      await scrollTo(1e6);
+      await says(page.locator(".notice"), "starts over from the top");
+      await row(0).waitFor();
+      assert.equal(await page.evaluate(() => scrollY), 0);
+      await shot("started over");
+      await page.getByRole("button", { name: "Dismiss" }).click();
+      assert.equal(await page.locator(".notice").count(), 0);
+      assert.deepEqual(await walk(), ids(await list()));
+    });
+
+    it("does not start over for ever", async () => {
+      await page.route("**/graphql", (route) => {
+        if (!route.request().postDataJSON()?.variables?.cursor) return route.continue();
+        const errors = [{ message: "after: is not a cursor", extensions: { code: "BAD_USER_INPUT", argument: "after" } }];
+        return route.fulfill({ status: 200, headers: { "access-control-allow-origin": site.origin }, json: { errors } });
+      });
+      await goto();
+      await row(0).waitFor();
+      await scrollTo(1e6);
+      await says(page.locator(".notice"), "starts over from the top");
+      await row(0).waitFor();
+      await scrollTo(1e6);
+      await says(page.locator(".fault"), "after: is not a cursor");
+      await page.waitForTimeout(500);
+      assert.equal(asked.length, 4);
+    });
+
+    it("tells that a service which does not let this site in cannot be reached", async () => {
+      await page.goto(site.otherOrigin);
+      await says(page.locator(".fault"), "The service cannot be reached");
+      assert.equal(await page.locator("tbody bdi").count(), 0);
+      assert.ok(complaints.length > 0 && complaints.every((c) => /CORS|ERR_FAILED/.test(c)), String(complaints));
+      await page.goto(site.origin);
+      await row(0).waitFor();
+    });
+
+    it("has a sentence for each code, and a button where it helps", async () => {
+      let code;
+      await page.route("**/graphql", (route) => {
+        const errors = [{ message: "the service's own words", extensions: { code, requestId: "the-request" } }];
+        return route.fulfill({ status: 200, headers: { "access-control-allow-origin": site.origin }, json: { errors } });
+      });
+      const readme = readFileSync(join(root, "README.md"), "utf8").split("## Errors")[1].split("##")[0];
+      const codes = [...readme.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell]) => [...cell.matchAll(/[A-Z_]{6,}/g)].map(String));
+      assert.ok(codes.length >= 13);
+      const seen = {};
+      for (code of [...codes, "A_CODE_OF_TOMORROW"]) {
+        await goto();
+        const title = await page.locator(".fault h2").textContent();
+        seen[code] = [title, await page.locator(".fault button").allTextContents()];
+        await says(page.locator(".fault .ids"), "the-request");
+      }
+      const [retry, reload] = [["Try again"], ["Load the page anew"]];
+      assert.deepEqual(seen, {
+        BAD_USER_INPUT: ["That cannot be asked", []],
+        UNAUTHENTICATED: ["You are not signed in", []],
+        FORBIDDEN: ["This is not for you", []],
+        UPSTREAM_CREDENTIALS: ["The service's key was refused", []],
+        NOT_FOUND: ["No such agent", []], // nothing is filtered here
+        RATE_LIMITED: ["Too many calls at once", retry],
+        UPSTREAM_TIMEOUT: ["No answer in time", retry],
+        UPSTREAM_UNAVAILABLE: ["ElevenLabs is not available", retry],
+        UPSTREAM_BAD_RESPONSE: ["An answer that makes no sense", retry],
+        OPERATION_TOO_COMPLEX: ["Too much at once", []],
+        GRAPHQL_PARSE_FAILED: ["This page is out of date", reload],
+        GRAPHQL_VALIDATION_FAILED: ["This page is out of date", reload],
+        INTERNAL_SERVER_ERROR: ["Something broke inside the service", retry],
+        A_CODE_OF_TOMORROW: ["Something broke inside the service", retry],
+      });
+    });
+
+    it("is not put out by what is no GraphQL, or no answer at all", async () => {
+      let answer;
+      await page.route("**/graphql", (route) => (answer ? route.fulfill({ headers: { "access-control-allow-origin": site.origin }, ...answer }) : route.abort()));
+      for (const [a, title] of [
+        [{ status: 502, contentType: "text/html", body: "<h1>Bad Gateway</h1>" }, "Somebody else answered"],
+        [{ status: 200, json: [] }, "Somebody else answered"],
+        [{ status: 200, body: "null" }, "Somebody else answered"],
+        [{ status: 500, json: { errors: [{}] } }, "Something broke inside the service"],
+        [undefined, "The service cannot be reached"],
+      ]) {
+        answer = a;
+        await goto();
+        await says(page.locator(".fault"), title);
+      }
+      await page.context().setOffline(true);
+      await page.getByRole("button", { name: "Try again" }).click();
+      await says(page.locator(".fault"), "You are offline");
+    });
+  });
+
+  describe("for everybody", () => {
+    it("can be used without a mouse", async () => {
+      await goto();
+      await row(0).waitFor();
+      const focus = () => page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent);
+      const press = (...keys) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve());
+      const everybody = ids(await list());
+
+      await press("Tab", "Tab");
+      assert.equal(await focus(), "Skip to the users");
+      await shot("skip");
+      await press("Enter");
+      assert.equal(await focus(), everybody[0]);
+      await press("ArrowDown", "ArrowDown", "ArrowUp");
+      assert.equal(await focus(), everybody[1]);
+      // On and on, through what is loaded meanwhile.
+      for (let i = 0; i < 59; i++) {
+        await press("ArrowDown");
+        await until(async () => (await focus()) === everybody[2 + i], `the focus is on row ${2 + i}`);
+      }
+      await shot("focus");
+      await press("Enter");
+      await says(page.locator("h1"), everybody[60]);
+      await press("Shift+Tab");
+      assert.match(await focus(), /Users/);
+      await press("Enter");
+      await row(60).waitFor();
+      await until(async () => (await focus()) === everybody[60], "the focus is where it was");
+      // The row with the focus stays, however far away the screen is.
+      await scrollTo(0);
+      await row(0).waitFor();
+      assert.equal(await focus(), everybody[60]);
+      await press("ArrowDown");
+      assert.equal(await focus(), everybody[61]);
+
+      await page.getByLabel("User ID").focus();
+      await page.keyboard.type(everybody[5]);
+      await press("Enter");
+      await says(status(), "1 user");
+      await press("Tab"); // the agent
+      await page.keyboard.type("Order");
+      await until(() => search().get("agent"), "the agent is chosen");
+      await page.getByRole("columnheader", { name: "Conversations" }).getByRole("button").focus();
+      await press("Enter");
+      await until(() => search().get("sort") === "conversations", "the list is sorted");
+      assert.match(await focus(), /Conversations/);
+      assert.deepEqual(complaints, []);
+    });
+
+    for (const colorScheme of ["light", "dark"]) {
+      for (const [screen, viewport] of Object.entries({ desktop, phone })) {
+        it(`has no fault that axe knows: ${colorScheme}, ${screen}`, async () => {
+          await open({ viewport, colorScheme });
+          const check = async (state) => {
+            await shot(`${state} (${colorScheme}, ${screen})`);
+            await page.evaluate(axe);
+            const { violations, passes } = await page.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));
+            assert.deepEqual(
+              violations.map((v) => `${state}: ${v.id}: ${v.nodes.map((n) => n.target + " " + n.failureSummary)}`),
+              [],
+            );
+            assert.ok(passes.length > 20);
+            const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+            assert.ok(overflow <= 0, `${state} is ${overflow} pixels too wide`);
+          };
+          const [user] = await list({ sortBy: "CONVERSATION_COUNT" });
+          await goto("?sort=conversations");
+          await row(20).waitFor();
+          await check("list");
+          await goto(`?id=${user.id}`);
+          await page.locator(".frustrated").waitFor();
+          await check("user");
+          await goto("?user=nobody");
+          await page.locator(".empty").waitFor();
+          await check("empty");
+          await goto("?agent=agent_nobody");
+          await page.locator(".fault").waitFor();
+          await check("fault");
+          faults.rule = () => ({ delay: 1500 });
+          await goto();
+          await page.locator(".skeleton").first().waitFor();
+          await page.waitForTimeout(400); // until it has appeared
+          await check("loading");
+        });
+      }
+    }
+
+    it("holds still for those who want that", async () => {
+      await open({ reducedMotion: "reduce" });
+      faults.rule = () => ({ delay: 1500 });
+      await goto();
+      await page.locator(".skeleton i").first().waitFor();
+      assert.deepEqual(await page.evaluate(() => document.getAnimations().map((a) => a.animationName ?? a.transitionProperty)), []);
+      assert.equal(await page.locator(".skeleton i").first().evaluate((i) => getComputedStyle(i).opacity), "1");
+    });
+
+    it("fits a phone, and sorts there too", async () => {
+      await open({ viewport: phone });
+      await goto();
+      await row(0).waitFor();
+      await page.getByLabel("Order").selectOption({ label: "Most frequent" });
+      const want = await list({ sortBy: "CONVERSATION_COUNT" });
+      await says(row(0), want[0].userId);
+      assert.deepEqual(await walk(), ids(want));
+    });
+  });
+
+  it("runs in development, through Vite's proxy", async () => {
+    const port = await new Promise((resolve) => {
+      const probe = createServer().listen(0, "127.0.0.1", () => {
+        const { port } = probe.address();
+        probe.close(() => resolve(port));
+      });
+    });
+    const vite = spawn("node_modules/.bin/vite", ["--port", port, "--strictPort", "--host", "127.0.0.1"], {
+      cwd: join(root, "examples/web"),
+      env: { PATH: process.env.PATH, ROLLCALL: new URL(service.url).origin },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    try {
+      await new Promise((resolve, reject) => {
+        vite.stdout.on("data", (chunk) => /Local/.test(chunk) && resolve());
+        vite.once("exit", (code) => reject(new Error(`vite exited with ${code}`)));
+      });
+      await page.goto(`http://127.0.0.1:${port}/`);
+      await row(0).waitFor({ timeout: 30_000 });
+      await says(row(0), ids(await list())[0]);
+      assert.deepEqual(complaints, []);
+    } finally {
+      vite.kill();
+    }
+  });
+});

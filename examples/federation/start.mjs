@@ -1,0 +1,53 @@
+// Starts the whole graph: Rollcall's demo, an accounts and an agents service, and
+// a gateway in front of them. npm start; Ctrl-C stops all of it.
+
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import * as accounts from "./accounts.mjs";
+import * as agents from "./agents.mjs";
+import { compose } from "./compose.mjs";
+import * as gateway from "./gateway.mjs";
+
+/** Starts Rollcall's demo on a free port. Resolves to { url, close }. */
+function startRollcall() {
+  // With any of these set it would not be the demo.
+  const { ELEVENLABS_API_KEY, UPSTREAM_URL, AUTH, ...env } = process.env;
+  const child = spawn("go", ["run", "."], {
+    cwd: fileURLToPath(new URL("../..", import.meta.url)),
+    env: { ...env, LISTEN_ADDR: "127.0.0.1:0", ADMIN_ADDR: "off", LOG_FORMAT: "json" },
+    stdio: ["ignore", "ignore", "pipe"],
+    detached: true, // go run has a child of its own: their group is stopped
+  });
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  return new Promise((resolve, reject) => {
+    let log = "";
+    child.stderr.on("data", (chunk) => {
+      log += chunk;
+      const url = /"graphql":"([^"]+)"/.exec(log)?.[1];
+      if (url) resolve({ url, close: () => (process.kill(-child.pid, "SIGINT"), ended) });
+    });
+    child.once("error", (error) => reject(new Error(`Rollcall needs Go to start: ${error.message}`)));
+    child.once("exit", (code) => reject(new Error(`Rollcall exited with ${code}:\n${log}`)));
+  });
+}
+
+const parts = [];
+async function stop(code) {
+  await Promise.allSettled(parts.map((part) => part.close()));
+  process.exit(code);
+}
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop(0));
+
+try {
+  const urls = {};
+  for (const [name, start] of Object.entries({ rollcall: startRollcall, accounts: accounts.start, agents: agents.start })) {
+    parts.push(await start());
+    urls[name] = parts.at(-1).url;
+    console.log(`${name.padEnd(8)}  ${urls[name]}`);
+  }
+  parts.push(await gateway.start(compose(urls), Number(process.env.PORT || 4000)));
+  console.log(`gateway   ${parts.at(-1).url}   open it in a browser`);
+} catch (error) {
+  console.error(error.code === "EADDRINUSE" ? `Port ${error.port} is in use; choose another: PORT=4010 npm start` : error.message);
+  await stop(1);
+}

@@ -1,0 +1,77 @@
+import { Component, useEffect, useState, type ReactNode } from "react";
+import { toFault, wordingOf, type Fault } from "./fault";
+
+interface ViewProps {
+  fault: Fault;
+  onRetry: () => void;
+  /** Takes the filters away; without, there are none. */
+  onWiden?: (() => void) | undefined;
+}
+
+/** A fault as a sentence, with what can be done about it. */
+export function FaultView({ fault, onRetry, onWiden }: ViewProps) {
+  const { title, sentence, remedy } = wordingOf(fault);
+  const { retryAfter, requestId, upstreamTraceId } = fault.details;
+  return (
+    <div className="fault">
+      <div role="alert">
+        <h2>{title}</h2>
+        <p>{sentence}</p>
+      </div>
+      {remedy === "retry" && (retryAfter ? <Countdown seconds={retryAfter} onEnd={onRetry} /> : <button onClick={onRetry}>Try again</button>)}
+      {remedy === "reload" && <button onClick={() => location.reload()}>Load the page anew</button>}
+      {remedy === "widen" && onWiden && <button onClick={onWiden}>Clear the filters</button>}
+      {requestId && (
+        <p className="ids">
+          <span>
+            Request <code>{requestId}</code>
+          </span>
+          {upstreamTraceId && (
+            <span>
+              ElevenLabs’ trace <code>{upstreamTraceId}</code>
+            </span>
+          )}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** Counts down and then tries again. Screen readers hear of it once, and not each second. */
+function Countdown({ seconds, onEnd }: { seconds: number; onEnd: () => void }) {
+  const [end] = useState(() => Date.now() + seconds * 1000);
+  const [left, setLeft] = useState(seconds);
+  useEffect(() => {
+    const timer = setInterval(() => setLeft(Math.ceil((end - Date.now()) / 1000)), 250);
+    return () => clearInterval(timer);
+  }, [end]);
+  useEffect(() => {
+    if (left <= 0) onEnd();
+  }, [left <= 0]); // eslint-disable-line react-hooks/exhaustive-deps
+  return (
+    <p className="countdown">
+      <span className="visually-hidden">It is tried again by itself in {seconds} seconds.</span>
+      <span aria-hidden="true" role="timer">
+        Trying again in {Math.max(left, 0)} s
+      </span>
+      <span className="ring" style={{ animationDuration: `${seconds}s` }} aria-hidden="true" />
+    </p>
+  );
+}
+
+interface BoundaryProps {
+  /** A new boundary for each attempt: give it a key. */
+  children: ReactNode;
+  fallback: (fault: Fault) => ReactNode;
+}
+
+/** Shows a fault instead of what met it. */
+export class FaultBoundary extends Component<BoundaryProps, { fault: Fault | null }> {
+  override state = { fault: null };
+  static getDerivedStateFromError(error: unknown) {
+    return { fault: toFault(error) };
+  }
+  override render() {
+    return this.state.fault ? this.props.fallback(this.state.fault) : this.props.children;
+  }
+}

@@ -1,0 +1,36 @@
+import { graphql, useFragment } from "react-relay";
+import type { Sentiment_summary$key } from "./__generated__/Sentiment_summary.graphql";
+import { formatScore } from "./format";
+
+/** How conversations went: the shares of positive, neutral and negative ones as a bar, and their average score. */
+export function Sentiment({ of }: { of: Sentiment_summary$key | null | undefined }) {
+  const s = useFragment(
+    graphql`
+      fragment Sentiment_summary on SentimentSummary {
+        scoredConversationCount
+        positiveCount
+        neutralCount
+        negativeCount
+        averageSentimentScore
+      }
+    `,
+    of,
+  );
+  if (!s || s.scoredConversationCount === 0) return <span className="unscored">not scored</span>;
+  const label = `${s.positiveCount} positive, ${s.neutralCount} neutral, ${s.negativeCount} negative`;
+  return (
+    <span className="sentiment">
+      <span className="bar" role="img" aria-label={label} title={label}>
+        <i className="positive" style={{ flexGrow: s.positiveCount }} />
+        <i className="neutral" style={{ flexGrow: s.neutralCount }} />
+        <i className="negative" style={{ flexGrow: s.negativeCount }} />
+      </span>
+      {typeof s.averageSentimentScore === "number" && (
+        <span className="score">
+          <span className="visually-hidden">average </span>
+          {formatScore(s.averageSentimentScore)}
+        </span>
+      )}
+    </span>
+  );
+}
