@@ -120,10 +120,10 @@ func TestConnectionsThatWereClosedMeanwhileAreNobodysFault(t *testing.T) {
 				return context.WithValue(ctx, carried{}, new(atomic.Int32))
 			},
 			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				time.Sleep(time.Second) //nolint:forbidigo // in fake time: so that each has a connection of its own
 				if r.Context().Value(carried{}).(*atomic.Int32).Add(1) > 1 {
 					panic(http.ErrAbortHandler)
 				}
-				time.Sleep(time.Second) //nolint:forbidigo // in fake time: so that each has a connection of its own
 				fmt.Fprint(w, `{"users":[],"has_more":false}`)
 			}),
 		}
@@ -155,6 +155,7 @@ func TestConnectionsThatWereClosedMeanwhileAreNobodysFault(t *testing.T) {
 		if n := burst(); n != atOnce-10 { // the budget begins with ten
 			t.Errorf("%d of %d failed", n, atOnce)
 		}
+		transport.CloseIdleConnections()
 		if n := burst(); n != 0 {
 			t.Errorf("%d failed for a breaker that is open", n)
 		}
