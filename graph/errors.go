@@ -160,7 +160,7 @@ func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) public 
 			return public{codeUnauthenticated, "The upstream does not accept your key.", ""}
 		}
 	case upstream.NotFound:
-		return public{codeNotFound, "The upstream knows no such agent.", ""}
+		return public{codeNotFound, "The upstream knows no such agent or branch.", ""}
 	case upstream.RateLimited:
 		return public{codeRateLimited, "The upstream takes no more calls right now.", ""}
 	case upstream.Timeout:

@@ -276,7 +276,7 @@ func TestNobodyWhoDidNotMoveIsSkippedOrRepeated(t *testing.T) {
 func TestHeavyChurnAmongTies(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	resumed, longest := 0, 0
-	for round := range 600 {
+	for round := range 150 {
 		q := queries()[round%6]
 		l := &list{query: q}
 		for i := range 150 + r.IntN(200) {
