@@ -2,6 +2,7 @@ package graph
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"strconv"
@@ -28,11 +29,29 @@ type answer struct {
 
 // newAnswer is the answer to a well-formed request.
 func newAnswer(r *graphql.Response, executed bool) *answer {
-	a := &answer{executed: executed, errors: r.Errors}
+	a := &answer{executed: executed, errors: bounded(r.Errors)}
 	if executed {
 		a.data = r.Data
 	}
 	return a
+}
+
+// maxFieldErrors is how many errors an answer has of its own; what is left out
+// of them is null in the data like the others.
+const maxFieldErrors = 100
+
+// bounded keeps an answer small in which very much went wrong: one more error,
+// of no place, stands for those beyond the first ones.
+func bounded(errs gqlerror.List) gqlerror.List {
+	more := len(errs) - maxFieldErrors
+	if more <= 0 {
+		return errs
+	}
+	rest := &gqlerror.Error{
+		Message:    fmt.Sprintf("%d more errors are left out.", more),
+		Extensions: map[string]any{"code": errs[maxFieldErrors].Extensions["code"]},
+	}
+	return append(errs[:maxFieldErrors:maxFieldErrors], rest)
 }
 
 // refusal is the error of a request that does not become an operation.

@@ -127,3 +127,22 @@ func TestWalking20PagesTakes20Calls(t *testing.T) {
 		t.Errorf("%d users in %d pages by %d calls; want 500, 20, 20", len(seen), pages, got)
 	}
 }
+
+func TestAPageIsNoLargerThanWhatIsSelected(t *testing.T) {
+	s := newService(t, options{})
+	for name, query := range map[string]string{
+		"a list that is skipped":           `query($yes: Boolean = true) { a: users(first: 5) { nodes { userId } } b: users(first: 90) @skip(if: $yes) { nodes { userId } } }`,
+		"a list that is not included":      `query($no: Boolean = false) { a: users(first: 5) { nodes { userId } } b: users(first: 90) @include(if: $no) { nodes { userId } } }`,
+		"a fragment that is skipped":       `query($yes: Boolean = true) { a: users(first: 5) { nodes { userId } } ...f @skip(if: $yes) ... @skip(if: true) { c: users(first: 80) { nodes { userId } } } } fragment f on Query { b: users(first: 90) { nodes { userId } } }`,
+		"a list of which nothing is asked": `{ a: users(first: 5) { nodes { userId } } b: users(first: 90) { pageInfo { hasPreviousPage } } }`,
+		"one that is included":             `query($yes: Boolean = true) { a: users(first: 3) { nodes { userId } } b: users(first: 5) @include(if: $yes) @skip(if: false) { nodes { userId } } }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.taken()
+			s.must(query, nil)
+			if calls := s.taken(); len(calls) != 1 || calls[0].Get("page_size") != "5" {
+				t.Errorf("called with %v", calls)
+			}
+		})
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"rollcall/graph/connection"
+	"rollcall/graph/globalid"
 )
 
 // frustratedGuess is how many mostFrustratedConversations a user is taken to have.
@@ -95,4 +96,49 @@ func (c *costing) length(f *ast.Field, argument string) int {
 		return 1 // a single value stands for a list of it
 	}
 	return len(list)
+}
+
+// lookUps is how many users a valid operation is certain to look up, each with a
+// call of its own.
+func lookUps(request *graphql.OperationContext) int {
+	users := make(map[string]bool)
+	add := func(id string) {
+		if whyNoID(id) == "" {
+			users[id] = true
+		}
+	}
+	addNode := func(id any) {
+		text, _ := id.(string)
+		if typeName, own, ok := globalid.Parse(text); ok && typeName == "User" {
+			add(own)
+		}
+	}
+	for _, f := range graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Query"}) {
+		args := f.ArgumentMap(request.Variables)
+		switch f.Name {
+		case "user":
+			id, _ := args["userId"].(string)
+			add(id)
+		case "node":
+			addNode(args["id"])
+		case "nodes":
+			ids, _ := args["ids"].([]any)
+			for _, id := range ids {
+				addNode(id)
+			}
+		case "_entities":
+			if onlyKey(request, f) {
+				continue
+			}
+			list, _ := args["representations"].([]any)
+			for _, r := range list {
+				if r := objectOf(r); r["__typename"] == "User" {
+					if id, err := key(r, "userId"); err == nil {
+						add(id)
+					}
+				}
+			}
+		}
+	}
+	return len(users)
 }

@@ -99,14 +99,10 @@ func noOtherRepresentations(observers *core.Events, addError core.AddErrFunc) {
 	})
 }
 
-// onlyKey reports whether a query wants nothing of the entity but what is known
-// from its key.
-func onlyKey(ctx context.Context) bool {
-	field := graphql.GetFieldContext(ctx)
-	if field == nil || field.Field.Name != "_entities" {
-		return false
-	}
-	for _, f := range graphql.CollectFields(graphql.GetOperationContext(ctx), field.Field.Selections, []string{"User", "Node", "_Entity"}) {
+// onlyKey reports whether a field _entities wants nothing of users but what is
+// known from their key.
+func onlyKey(request *graphql.OperationContext, field graphql.CollectedField) bool {
+	for _, f := range graphql.CollectFields(request, field.Selections, []string{"User", "Node", "_Entity"}) {
 		switch f.Name {
 		case "__typename", "id", "userId":
 		default:

@@ -181,31 +181,58 @@ func TestRepresentationsAreChargedToTheCost(t *testing.T) {
 	}
 }
 
-// TestMoreUsersThanCalls has the representations fail for which no call is left.
+// TestMoreUsersThanCalls has operations refused at once that would run out of
+// calls.
 func TestMoreUsersThanCalls(t *testing.T) {
 	s := newService(t, options{config: func(c *graph.Config) { c.Limits.Calls = 20 }})
-	var users []map[string]any
-	for i := range 25 {
-		users = append(users, map[string]any{"__typename": "User", "userId": fmt.Sprintf("user_%05d", i+1)})
-	}
-	r := s.ask(entitiesQuery, representations(users))
-	failed := make(map[any]bool)
-	for _, e := range r.Errors {
-		if e.Extensions["code"] != "OPERATION_TOO_COMPLEX" {
-			t.Errorf("got %+v", e)
+	users := func(from, to int) (list []map[string]any) {
+		for i := from; i < to; i++ {
+			list = append(list, map[string]any{"__typename": "User", "userId": fmt.Sprintf("user_%05d", i+1)})
 		}
-		failed[e.Path[1]] = true
+		return list
 	}
-	if len(failed) != 5 || len(r.Errors) != 5 {
-		t.Errorf("%d errors, want 5", len(r.Errors))
+	const twice = `query($r: [_Any!]!, $s: [_Any!]!, $yes: Boolean!) {
+		a: _entities(representations: $r) { ... on User { conversationCount } } b: _entities(representations: $s) @skip(if: $yes) { ... on User { conversationCount } } }`
+	for name, c := range map[string]struct {
+		query   string
+		r, s    []map[string]any
+		skip    bool
+		refused bool
+		calls   int
+	}{
+		"one more than there may be": {entitiesQuery, users(0, 21), nil, false, true, 0},
+		"as many as there may be":    {entitiesQuery, users(0, 20), nil, false, false, 20},
+		"each of them twice":         {entitiesQuery, append(users(0, 20), users(0, 20)...), nil, false, false, 20},
+		"in two fields":              {twice, users(0, 15), users(10, 30), false, true, 0},
+		"in one that is skipped":     {twice, users(0, 15), users(10, 30), true, false, 15},
+		"of whom only keys are asked": {`query($r: [_Any!]!) { _entities(representations: $r) { ... on User { userId } } }`,
+			users(0, 30), nil, false, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.taken()
+			r := s.ask(c.query, map[string]any{"r": c.r, "s": c.s, "yes": c.skip})
+			if refused := len(r.Errors) == 1 && r.Errors[0].Extensions["code"] == "OPERATION_TOO_COMPLEX" && r.Data == nil; refused != c.refused || !refused && len(r.Errors) > 0 {
+				t.Errorf("got %+v", r.Errors)
+			}
+			if got := s.count(); got != c.calls {
+				t.Errorf("%d calls, want %d", got, c.calls)
+			}
+		})
 	}
-	for i, entity := range get(r.Data, "_entities").([]any) {
-		if (entity == nil) != failed[float64(i)] {
-			t.Errorf("%d is %v", i, entity)
-		}
+}
+
+func TestVeryManyErrorsAreBounded(t *testing.T) {
+	s := newService(t, options{})
+	bad := make([]map[string]any, 1500)
+	for i := range bad {
+		bad[i] = map[string]any{"__typename": "Nobody"}
 	}
-	if got := s.count(); got != 20 {
-		t.Errorf("%d calls, want 20", got)
+	r := s.ask(entitiesQuery, representations(bad))
+	if got := len(get(r.Data, "_entities").([]any)); got != 1500 || len(r.Errors) != 101 {
+		t.Fatalf("%d places and %d errors", got, len(r.Errors))
+	}
+	if last := r.Errors[100]; last.Message != "1400 more errors are left out." || last.Extensions["code"] != "BAD_USER_INPUT" || last.Path != nil {
+		t.Errorf("got %+v", last)
 	}
 }
 

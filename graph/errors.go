@@ -80,10 +80,11 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	if inner, ok := errors.AsType[*gqlerror.Error](err); ok {
 		located = inner
 	}
-	seen := p.classify(ctx, err, located)
+	path, argument := paths(ctx, located.Path)
+	seen := p.classify(ctx, err, located, argument)
 	shown := &gqlerror.Error{
 		Message:    seen.sentence,
-		Path:       responsePath(located.Path),
+		Path:       path,
 		Locations:  located.Locations,
 		Extensions: map[string]any{"code": seen.code},
 	}
@@ -101,37 +102,33 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	return shown
 }
 
-// responsePath is where in the response an error belongs. gqlgen also spells
-// the way into an argument or a variable as a path.
-func responsePath(path ast.Path) ast.Path {
-	if len(path) > 0 && path[0] == ast.PathName("variable") {
-		return nil
+// paths tells where in the response an error belongs, and the argument that it
+// is about. gqlgen spells the way into an argument as if it went on in the
+// response, and that into a variable as one that begins with "variable". An
+// alias may be named like either, so the field that is being resolved decides.
+func paths(ctx context.Context, path ast.Path) (response, argument ast.Path) {
+	field := graphql.GetFieldContext(ctx)
+	if field == nil {
+		return nil, nil // nothing is being resolved yet
 	}
-	return path[:len(path)-len(argumentPath(path))]
-}
-
-// argumentPath is the end of a path that leads into an argument; empty where it
-// does not. The schema's one argument that has anything inside is filter.
-func argumentPath(path ast.Path) ast.Path {
-	for i := len(path) - 1; i > 0; i-- {
-		if path[i] == ast.PathName("filter") {
-			return path[i:]
+	for i := len(field.Path()); i < len(path); i++ {
+		if _, ok := path[i].(ast.PathName); ok { // and not a place in a list
+			return path[:i], path[i:]
 		}
 	}
-	return nil
+	return path, nil
 }
 
-func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.Error) public {
-	if argument, ok := errors.AsType[*connection.ArgumentError](err); ok {
-		return public{codeBadUserInput, argument.Error(), argument.Argument}
+func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.Error, argument ast.Path) public {
+	if wrong, ok := errors.AsType[*connection.ArgumentError](err); ok {
+		return public{codeBadUserInput, wrong.Error(), wrong.Argument}
 	}
 	if call, ok := errors.AsType[*upstream.Error](err); ok {
 		return p.classifyCall(ctx, call)
 	}
 	switch {
 	case errors.Is(err, datetime.ErrFormat):
-		argument := strings.TrimPrefix(argumentPath(located.Path).String(), ".")
-		return public{codeBadUserInput, argument + ": " + datetime.ErrFormat.Error(), argument}
+		return public{codeBadUserInput, argument.String() + ": " + datetime.ErrFormat.Error(), argument.String()}
 	case errors.Is(err, loader.ErrTooManyCalls):
 		return public{codeTooComplex, "The operation needs too many calls of the upstream; ask for less at once.", ""}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -139,7 +136,7 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 	case errors.Is(err, context.Canceled):
 		return public{codeUpstreamTimeout, "The request was cancelled.", ""}
 	case located.Extensions["code"] != nil:
-		return public{fmt.Sprint(located.Extensions["code"]), clip(p.withoutSuggestion(located.Message)), ""}
+		return public{fmt.Sprint(located.Extensions["code"]), clip(p.refusal(ctx, located)), ""}
 	}
 	if panicked, ok := errors.AsType[*flight.PanicError](err); ok {
 		p.log.ErrorContext(ctx, "panic", "request_id", requestIDOf(ctx), "panic", panicked.What, "stack", string(panicked.Stack))
@@ -163,7 +160,7 @@ func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) public 
 			return public{codeUnauthenticated, "The upstream does not accept your key.", ""}
 		}
 	case upstream.NotFound:
-		return public{codeNotFound, "The upstream knows no such agent.", ""}
+		return public{codeNotFound, "The upstream knows no such agent or branch.", ""}
 	case upstream.RateLimited:
 		return public{codeRateLimited, "The upstream takes no more calls right now.", ""}
 	case upstream.Timeout:
@@ -184,7 +181,7 @@ func refusedArgument(ctx context.Context, d upstream.Detail) public {
 	seen := public{code: codeBadUserInput}
 	var sentences []string
 	for _, fault := range faults {
-		sentence := clip(fault.Message)
+		sentence := clip(strings.TrimPrefix(fault.Message, fault.Param+": ")) // it is named in our words
 		if sentence == "" {
 			sentence = "is refused by the upstream"
 		}
@@ -240,6 +237,25 @@ func clip(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:maxSentence], "") + "…"
+}
+
+// refusal words why a document, or what came with it, is refused. gqlgen's words
+// leave open which variable is wrong, and which operation is missing.
+func (p *presenter) refusal(ctx context.Context, e *gqlerror.Error) string {
+	if graphql.GetFieldContext(ctx) == nil && len(e.Path) > 1 && e.Path[0] == ast.PathName("variable") {
+		return "$" + e.Path[1:2].String() + ": " + e.Message
+	}
+	if graphql.HasOperationContext(ctx) {
+		request := graphql.GetOperationContext(ctx)
+		switch {
+		case request.Doc == nil || request.Operation != nil:
+		case request.OperationName != "":
+			return "The document has no operation of that name."
+		default:
+			return "The document does not have exactly one operation, so operationName has to name one."
+		}
+	}
+	return p.withoutSuggestion(e.Message)
 }
 
 // withoutSuggestion cuts what the validator says of the rest of the schema.

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -51,9 +52,16 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 			query: `{ node(id: "VXNlcjp1") { id } }`, upstream: refuse(422, `{"detail":[{"loc":["query","search"],"msg":"is odd","type":"x"}]}`),
 			want: map[string]any{"code": "BAD_USER_INPUT", "argument": "id"},
 		},
-		"a 400 that blames a parameter": {upstream: refuse(400, `{"detail":{"param":"cursor","message":"is stale"}}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "after"}, message: "after: is stale"},
-		"a 400 that says nothing":       {upstream: refuse(400, `<html>`), want: map[string]any{"code": "BAD_USER_INPUT"}},
-		"the service's key is refused":  {upstream: refuse(401, `{"detail":{"status":"invalid_api_key","message":"canary"}}`, "x-trace-id", "tr-1"), want: map[string]any{"code": "UPSTREAM_CREDENTIALS", "upstreamTraceId": "tr-1"}},
+		"a 400 that blames a parameter":      {upstream: refuse(400, `{"detail":{"param":"cursor","message":"is stale"}}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "after"}, message: "after: is stale"},
+		"a 422 that names its own parameter": {upstream: refuse(422, `{"detail":[{"loc":["query","page_size"],"msg":"page_size: is large"}]}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "first"}, message: "first: is large"},
+		"a 422 that quotes the key":          {callers: true, upstream: refuse(422, `{"detail":[{"loc":["query","page_size"],"msg":"odd \u0063anary/key, canary%2Fkey"}]}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "first"}, message: "first: odd [redacted], [redacted]"},
+		"a 400 that quotes the key":          {callers: true, upstream: refuse(400, `{"detail":{"message":"not for canary/key","request_id":"canary/key"}}`), want: map[string]any{"code": "BAD_USER_INPUT", "upstreamTraceId": "[redacted]"}, message: "not for [redacted]"},
+		"a string that quotes the key":       {callers: true, upstream: refuse(400, `{"detail":"not for canary/key"}`, "x-trace-id", "canary/key"), want: map[string]any{"code": "BAD_USER_INPUT", "upstreamTraceId": "[redacted]"}, message: "not for [redacted]"},
+		"a 404 of no agent":                  {upstream: refuse(404, `{"detail":"Not Found"}`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"a 404 of a look-up":                 {query: `{ user(userId: "u") { userId } }`, upstream: refuse(404, `{"detail":"Not Found"}`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"an unknown branch":                  {query: `{ users(filter: {branchId: "b"}) { nodes { userId } } }`, upstream: refuse(404, ``), want: map[string]any{"code": "NOT_FOUND"}},
+		"a 400 that says nothing":            {upstream: refuse(400, `<html>`), want: map[string]any{"code": "BAD_USER_INPUT"}},
+		"the service's key is refused":       {upstream: refuse(401, `{"detail":{"status":"invalid_api_key","message":"canary"}}`, "x-trace-id", "tr-1"), want: map[string]any{"code": "UPSTREAM_CREDENTIALS", "upstreamTraceId": "tr-1"}},
 		"the service's key is malformed": {
 			upstream: refuse(400, `{"detail":{"type":"authentication_error","request_id":"tr-2"}}`),
 			want:     map[string]any{"code": "UPSTREAM_CREDENTIALS", "upstreamTraceId": "tr-2"},
@@ -84,7 +92,7 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 			if query == "" {
 				query = list
 			}
-			r := s.ask(query, nil, "xi-api-key", "callers-key", "X-Request-Id", "req-1")
+			r := s.ask(query, nil, "xi-api-key", "canary/key", "X-Request-Id", "req-1")
 			if len(r.Errors) != 1 {
 				t.Fatalf("got %+v", r)
 			}
@@ -145,5 +153,58 @@ func TestOneFailureLeavesItsSiblings(t *testing.T) {
 	}
 	if want := map[string]any{"[down]": "UPSTREAM_UNAVAILABLE", "[wrong]": "BAD_USER_INPUT", "[nodes 0]": "UPSTREAM_UNAVAILABLE"}; !reflect.DeepEqual(codes, want) {
 		t.Errorf("errors are %v, want %v", codes, want)
+	}
+}
+
+// TestAliasesThatAreNamedLikeArguments has fields whose names in the response
+// are words that gqlgen's paths have a meaning for.
+func TestAliasesThatAreNamedLikeArguments(t *testing.T) {
+	s := newService(t, options{})
+	for name, c := range map[string]struct {
+		query    string
+		path     string
+		argument any
+	}{
+		"filter, under a list":    {`{ users(first: 1) { nodes { filter: lastContactAgent { users(first: -1) { nodes { userId } } } } } }`, "[users nodes 0 filter users]", "first"},
+		"filter, at the root":     {`{ filter: users(first: -1) { nodes { userId } } }`, "[filter]", "first"},
+		"filter, with a filter":   {`{ filter: users(filter: {callStartedAfter: "x"}) { nodes { userId } } }`, "[filter]", "filter.callStartedAfter"},
+		"filters in filters":      {`{ filter: users(first: 1) { filter: nodes { filter: lastContactAgent { filter: users(filter: {callStartedBefore: "x"}) { nodes { userId } } } } } }`, "[filter filter 0 filter filter]", "filter.callStartedBefore"},
+		"variable, at the root":   {`{ variable: users(first: -1) { nodes { userId } } }`, "[variable]", "first"},
+		"variable, with a filter": {`{ variable: users(filter: {callStartedAfter: "x"}) { nodes { userId } } }`, "[variable]", "filter.callStartedAfter"},
+		"a place in a list":       {`{ variable: _entities(representations: [{__typename: "User"}]) { __typename } }`, "[variable 0]", "representations"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := s.ask(c.query, nil)
+			if len(r.Errors) != 1 || fmt.Sprint(r.Errors[0].Path) != c.path || r.Errors[0].Extensions["argument"] != c.argument {
+				t.Errorf("got %+v, want %s, %s", r.Errors, c.path, c.argument)
+			}
+		})
+	}
+}
+
+func TestWhatIsWrongWithARequestIsNamed(t *testing.T) {
+	s := newService(t, options{})
+	for name, c := range map[string]struct {
+		query, variables, operation string
+		message                     string
+	}{
+		"a variable that is missing":   {`query($user: ID!) { user(userId: $user) { userId } }`, `{}`, ``, "$user: must be defined"},
+		"a variable that is null":      {`query($user: ID!) { user(userId: $user) { userId } }`, `{"user":null}`, ``, "$user: cannot be null"},
+		"a variable of a wrong type":   {`query($n: Int) { users(first: $n) { nodes { userId } } }`, `{"n":[["canary"]]}`, ``, "$n: "},
+		"what is inside of a variable": {`query($f: ConversationUserFilter) { users(filter: $f) { nodes { userId } } }`, `{"f":{"canary":1}}`, ``, "$f: "},
+		"which of several operations":  {`query a { __typename } query b { __typename }`, `{}`, ``, "operationName has to name one"},
+		"an operation that is missing": {`query a { __typename } query b { __typename }`, `{}`, `canary`, "no operation of that name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body, _ := json.Marshal(map[string]any{"query": c.query, "variables": json.RawMessage(c.variables), "operationName": c.operation})
+			w := s.post(string(body))
+			var r reply
+			if err := json.Unmarshal(w.Body.Bytes(), &r); err != nil || len(r.Errors) != 1 {
+				t.Fatalf("got %s", w.Body)
+			}
+			if e := r.Errors[0]; !strings.Contains(e.Message, c.message) || e.Path != nil || strings.Contains(w.Body.String(), "canary") {
+				t.Errorf("got %s, want %s", w.Body, c.message)
+			}
+		})
 	}
 }

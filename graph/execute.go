@@ -53,6 +53,9 @@ func (e *executor) execute(ctx context.Context, exec graphql.GraphExecutor, call
 	if work.cost > e.limits.Cost {
 		errs = tooComplex(fmt.Sprintf("The operation could fetch more than %d users; ask for less at once.", e.limits.Cost))
 	}
+	if work.cost > e.limits.Calls && lookUps(request) > e.limits.Calls { // each costs at least one
+		errs = tooComplex(fmt.Sprintf("The operation looks up more than %d users; ask for fewer at once.", e.limits.Calls))
+	}
 	if len(errs) > 0 {
 		errs = errs[:min(len(errs), maxErrors)]
 		return newAnswer(exec.DispatchError(graphql.WithOperationContext(ctx, request), errs), false).after(work)

@@ -8,6 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"rollcall/graph/connection"
+	"rollcall/graph/render"
 )
 
 // gqlgen starts the fields of an operation one by one, and a field starts its
@@ -31,7 +32,11 @@ type forecast struct {
 // for those under agents.
 func foresee(request *graphql.OperationContext, op *operation) *forecast {
 	var fields, ofAgents []*ast.Field
-	visitLists(request.Operation.SelectionSet, make(map[*ast.FragmentDefinition]bool), func(field *ast.Field) {
+	visited := make(map[*ast.FragmentDefinition]bool)
+	visitLists(request.Operation.SelectionSet, request.Variables, visited, func(field *ast.Field) {
+		if !needsPages(render.Select(request, field.SelectionSet), connection.Window{First: 1}) {
+			return
+		}
 		if field.ObjectDefinition.Name == "Agent" {
 			ofAgents = append(ofAgents, field)
 		} else {
@@ -47,7 +52,9 @@ func foresee(request *graphql.OperationContext, op *operation) *forecast {
 	return &forecast{ofAgents: readLists(ofAgents, request.Variables), known: make(map[string]bool)}
 }
 
-// expectOfAgent expects all windows that the operation may open on an agent's users.
+// expectOfAgent expects all windows that the operation may open on an agent's
+// users. Any agent may be met wherever one is asked for, so that is all of them:
+// to expect fewer would be a call more where one is met in two places.
 func (op *operation) expectOfAgent(agentID string) {
 	f := op.forecast
 	if f == nil {
@@ -76,24 +83,39 @@ func (op *operation) expect(lists []listArgs) {
 	op.loader.Expect(windows...)
 }
 
-// visitLists calls visit for every field users, each fragment once.
-func visitLists(set ast.SelectionSet, visited map[*ast.FragmentDefinition]bool, visit func(*ast.Field)) {
+// visitLists calls visit for every field users that is not left out, each
+// fragment once.
+func visitLists(set ast.SelectionSet, variables map[string]any, visited map[*ast.FragmentDefinition]bool, visit func(*ast.Field)) {
 	for _, selection := range set {
 		switch s := selection.(type) {
 		case *ast.Field:
+			if isLeftOut(s.Directives, variables) {
+				continue
+			}
 			if s.Name == "users" {
 				visit(s)
 			}
-			visitLists(s.SelectionSet, visited, visit)
+			visitLists(s.SelectionSet, variables, visited, visit)
 		case *ast.InlineFragment:
-			visitLists(s.SelectionSet, visited, visit)
+			if !isLeftOut(s.Directives, variables) {
+				visitLists(s.SelectionSet, variables, visited, visit)
+			}
 		case *ast.FragmentSpread:
-			if s.Definition != nil && !visited[s.Definition] {
+			if s.Definition != nil && !visited[s.Definition] && !isLeftOut(s.Directives, variables) {
 				visited[s.Definition] = true
-				visitLists(s.Definition.SelectionSet, visited, visit)
+				visitLists(s.Definition.SelectionSet, variables, visited, visit)
 			}
 		}
 	}
+}
+
+// isLeftOut reports whether @skip or @include leaves out a selection.
+func isLeftOut(directives ast.DirectiveList, variables map[string]any) bool {
+	is := func(name string, answer bool) bool {
+		d := directives.ForName(name)
+		return d != nil && d.ArgumentMap(variables)["if"] == answer
+	}
+	return is("skip", true) || is("include", false)
 }
 
 // readLists reads the fields' arguments off the document. A field whose

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/99designs/gqlgen/graphql"
+
 	"rollcall/graph/globalid"
 	"rollcall/graph/internal/generated"
 	"rollcall/graph/loader"
@@ -60,7 +62,8 @@ func userEntity(ctx context.Context, userID string) (*generated.User, error) {
 	if err := checkID("userId", userID); err != nil {
 		return nil, err
 	}
-	if onlyKey(ctx) {
+	field := graphql.GetFieldContext(ctx)
+	if field.Field.Name == "_entities" && onlyKey(graphql.GetOperationContext(ctx), field.Field) {
 		return newStranger(userID), nil
 	}
 	u, err := lookUp(ctx, userID)

@@ -30,15 +30,16 @@ func newBreaker(changed func(name string, from, to gobreaker.State)) *gobreaker.
 			return c.Requests >= breakerRequests && 2*c.TotalFailures >= c.Requests
 		},
 		IsSuccessful:  serverIsWell,
-		IsExcluded:    askersFault,
+		IsExcluded:    saysNothing,
 		OnStateChange: changed,
 	})
 }
 
-// askersFault reports whether a call ended because nobody waits for it any more.
-func askersFault(err error) bool {
-	_, classified := errors.AsType[*Error](err)
-	return err != nil && !classified
+// saysNothing reports whether a call's end says nothing of the server: nobody
+// waits for it any more, or the connection was an old one.
+func saysNothing(err error) bool {
+	e, classified := errors.AsType[*Error](err)
+	return err != nil && (!classified || e.stale)
 }
 
 // serverIsWell tells failures of the server (5xx, no answer in time, answers

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -59,6 +60,7 @@ type Client struct {
 	endpoint url.URL
 	timeout  time.Duration
 	http     *http.Client
+	http1    atomic.Bool // whether the server's last answer came over HTTP/1
 	flights  flight.Group[call, flown]
 	lanes    lanes
 	breaker  *gobreaker.CircuitBreaker[Page]

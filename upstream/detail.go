@@ -3,6 +3,8 @@ package upstream
 import (
 	"bytes"
 	"encoding/json"
+	"net/url"
+	"strings"
 )
 
 // decodeDetail reads the detail of a refusal in any of its forms: a list, an
@@ -64,5 +66,32 @@ func decodeDetailObject(raw []byte) Detail {
 		Message:   object.Message,
 		Param:     object.Param,
 		RequestID: object.RequestID,
+	}
+}
+
+// without takes a key out of texts, as it is and percent-encoded.
+func without(key APIKey) *strings.Replacer {
+	secret := key.Reveal()
+	if secret == "" {
+		return strings.NewReplacer()
+	}
+	return strings.NewReplacer(secret, "[redacted]", url.QueryEscape(secret), "[redacted]")
+}
+
+// without returns the detail with the key taken out: the upstream may quote what
+// was sent, and not every caller has sent the key.
+func (d Detail) without(key APIKey) Detail {
+	r := without(key)
+	for i, f := range d.Faults {
+		d.Faults[i] = Fault{Param: r.Replace(f.Param), Message: r.Replace(f.Message)}
+	}
+	return Detail{
+		Faults:    d.Faults,
+		Type:      r.Replace(d.Type),
+		Code:      r.Replace(d.Code),
+		Status:    r.Replace(d.Status),
+		Message:   r.Replace(d.Message),
+		Param:     r.Replace(d.Param),
+		RequestID: r.Replace(d.RequestID),
 	}
 }

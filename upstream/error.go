@@ -21,7 +21,8 @@ const (
 	Unauthenticated
 	// Forbidden is a key that may not do this, or has no credit left: 402, 403.
 	Forbidden
-	// NotFound is an agent that this key's workspace does not have: 404.
+	// NotFound is an agent, or a branch, that this key's workspace does not
+	// have: 404. Where none was asked for, a 404 is a BadResponse.
 	NotFound
 	// RateLimited is too many calls, or too many at once: 429.
 	RateLimited
@@ -71,10 +72,15 @@ type Error struct {
 	Detail Detail
 	// TraceID is the upstream's x-trace-id, which its support asks for.
 	TraceID string
-	// RetryAfter is what the upstream asked for; 0 where it asked for nothing.
+	// RetryAfter is what the upstream asked for, five minutes at most; 0 where it
+	// asked for nothing.
 	RetryAfter time.Duration
 	// Cause is the failure beneath, free of URLs; nil where a status says all.
 	Cause error
+
+	// stale says that a connection broke which had been used before: perhaps
+	// the server closed it meanwhile.
+	stale bool
 }
 
 func (e *Error) Error() string {
@@ -97,8 +103,8 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Cause }
 
 // Detail is the upstream's own account of a failure, whichever of its three
-// forms it took. Its texts may quote what was sent: show them to the caller who
-// sent it, and log them nowhere.
+// forms it took. Its texts may quote what was sent, but for the key: show them
+// to the caller who sent it, and log them nowhere.
 type Detail struct {
 	// Faults is the list form of a 422, a fault for each wrong parameter.
 	Faults []Fault

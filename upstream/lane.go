@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -21,9 +20,11 @@ const (
 	maxQueue = 1024
 	// defaultWait is how long a key keeps still after a 429 that does not say.
 	defaultWait = time.Second
-	// maxLanes is how many lanes there may be before those that keep still are
-	// looked through for idle ones.
+	// maxLanes is how many lanes there may be before all are looked through for
+	// idle ones.
 	maxLanes = 1024
+	// paceLife is for how long a pace counts after it was last observed.
+	paceLife = 10 * time.Second
 )
 
 // errQueue is the cause of a refusal by a lane.
@@ -36,8 +37,6 @@ var errGate = errors.New("the upstream asked to wait for longer than that")
 type lanes struct {
 	concurrency int
 
-	pace pace
-
 	mu    sync.Mutex
 	byKey map[APIKey]*lane
 }
@@ -45,13 +44,13 @@ type lanes struct {
 type lane struct {
 	permits *semaphore.Weighted
 	width   int
-	pace    *pace
 
 	users int // calls that hold the lane; guarded by lanes.mu
 
 	mu      sync.Mutex
 	waiting int
 	still   time.Time // until when nothing goes out
+	pace    pace
 }
 
 // of returns a key's lane, and keeps it until it is released.
@@ -63,20 +62,22 @@ func (l *lanes) of(key APIKey) *lane {
 		if l.byKey == nil {
 			l.byKey = make(map[APIKey]*lane)
 		}
-		ln = &lane{permits: semaphore.NewWeighted(int64(l.concurrency)), width: l.concurrency, pace: &l.pace}
+		ln = &lane{permits: semaphore.NewWeighted(int64(l.concurrency)), width: l.concurrency}
 		l.byKey[key] = ln
 	}
 	ln.users++
 	return ln
 }
 
-// release drops the lane of a key that nobody uses, so that memory does not
-// grow with the keys that were ever seen. One that has to keep still is kept.
+// release drops the lane of a key that nobody uses and that has nothing to
+// remember: that it has to keep still, or its pace. Pace is forgotten where
+// there are many lanes, so that memory does not grow with the keys that were
+// ever seen.
 func (l *lanes) release(key APIKey, ln *lane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ln.users--
-	if ln.users == 0 && ln.restful() {
+	if ln.users == 0 && ln.restful() && !ln.paced() {
 		delete(l.byKey, key)
 	}
 	if len(l.byKey) > maxLanes {
@@ -93,6 +94,13 @@ func (l *lane) restful() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !time.Now().Before(l.still)
+}
+
+// paced reports that the lane's pace is known.
+func (l *lane) paced() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pace.at(time.Now()) > 0
 }
 
 // enter waits for a permit, which leave gives back. Its error is a RateLimited
@@ -125,8 +133,9 @@ func (l *lane) queue(ctx context.Context) error {
 	defer l.mu.Unlock()
 	now := time.Now()
 	rounds := time.Duration(l.waiting/l.width + 1) // of requests, before it is this one's turn
-	wait := max(0, l.still.Sub(now)) + rounds*l.pace.get()
-	if l.waiting >= maxQueue || !fits(ctx, wait+l.pace.get()) {
+	pace := l.pace.at(now)
+	wait := max(0, l.still.Sub(now)) + rounds*pace
+	if l.waiting >= maxQueue || !fits(ctx, wait+pace) {
 		cause := errQueue
 		if l.still.After(now) {
 			cause = errGate
@@ -164,11 +173,11 @@ func (l *lane) keepStill(ctx context.Context) error {
 // leave gives the permit back, with what the request took and came to.
 func (l *lane) leave(took time.Duration, err error) {
 	l.permits.Release(1)
-	if err == nil { // a hang says nothing about those who are served
-		l.pace.observe(took)
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err == nil { // a hang says nothing about those who are served
+		l.pace.observe(took, time.Now())
+	}
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == RateLimited {
 		if until := time.Now().Add(cmp.Or(e.RetryAfter, defaultWait)); until.After(l.still) {
 			l.still = until
@@ -176,18 +185,27 @@ func (l *lane) leave(took time.Duration, err error) {
 	}
 }
 
-// pace is what a request takes lately: a moving average, 0 while unknown.
-type pace struct{ nanoseconds atomic.Int64 }
+// pace is what a request takes lately: a moving average.
+type pace struct {
+	average  time.Duration
+	observed time.Time // when it last was
+}
 
-func (p *pace) get() time.Duration { return time.Duration(p.nanoseconds.Load()) }
-
-// observe may lose a request that ends at the same time as another.
-func (p *pace) observe(took time.Duration) {
-	was := p.nanoseconds.Load()
-	if was == 0 {
-		was = int64(took)
+// at is the pace as it is known at an instant; 0 where nobody has observed it
+// for so long that it says nothing any more.
+func (p *pace) at(now time.Time) time.Duration {
+	if now.Sub(p.observed) > paceLife {
+		return 0
 	}
-	p.nanoseconds.Store(was + (int64(took)-was)/8)
+	return p.average
+}
+
+func (p *pace) observe(took time.Duration, now time.Time) {
+	was := p.at(now)
+	if was == 0 {
+		was = took
+	}
+	p.average, p.observed = was+(took-was)/8, now
 }
 
 // fits reports whether a wait ends before ctx does.

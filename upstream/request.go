@@ -23,6 +23,9 @@ const (
 	maxErrorBody = 64 << 10
 	// maxTraceID is the longest trace ID that is passed on.
 	maxTraceID = 128
+	// maxRetryAfter is the longest wait that is believed: what stills a key is
+	// one header of one answer, and a limit by the minute is over by then.
+	maxRetryAfter = 5 * time.Minute
 )
 
 // get makes one request.
@@ -35,13 +38,13 @@ func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error)
 	}
 	req := (&http.Request{Method: http.MethodGet, URL: &endpoint, Host: endpoint.Host, Header: header}).WithContext(ctx)
 
-	resp, err := c.http.Do(req)
+	resp, err := c.doOnce(req)
 	if err != nil {
-		return Page{}, broken(ctx, Sending, nil, err)
+		return Page{}, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return Page{}, refused(resp)
+		return Page{}, refused(resp, key, q)
 	}
 
 	body, err := c.read(resp)
@@ -110,19 +113,22 @@ func bad(resp *http.Response, stage Stage, cause error) error {
 }
 
 // refused is the error of an answer with another status than 200.
-func refused(resp *http.Response) error {
+func refused(resp *http.Response, key APIKey, q PageQuery) error {
 	// What cannot be read of a refusal is not needed: the status decides.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	e := &Error{
 		Kind:       kindOf(resp.StatusCode),
 		Stage:      Status,
 		Status:     resp.StatusCode,
-		Detail:     decodeDetail(body),
-		TraceID:    traceID(resp.Header.Get("x-trace-id")),
+		Detail:     decodeDetail(body).without(key),
+		TraceID:    traceID(without(key).Replace(resp.Header.Get("x-trace-id"))),
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
 	}
 	if e.TraceID == "" {
 		e.TraceID = traceID(e.Detail.RequestID)
+	}
+	if e.Kind == NotFound && q.Filter.AgentID == "" && q.Filter.BranchID == "" {
+		e.Kind = BadResponse // it is the endpoint that is not there
 	}
 	if e.Kind == InvalidArgument && e.Detail.Type == "authentication_error" {
 		e.Kind = Unauthenticated
@@ -154,11 +160,12 @@ func kindOf(status int) Kind {
 // retryAfter reads a Retry-After header, seconds or an HTTP date; 0 where it
 // says nothing that can be used.
 func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseInt(header, 10, 32); err == nil {
-		return max(0, time.Duration(seconds)*time.Second)
+	const most = uint64(maxRetryAfter / time.Second)
+	if seconds, err := strconv.ParseUint(header, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, most)) * time.Second
 	}
 	if at, err := http.ParseTime(header); err == nil {
-		return max(0, at.Sub(now))
+		return min(max(0, at.Sub(now)), maxRetryAfter)
 	}
 	return 0
 }

@@ -117,7 +117,7 @@ func TestWhatIsTriedTwice(t *testing.T) {
 		"not a 503 that is too long":     {firstly(503, http.Header{"Retry-After": {"60"}}), 1, "unavailable", 0},
 		"not a 400":                      {firstly(400, nil), 1, "invalid argument", 0},
 		"not a 401":                      {firstly(401, nil), 1, "unauthenticated", 0},
-		"not a 404":                      {firstly(404, nil), 1, "not found", 0},
+		"not a 404, of no agent":         {firstly(404, nil), 1, "bad response", 0},
 		"not a 422":                      {firstly(422, nil), 1, "invalid argument", 0},
 		"not an answer that is no page":  {firstly(299, nil), 1, "bad response", 0},
 		"not a hang, which ends in time": {firstly(-1, nil), 1, "timeout", 8 * time.Second},
@@ -226,6 +226,34 @@ func TestA429StillsTheKeyAndNoOther(t *testing.T) {
 	})
 }
 
+// TestNoRetryAfterStillsAKeyForLong has upstreams that ask for decades.
+func TestNoRetryAfterStillsAKeyForLong(t *testing.T) {
+	for header, want := range map[string]time.Duration{
+		"300": 5 * time.Minute, "301": 5 * time.Minute, "2147483647": 5 * time.Minute, "99999999999999999999": 5 * time.Minute,
+		"Tue, 01 Jan 2999 00:00:00 GMT": 5 * time.Minute, "Sat, 01 Jan 2000 00:01:00 GMT": time.Minute,
+		"-5": time.Second, "soon": time.Second, "Fri, 31 Dec 1999 00:00:00 GMT": time.Second, // what a 429 that does not say stands for
+	} {
+		t.Run(header, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // it is the first of January 2000
+				s := &script{answer: firstly(429, http.Header{"Retry-After": {header}})}
+				client := s.client(upstream.Config{Timeout: 500 * time.Millisecond})
+				_, err := client.As(alice).ListUsers(t.Context(), distinct(0))
+				if e, ok := errors.AsType[*upstream.Error](err); !ok || want > time.Second && e.RetryAfter != want {
+					t.Errorf("err is %+v", err)
+				}
+				time.Sleep(want - time.Millisecond - 500*time.Millisecond) //nolint:forbidigo // in fake time
+				if _, err := client.As(alice).ListUsers(t.Context(), distinct(1)); kind(err) != "rate limited" && want > time.Second {
+					t.Errorf("err is %v", err)
+				}
+				time.Sleep(time.Second) //nolint:forbidigo // in fake time
+				if _, err := client.As(alice).ListUsers(t.Context(), distinct(2)); err != nil {
+					t.Errorf("still still: %v", err)
+				}
+			})
+		})
+	}
+}
+
 func TestAKeyHasSoManyRequestsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: always(200), takes: time.Second}
@@ -283,6 +311,43 @@ func TestWhatCannotBeServedInTimeIsRefusedAtOnce(t *testing.T) {
 		wg.Wait()
 		if n := refused.Load(); n < 30 || n > 50 {
 			t.Errorf("%d of 60 were refused; two lanes serve about twenty in ten seconds", n)
+		}
+	})
+}
+
+// TestAPaceIsOneKeysAndForgotten has one key served slowly, so that its queue is
+// refused, and then everybody fast.
+func TestAPaceIsOneKeysAndForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{answer: always(200), takes: 4 * time.Second}
+		client := s.client(upstream.Config{Concurrency: 2})
+		burst := func(caller upstream.Caller) (refused int32) {
+			var wg sync.WaitGroup
+			var n atomic.Int32
+			for i := range 20 {
+				wg.Go(func() {
+					if _, err := client.As(caller).ListUsers(t.Context(), distinct(i)); err != nil {
+						n.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			return n.Load()
+		}
+		_, _ = client.As(alice).ListUsers(t.Context(), distinct(-1))
+		s.takes = 10 * time.Millisecond
+		if n := burst(other); n != 0 {
+			t.Errorf("%d of 20 were refused for another key's pace", n)
+		}
+		if n := burst(alice); n < 10 {
+			t.Errorf("%d of 20 were refused for the key's own pace", n)
+		}
+		s.takes = 4 * time.Second
+		_, _ = client.As(alice).ListUsers(t.Context(), distinct(-1))
+		s.takes = 10 * time.Millisecond
+		time.Sleep(11 * time.Second) //nolint:forbidigo // in fake time
+		if n := burst(alice); n != 0 {
+			t.Errorf("%d of 20 were refused for a pace of long ago", n)
 		}
 	})
 }

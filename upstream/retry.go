@@ -27,6 +27,8 @@ func retryable(err error) (wait time.Duration, ok bool) {
 		return cmp.Or(e.RetryAfter, defaultWait), true
 	case e.Cause != nil && errors.Is(e.Cause, errOpen):
 		return 0, false
+	case e.stale:
+		return 0, true
 	case e.Kind == Unavailable,
 		e.Kind == Timeout && e.Status == http.StatusRequestTimeout,
 		e.Stage == Reading && errors.Is(e.Cause, io.ErrUnexpectedEOF):

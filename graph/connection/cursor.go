@@ -21,7 +21,7 @@ import (
 //	skip     uvarint
 //	value    8 bytes, IEEE 754   ┐
 //	trail    1 byte, its length  ├ only where skip is not 0
-//	         4 bytes each        ┘
+//	         3 bytes each        ┘
 //	cursor   the rest
 //
 // The seal's key is derived from the API key and the caller, so replicas agree
@@ -29,9 +29,10 @@ import (
 // that somebody made up.
 
 const (
-	version      = 1
+	version      = 2
 	sealSize     = 12
 	headSize     = 1 + sealSize
+	markSize     = 3
 	maxSkip      = 1 << 20 // far beyond any page
 	maxCursorLen = 16 << 10
 )
@@ -74,7 +75,7 @@ func (l *list) append(b []byte, p place) []byte {
 		raw = binary.BigEndian.AppendUint64(raw, math.Float64bits(p.value))
 		raw = append(raw, byte(p.trail.length))
 		for _, m := range p.trail.slice() {
-			raw = binary.BigEndian.AppendUint32(raw, m)
+			raw = append(raw, byte(m>>16), byte(m>>8), byte(m))
 		}
 	}
 	raw = append(raw, p.cursor...)
@@ -133,12 +134,12 @@ func parse(b []byte) (p place, ok bool) {
 		p.value = math.Float64frombits(binary.BigEndian.Uint64(b))
 		trail := int(b[8])
 		b = b[9:]
-		if trail > maxTrail || len(b) < 4*trail {
+		if trail > maxTrail || len(b) < markSize*trail {
 			return place{}, false
 		}
 		for range trail {
-			p.trail.add(binary.BigEndian.Uint32(b))
-			b = b[4:]
+			p.trail.add(uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2]))
+			b = b[markSize:]
 		}
 	}
 	p.cursor = string(b)

@@ -2,7 +2,6 @@ package connection
 
 import (
 	"math"
-	"slices"
 
 	"rollcall/upstream"
 )
@@ -19,15 +18,17 @@ import (
 //   - where they have gone, everybody with a value before theirs has been
 //     passed over, and everybody with a value after theirs has not;
 //   - between users with the very same value the order is the upstream's
-//     secret, so the last few of such a run are remembered, and the list
-//     resumes behind the latest of them that is left.
+//     secret, so the last sixteen of such a run are remembered, and the list
+//     resumes behind the latest of them that is left. Only where all sixteen
+//     have gone, and there were more, is the place a guess.
 //
 // Having the value matters even where the user is still on the page: a user
 // who has called again stands at the end of an ascending list, and resuming
 // behind them would skip everybody else.
 
-// maxTrail is how many users of a run with the same value are remembered.
-const maxTrail = 4
+// maxTrail is how many users of a run with the same value are remembered. Each
+// takes four characters of a cursor.
+const maxTrail = 16
 
 // place is a place in a list: behind the first skip users that follow cursor.
 type place struct {
@@ -71,9 +72,11 @@ func (p place) resume(users []upstream.User, q upstream.Query) int {
 		return 0
 	}
 	from, to, sorted := p.run(users, q)
-	for i := to - 1; i >= from; i-- {
-		if slices.Contains(p.trail.slice(), mark(users[i].ID)) {
-			return i + 1
+	for _, m := range p.trail.slice() {
+		for i := to - 1; i >= from; i-- {
+			if mark(users[i].ID) == m {
+				return i + 1
+			}
 		}
 	}
 	if sorted && !p.trail.full() {
@@ -121,12 +124,13 @@ func sortValue(u *upstream.User, q upstream.Query) float64 {
 	}
 }
 
-// mark is a short hash of a user ID (FNV-1a). Two users of one page share a
-// mark about once in a million pages.
+// mark is a short hash of a user ID, of 24 bits (FNV-1a, folded). Two users of
+// one page share a mark about once in three thousand pages, and it matters only
+// where they also share their value and the one who was passed over has gone.
 func mark(userID string) uint32 {
 	h := uint32(2166136261)
 	for i := range len(userID) {
 		h = (h ^ uint32(userID[i])) * 16777619
 	}
-	return h
+	return (h>>24 ^ h) & (1<<24 - 1)
 }

@@ -271,6 +271,65 @@ func TestNobodyWhoDidNotMoveIsSkippedOrRepeated(t *testing.T) {
 	t.Logf("%d windows under %d moves", windows, moves)
 }
 
+// TestHeavyChurnAmongTies has everybody share one of three values, and fifteen
+// of the last sixteen who were seen call again before the list is resumed.
+func TestHeavyChurnAmongTies(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	resumed, longest := 0, 0
+	for round := range 150 {
+		q := queries()[round%6]
+		l := &list{query: q}
+		for i := range 150 + r.IntN(200) {
+			few := r.IntN(3)
+			score := upstream.Score{Value: float64(few) / 7, Known: true}
+			l.users = append(l.users, upstream.User{
+				ID: fmt.Sprintf("user_%04d", r.IntN(1000)*1000+i), LastContact: int64(few), ConversationCount: few,
+				Sentiment: &upstream.Sentiment{Overall: upstream.SentimentSummary{AverageSentimentScore: score}},
+			})
+		}
+		l.sort()
+		unmoved, seen := make(map[string]bool), make(map[string]int)
+		for _, u := range l.users {
+			unmoved[u.ID] = true
+		}
+		var after *string
+		for moves := 0; ; {
+			s := l.load(t, 20+r.IntN(60), after)
+			if s.Len() == 0 {
+				break
+			}
+			edge := r.IntN(s.Len())
+			for i := range edge + 1 {
+				seen[s.User(i).ID]++
+			}
+			cursor := s.Cursor(edge)
+			after, longest, resumed = &cursor, max(longest, len(cursor)), resumed+1
+			stays := edge - r.IntN(16)
+			var leave []string
+			for i := max(0, edge-15); i <= edge && moves < 400; i++ {
+				if i != stays {
+					leave = append(leave, s.User(i).ID)
+				}
+			}
+			for _, id := range leave {
+				delete(unmoved, id)
+				moves++
+				callAgain(&l.users[slices.IndexFunc(l.users, func(u upstream.User) bool { return u.ID == id })], int64(1000+moves))
+			}
+			l.sort()
+		}
+		for id := range unmoved {
+			if seen[id] != 1 {
+				t.Fatalf("round %d (%+v): %s did not move and was seen %d times", round, q, id, seen[id])
+			}
+		}
+	}
+	t.Logf("resumed %d times, cursors of at most %d characters", resumed, longest)
+	if longest > 140 {
+		t.Errorf("a cursor has %d characters", longest)
+	}
+}
+
 func callAgain(u *upstream.User, now int64) {
 	u.LastContact = now
 	u.ConversationCount++

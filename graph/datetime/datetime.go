@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -19,7 +20,7 @@ var ErrFormat = errors.New("must be an instant in RFC 3339, such as 2026-01-31T1
 // cut off. The error is [ErrFormat].
 func Parse(s string) (DateTime, error) {
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
+	if err != nil || strings.Contains(s, ",") { // time also takes fractions as ISO 8601 has them
 		return 0, ErrFormat
 	}
 	if year := t.UTC().Year(); year < 0 || year > 9999 {

@@ -280,6 +280,46 @@ func TestAFailureIsOneCallAndLeavesOthersAlone(t *testing.T) {
 	})
 }
 
+// chain is an upstream that leads from cursor to cursor, with so many users on
+// each page.
+type chain struct {
+	next  map[string]string // with "*", from any other to a new one
+	users int
+	calls int
+}
+
+func (c *chain) ListUsers(_ context.Context, q upstream.PageQuery) (upstream.Page, error) {
+	c.calls++
+	page := upstream.Page{Next: c.next[q.Cursor]}
+	if _, endless := c.next["*"]; endless && page.Next == "" {
+		page.Next = strconv.Itoa(c.calls)
+	}
+	for i := range c.users {
+		page.Users = append(page.Users, upstream.User{ID: fmt.Sprint(c.calls, "/", i)})
+	}
+	return page, nil
+}
+
+func TestAWalkThatLeadsNowhereEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		source  *chain
+		calls   int
+		refused bool
+	}{
+		"back and forth":            {&chain{next: map[string]string{"": "a", "a": "b", "b": "a"}, users: 1}, 3, true},
+		"empty pages without end":   {&chain{next: map[string]string{"*": ""}}, 4, true},
+		"a few empty pages, an end": {&chain{next: map[string]string{"": "a", "a": "b", "b": "c"}}, 4, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := loader.New(c.source, 100).Load(t.Context(), window(t, upstream.Query{}, 50, ""))
+			e, bad := errors.AsType[*upstream.Error](err)
+			if bad != c.refused || bad && e.Kind != upstream.BadResponse || !bad && err != nil || c.source.calls != c.calls {
+				t.Errorf("%v after %d calls", err, c.source.calls)
+			}
+		})
+	}
+}
+
 func TestAnOperationRunsOutOfCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{users: 1000}

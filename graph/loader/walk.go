@@ -2,6 +2,8 @@ package loader
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"rollcall/upstream"
 )
@@ -69,7 +71,34 @@ func (w *walk) next(ctx context.Context, extent int) error {
 	if err != nil {
 		return err
 	}
+	if err := w.goesOn(page); err != nil {
+		return err
+	}
 	w.pages = append(w.pages, page)
 	w.held += len(page.Users)
 	return nil
 }
+
+// maxEmpty is how many pages in a row may have no users, and still a next page.
+const maxEmpty = 3
+
+// goesOn refuses a page that leads back to where the walk has been, or nowhere:
+// it would go on until the operation's calls are used up.
+func (w *walk) goesOn(page upstream.Page) error {
+	if page.Next == "" {
+		return nil
+	}
+	if page.Next == w.start.cursor || slices.ContainsFunc(w.pages, func(p upstream.Page) bool { return p.Next == page.Next }) {
+		return &upstream.Error{Kind: upstream.BadResponse, Stage: upstream.Decoding, Cause: errCycle}
+	}
+	isEmpty := func(p upstream.Page) bool { return len(p.Users) == 0 }
+	if n := len(w.pages); isEmpty(page) && n >= maxEmpty && !slices.ContainsFunc(w.pages[n-maxEmpty:], func(p upstream.Page) bool { return !isEmpty(p) }) {
+		return &upstream.Error{Kind: upstream.BadResponse, Stage: upstream.Decoding, Cause: errEmpty}
+	}
+	return nil
+}
+
+var (
+	errCycle = errors.New("next_cursor is one that the list has had before")
+	errEmpty = errors.New("one page after the other has no users, and a next page")
+)

@@ -123,7 +123,10 @@ type UserConnection struct {
 }
 
 type UserEdge struct {
-	// Resumes the list right after this user, with any page size.
+	// Resumes the list right after this user, with any page size. The same operation over the same users gives the same
+	// cursor; another operation may spell the same place differently, as it depends on the pages that were read for it.
+	// People who move meanwhile cost nobody else their place, unless the sixteen users right before it, all with the very
+	// same value in the list's sort, move at once.
 	Cursor string `json:"cursor"`
 	Node   *User  `json:"node,omitempty"`
 }
