@@ -2,13 +2,13 @@ package graph
 
 import (
 	"encoding/json"
+	"slices"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"rollcall/graph/connection"
-	"rollcall/graph/render"
 )
 
 // gqlgen starts the fields of an operation one by one, and a field starts its
@@ -34,22 +34,35 @@ func foresee(request *graphql.OperationContext, op *operation) *forecast {
 	var fields, ofAgents []*ast.Field
 	visited := make(map[*ast.FragmentDefinition]bool)
 	visitLists(request.Operation.SelectionSet, request.Variables, visited, func(field *ast.Field) {
-		if !needsPages(render.Select(request, field.SelectionSet), connection.Window{First: 1}) {
-			return
-		}
 		if field.ObjectDefinition.Name == "Agent" {
 			ofAgents = append(ofAgents, field)
 		} else {
 			fields = append(fields, field)
 		}
 	})
-	if len(fields) > 1 {
+	if fields = op.worthForeseeing(request, fields); len(fields) > 0 {
 		op.expect(readLists(fields, request.Variables))
 	}
-	if len(ofAgents) < 2 {
+	if ofAgents = op.worthForeseeing(request, ofAgents); len(ofAgents) > 0 {
+		return &forecast{ofAgents: readLists(ofAgents, request.Variables), known: make(map[string]bool)}
+	}
+	return nil
+}
+
+// worthForeseeing returns those of the lists that need pages, if there are two
+// that do: one alone reads what it needs.
+func (op *operation) worthForeseeing(request *graphql.OperationContext, lists []*ast.Field) []*ast.Field {
+	if len(lists) < 2 {
 		return nil
 	}
-	return &forecast{ofAgents: readLists(ofAgents, request.Variables), known: make(map[string]bool)}
+	lists = slices.DeleteFunc(lists, func(f *ast.Field) bool {
+		selection := op.document.selection(request, graphql.CollectedField{Field: f, Selections: f.SelectionSet})
+		return !needsPages(selection, connection.Window{First: 1})
+	})
+	if len(lists) < 2 {
+		return nil
+	}
+	return lists
 }
 
 // expectOfAgent expects all windows that the operation may open on an agent's

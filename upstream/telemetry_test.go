@@ -111,7 +111,7 @@ func TestEveryEndOfARequestHasItsName(t *testing.T) {
 		}, 200, "timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := watch(t, c.answer, 200*time.Millisecond)
+			w := watch(t, c.answer, time.Second)
 			session := w.As(upstream.Caller{Key: upstream.NewAPIKey("canary-key"), Subject: "canary-subject"})
 			q := upstream.PageQuery{Size: 1, Cursor: "canary-cursor", Query: upstream.Query{Filter: upstream.Filter{UserID: "canary-user"}}}
 			_, err := session.ListUsers(t.Context(), q)
