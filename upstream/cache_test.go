@@ -198,7 +198,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 	})
 	defer client.Close()
 	s := client.As(alice)
-	for i := range 4000 { // about 300 MiB
+	for i := range 2000 { // about 150 MiB
 		if _, err := s.ListUsers(t.Context(), upstream.PageQuery{Cursor: strconv.Itoa(i), Size: 100}); err != nil {
 			t.Fatal(err)
 		}

@@ -28,7 +28,7 @@ func serve(t testing.TB, h http.HandlerFunc) *upstream.Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := upstream.NewClient(upstream.Config{BaseURL: base, Timeout: 300 * time.Millisecond})
+	client := upstream.NewClient(upstream.Config{BaseURL: base, Timeout: time.Second})
 	return client.As(upstream.Caller{Key: upstream.NewAPIKey("canary-key")})
 }
 
