@@ -254,7 +254,7 @@ func TestFaults(t *testing.T) {
 		"401":                     {reply(401, `canary-body`), upstream.Unauthenticated, upstream.Status},
 		"402":                     {reply(402, ``), upstream.Forbidden, upstream.Status},
 		"403":                     {reply(403, ``), upstream.Forbidden, upstream.Status},
-		"404 of no agent":         {reply(404, ``), upstream.BadResponse, upstream.Status},
+		"404 of no agent":         {reply(404, ``), upstream.NotFound, upstream.Status},
 		"405":                     {reply(405, ``), upstream.BadResponse, upstream.Status},
 		"408":                     {reply(408, ``), upstream.Timeout, upstream.Status},
 		"422":                     {reply(422, ``), upstream.InvalidArgument, upstream.Status},

@@ -21,8 +21,8 @@ const (
 	Unauthenticated
 	// Forbidden is a key that may not do this, or has no credit left: 402, 403.
 	Forbidden
-	// NotFound is an agent, or a branch, that this key's workspace does not
-	// have: 404. Where none was asked for, a 404 is a BadResponse.
+	// NotFound is what this key's workspace does not have, which can only be an
+	// agent or a branch: 404.
 	NotFound
 	// RateLimited is too many calls, or too many at once: 429.
 	RateLimited

@@ -44,7 +44,7 @@ func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return Page{}, refused(resp, key, q)
+		return Page{}, refused(resp, key)
 	}
 
 	body, err := c.read(resp)
@@ -113,7 +113,7 @@ func bad(resp *http.Response, stage Stage, cause error) error {
 }
 
 // refused is the error of an answer with another status than 200.
-func refused(resp *http.Response, key APIKey, q PageQuery) error {
+func refused(resp *http.Response, key APIKey) error {
 	// What cannot be read of a refusal is not needed: the status decides.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	e := &Error{
@@ -126,9 +126,6 @@ func refused(resp *http.Response, key APIKey, q PageQuery) error {
 	}
 	if e.TraceID == "" {
 		e.TraceID = traceID(e.Detail.RequestID)
-	}
-	if e.Kind == NotFound && q.Filter.AgentID == "" && q.Filter.BranchID == "" {
-		e.Kind = BadResponse // it is the endpoint that is not there
 	}
 	if e.Kind == InvalidArgument && e.Detail.Type == "authentication_error" {
 		e.Kind = Unauthenticated
