@@ -27,7 +27,9 @@ func newBreaker(changed func(name string, from, to gobreaker.State)) *gobreaker.
 		Timeout:      breakerPause,
 		MaxRequests:  1,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.Requests >= breakerRequests && 2*c.TotalFailures >= c.Requests
+			// Requests has those in flight and those of callers who left as well.
+			ended := c.TotalSuccesses + c.TotalFailures
+			return ended >= breakerRequests && 2*c.TotalFailures >= ended
 		},
 		IsSuccessful:  serverIsWell,
 		IsExcluded:    saysNothing,

@@ -132,7 +132,7 @@ func (c *cache) put(caller Caller, q PageQuery, page Page, at time.Time) {
 		return kept{at, q.Size, page}, otter.WriteOp
 	})
 	if page.Next != "" {
-		c.pages.Compute(spot{caller, q.Query, page.Next}, func(old kept, found bool) (kept, otter.ComputeOp) {
+		c.pages.Compute(spot{caller, q.Query, strings.Clone(page.Next)}, func(old kept, found bool) (kept, otter.ComputeOp) {
 			if found && !old.at.Before(at) {
 				return old, otter.CancelOp
 			}
@@ -141,7 +141,7 @@ func (c *cache) put(caller Caller, q PageQuery, page Page, at time.Time) {
 	}
 	if q.Filter == (Filter{}) { // else their numbers are of some conversations alone
 		for _, u := range page.Users {
-			c.users.Set(known{caller, u.ID}, here)
+			c.users.Set(known{caller, strings.Clone(u.ID)}, here)
 		}
 	}
 }
