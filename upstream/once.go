@@ -39,7 +39,7 @@ func (c *Client) doOnce(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		err = broken(req.Context(), Sending, nil, err)
+		err = broken(req.Context(), APIKey{}, Sending, nil, err)
 		if e, ok := errors.AsType[*Error](err); ok && kept && e.Kind == Unavailable {
 			e.stale = true
 			c.http.CloseIdleConnections() // those of the same age

@@ -50,13 +50,13 @@ func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error)
 	body, err := c.read(resp)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return Page{}, bad(resp, Reading, err)
+		return Page{}, bad(resp, key, Reading, err)
 	case err != nil:
-		return Page{}, broken(ctx, Reading, resp, err)
+		return Page{}, broken(ctx, key, Reading, resp, err)
 	}
 	page, err := decodePage(body, q.Cursor)
 	if err != nil {
-		return Page{}, bad(resp, Decoding, err)
+		return Page{}, bad(resp, key, Decoding, err)
 	}
 	return page, nil
 }
@@ -86,13 +86,13 @@ func (c *Client) read(resp *http.Response) ([]byte, error) {
 }
 
 // broken is the error of a connection that gave no whole answer.
-func broken(ctx context.Context, stage Stage, resp *http.Response, cause error) error {
+func broken(ctx context.Context, key APIKey, stage Stage, resp *http.Response, cause error) error {
 	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return context.Canceled
 	}
 	e := &Error{Kind: Unavailable, Stage: stage, Cause: withoutURL(cause)}
 	if resp != nil {
-		e.Status, e.TraceID = resp.StatusCode, traceID(resp.Header.Get("x-trace-id"))
+		e.Status, e.TraceID = resp.StatusCode, traceIDOf(resp, key)
 	}
 	network, ok := errors.AsType[net.Error](cause)
 	switch {
@@ -105,10 +105,10 @@ func broken(ctx context.Context, stage Stage, resp *http.Response, cause error) 
 }
 
 // bad is the error of an answer with status 200 that breaks the contract.
-func bad(resp *http.Response, stage Stage, cause error) error {
+func bad(resp *http.Response, key APIKey, stage Stage, cause error) error {
 	return &Error{
 		Kind: BadResponse, Stage: stage, Status: resp.StatusCode,
-		TraceID: traceID(resp.Header.Get("x-trace-id")), Cause: cause,
+		TraceID: traceIDOf(resp, key), Cause: cause,
 	}
 }
 
@@ -121,7 +121,7 @@ func refused(resp *http.Response, key APIKey) error {
 		Stage:      Status,
 		Status:     resp.StatusCode,
 		Detail:     decodeDetail(body).without(key),
-		TraceID:    traceID(without(key).Replace(resp.Header.Get("x-trace-id"))),
+		TraceID:    traceIDOf(resp, key),
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
 	}
 	if e.TraceID == "" {
@@ -165,6 +165,11 @@ func retryAfter(header string, now time.Time) time.Duration {
 		return min(max(0, at.Sub(now)), maxRetryAfter)
 	}
 	return 0
+}
+
+// traceIDOf is an answer's trace ID, without the key should it be in there.
+func traceIDOf(resp *http.Response, key APIKey) string {
+	return traceID(without(key).Replace(resp.Header.Get("x-trace-id")))
 }
 
 // traceID keeps what looks like an ID: it goes into logs and replies.
