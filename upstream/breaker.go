@@ -9,10 +9,11 @@ import (
 )
 
 // The breaker spares a server that is down, and those who would wait for it. It
-// opens where half of at least twenty requests within ten seconds have failed,
-// lets one through after five more, and closes again when that one succeeds.
+// opens where half of at least twenty requests have failed lately, lets one
+// through after five seconds, and closes again when that one succeeds. Lately is
+// as long as four calls may take: those that hang are few in any shorter time.
 const (
-	breakerWindow   = 10 * time.Second
+	breakerCalls    = 4
 	breakerRequests = 20
 	breakerPause    = 5 * time.Second
 )
@@ -20,10 +21,11 @@ const (
 // errOpen is the cause of a call that the breaker kept from the server.
 var errOpen = errors.New("the server has failed too often; it is left alone for a while")
 
-func newBreaker(changed func(name string, from, to gobreaker.State)) *gobreaker.CircuitBreaker[Page] {
+func newBreaker(timeout time.Duration, changed func(name string, from, to gobreaker.State)) *gobreaker.CircuitBreaker[Page] {
+	window := max(10*time.Second, breakerCalls*timeout)
 	return gobreaker.NewCircuitBreaker[Page](gobreaker.Settings{
-		Interval:     breakerWindow,
-		BucketPeriod: breakerWindow / 10,
+		Interval:     window,
+		BucketPeriod: window / 10,
 		Timeout:      breakerPause,
 		MaxRequests:  1,
 		ReadyToTrip: func(c gobreaker.Counts) bool {

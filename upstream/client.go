@@ -109,7 +109,7 @@ func NewClient(c Config) *Client {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		lanes:   lanes{concurrency: c.Concurrency},
-		breaker: newBreaker(tell.tripped),
+		breaker: newBreaker(c.Timeout, tell.tripped),
 		budget:  newBudget(),
 		cache:   newCache(c.CacheTTL),
 		sent:    c.OnCall,

@@ -411,6 +411,37 @@ func TestTheBreaker(t *testing.T) {
 	}
 }
 
+func TestAHangOpensTheBreakerWhoeverLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{answer: always(200), takes: time.Hour}
+		client := s.client(upstream.Config{})
+		for i := range 30 { // who leave, and say nothing of the server
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			_, _ = client.As(other).ListUsers(ctx, distinct(i))
+			cancel()
+		}
+		began := time.Now()
+		opened := make(chan time.Duration, 8) // when each finds it open
+		for i := range 8 {
+			go func() {
+				for {
+					_, err := client.As(alice).ListUsers(t.Context(), distinct(i))
+					if took := time.Since(began); kind(err) == "unavailable" || took > time.Minute {
+						opened <- took
+						return
+					}
+				}
+			}()
+		}
+		if took := <-opened; took > 25*time.Second {
+			t.Errorf("the breaker opened after %v, or not at all", took)
+		}
+		for range 7 {
+			<-opened
+		}
+	})
+}
+
 func TestCallersThatLeaveDoNotOpenTheBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: always(200), takes: time.Second}
