@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -140,7 +138,7 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 	}
 	if panicked, ok := errors.AsType[*flight.PanicError](err); ok {
 		p.log.ErrorContext(ctx, "panic", "request_id", requestIDOf(ctx), "panic", panicked.What, "stack", string(panicked.Stack))
-	} else if !errors.Is(err, errPanic) { // which is in the log
+	} else {
 		p.log.ErrorContext(ctx, "internal error", "request_id", requestIDOf(ctx), "error", err)
 	}
 	return public{codeInternal, "Something went wrong inside the service.", ""}
@@ -264,18 +262,4 @@ func (p *presenter) withoutSuggestion(message string) string {
 		message, _, _ = strings.Cut(message, " Did you mean")
 	}
 	return message
-}
-
-// errPanic stands for a panic, which has been logged with its stack.
-var errPanic = errors.New("panic in a resolver")
-
-// recovered logs a panic and stands for it; present words it like any other
-// error of our own.
-func (p *presenter) recovered(ctx context.Context, panicked any) error {
-	what := fmt.Sprintf("%T", panicked) // the value might be somebody's data
-	if e, ok := panicked.(runtime.Error); ok {
-		what = e.Error()
-	}
-	p.log.ErrorContext(ctx, "panic", "request_id", requestIDOf(ctx), "panic", what, "stack", string(debug.Stack()))
-	return errPanic
 }

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/graph/internal/generated"
+	"rollcall/internal/flight"
 	"rollcall/upstream"
 )
 
@@ -74,7 +76,7 @@ func NewHandler(c Config) http.Handler {
 	server.SetValidationRulesFn(validationRules(c.Introspection))
 	server.SetDisableSuggestion(!c.Introspection)
 	server.SetErrorPresenter(presenter.present)
-	server.SetRecoverFunc(presenter.recovered)
+	server.SetRecoverFunc(func(_ context.Context, panicked any) error { return flight.NewPanicError(panicked) })
 	if c.Introspection {
 		server.Use(extension.Introspection{})
 	}

@@ -72,6 +72,16 @@ type PanicError struct {
 	Stack []byte
 }
 
+// NewPanicError describes what has been recovered, in the function that has
+// recovered it.
+func NewPanicError(recovered any) *PanicError {
+	what := fmt.Sprintf("%T", recovered) // the value might be somebody's data
+	if e, ok := recovered.(runtime.Error); ok {
+		what = e.Error()
+	}
+	return &PanicError{What: what, Stack: debug.Stack()}
+}
+
 func (p *PanicError) Error() string { return "panic in a call: " + p.What }
 
 // board joins the flight for a key, or makes one that is to fly with the
@@ -104,7 +114,7 @@ func (g *Group[K, V]) fly(ctx context.Context, key K, fl *flight[V], call func(c
 	defer g.forget(key, fl)
 	defer func() {
 		if p := recover(); p != nil {
-			fl.err = &PanicError{What: describe(p), Stack: debug.Stack()}
+			fl.err = NewPanicError(p)
 		}
 	}()
 	fl.value, fl.err = call(ctx)
@@ -136,12 +146,4 @@ func (g *Group[K, V]) remove(key K, fl *flight[V]) {
 	if g.flights[key] == fl {
 		delete(g.flights, key)
 	}
-}
-
-// describe says what a panic was about, if that cannot be anybody's data.
-func describe(p any) string {
-	if e, ok := p.(runtime.Error); ok {
-		return e.Error()
-	}
-	return fmt.Sprintf("%T", p)
 }
