@@ -134,7 +134,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
 		adminServer := &http.Server{Handler: admin.NewHandler(ready, tell.Page), ReadHeaderTimeout: 5 * time.Second}
-		defer func() { _ = adminServer.Close() }() // the last to go: it says how the rest is doing
+		defer func() { _ = adminServer.Close() }() // after the rest: it says how that is doing
 		go func() { failed <- adminServer.Serve(adminListener) }()
 		log.Info("listening", "admin", fmt.Sprintf("http://%s/", adminListener.Addr()))
 	}

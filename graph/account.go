@@ -22,12 +22,6 @@ type work struct {
 	span      trace.SpanContext // of the request that it was executed for
 }
 
-// after is the answer with what went into it.
-func (a *answer) after(w work) *answer {
-	a.work = w
-	return a
-}
-
 // saved is the work of a request that was spared it: the calls that it would
 // have sent by itself are shared.
 func (w work) saved() work {

@@ -36,6 +36,12 @@ func newAnswer(r *graphql.Response, executed bool) *answer {
 	return a
 }
 
+// after is the answer with what went into it.
+func (a *answer) after(w work) *answer {
+	a.work = w
+	return a
+}
+
 // maxFieldErrors is how many errors an answer has of its own; what is left out
 // of them is null in the data like the others.
 const maxFieldErrors = 100

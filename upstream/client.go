@@ -5,10 +5,10 @@
 // The contract is the vendor's reference page, here "the seed page"; what goes
 // beyond it says where it comes from.
 //
-// A call passes, in this order: flights, which lets equal calls be one; the
-// caller's lane, which keeps to what the key may have in flight; the breaker,
-// which spares a server that is down; and the request itself. What fails for
-// a moment is tried once more, as far as the budget goes.
+// A call passes, in this order: the cache, if there is one; flights, which lets
+// equal calls be one; the caller's lane, which keeps to what the key may have in
+// flight; the breaker, which spares a server that is down; and the request
+// itself. What fails for a moment is tried once more, as far as the budget goes.
 package upstream
 
 import (

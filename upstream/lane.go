@@ -89,6 +89,21 @@ func (l *lanes) release(key APIKey, ln *lane) {
 	}
 }
 
+// count is how many lanes are in use, and how many calls wait in all of them.
+func (l *lanes) count() (used, waiting int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ln := range l.byKey {
+		if ln.users > 0 {
+			used++
+		}
+		ln.mu.Lock()
+		waiting += ln.waiting
+		ln.mu.Unlock()
+	}
+	return used, waiting
+}
+
 // restful reports that the lane does not have to keep still.
 func (l *lane) restful() bool {
 	l.mu.Lock()

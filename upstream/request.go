@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// path is the endpoint's, below a server's base URL.
+const path = "/v1/convai/users"
+
 const (
 	// maxBody is how much of an answer is read, decompressed. The largest
 	// legitimate page is about 200 KiB.

@@ -30,9 +30,6 @@ import (
 // scope is this package's name as a source of telemetry.
 const scope = "rollcall/upstream"
 
-// path is the endpoint's, below a server's base URL.
-const path = "/v1/convai/users"
-
 type telemetry struct {
 	tracer   trace.Tracer // nil where nobody wants spans
 	span     trace.SpanStartEventOption
@@ -137,21 +134,6 @@ func (t *telemetry) observe(c *Client, meter metric.Meter) {
 		}
 		return nil
 	}, active, limit, keys, queue, state))
-}
-
-// count is how many lanes are in use, and how many calls wait in all of them.
-func (l *lanes) count() (used, waiting int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, ln := range l.byKey {
-		if ln.users > 0 {
-			used++
-		}
-		ln.mu.Lock()
-		waiting += ln.waiting
-		ln.mu.Unlock()
-	}
-	return used, waiting
 }
 
 // tripped counts the breaker's openings.

@@ -29,7 +29,7 @@ import (
 type Config struct {
 	Endpoint      string // the path that takes operations
 	Demo          bool   // whether the data is made up
-	Credential    string // the header that requests need: xi-api-key, authorization or none
+	Credential    string // the header that requests need: xi-api-key or authorization; empty for none
 	Introspection bool   // whether there is a schema to read
 }
 

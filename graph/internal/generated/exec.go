@@ -145,8 +145,8 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
-	{Name: "../../schema.graphqls", Input: `# The contract. Argument, field and type names, nullability and defaults are settled: clients and
-# composed graphs are tested against them. Wording of descriptions, and how files are split, is yours.
+	{Name: "../../schema.graphqls", Input: `# What clients and composed graphs depend on: names, types, nullability and defaults do not change
+# within a major version. The descriptions are the manual.
 
 extend schema
   @link(url: "https://specs.apollo.dev/federation/v2.7", import: ["@key", "@shareable"])
