@@ -61,6 +61,12 @@ async function open(browser, service, { outside, ...options } = {}) {
       await page.waitForFunction(() => document.querySelector(".result-window .CodeMirror").CodeMirror.getValue().endsWith("}"));
       return JSON.parse(await editor(".result-window").get());
     },
+    /** Waits until what was typed is kept with its tab: GraphiQL takes half a second for each of the two. */
+    settled: () =>
+      page.waitForFunction(() => {
+        const { tabs, activeTabIndex } = JSON.parse(sessionStorage["graphiql:tabState"]);
+        return ["query", "variables"].every((part) => (tabs[activeTabIndex][part] ?? "") === (sessionStorage[`graphiql:${part}`] ?? ""));
+      }),
     /** All that the browser keeps for the page. */
     kept: () => page.evaluate(() => [localStorage, sessionStorage].map((area) => ({ ...area }))),
     close: () => context.close(),
@@ -188,6 +194,7 @@ describe("the playground", () => {
     });
 
     it("stays after a reload what it was, but for the replies", async () => {
+      await view.settled();
       await view.page.reload();
       await view.ready();
       assert.ok(await view.page.evaluate(() => document.body.classList.contains("graphiql-dark")));
