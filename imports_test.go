@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
 	},
 	"rollcall/upstream": {
-		"rollcall/internal/flight", "github.com/go-faster/jx", "github.com/maypok86/otter/v2", "github.com/sony/gobreaker/v2", "golang.org/x/sync/semaphore",
+		"rollcall/internal/flight", "rollcall/internal/http1", "github.com/go-faster/jx", "github.com/maypok86/otter/v2", "github.com/sony/gobreaker/v2", "golang.org/x/sync/semaphore",
 		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
 		"go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
@@ -52,6 +52,7 @@ var allowed = map[string][]string{
 	"rollcall/internal/cork":                  nil,
 	"rollcall/internal/drain":                 {"golang.org/x/sys/unix"},
 	"rollcall/internal/flight":                nil,
+	"rollcall/internal/http1":                 nil,
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
 	"rollcall/internal/playground":            nil,
 	"rollcall/internal/telemetry":             {"go.opentelemetry.io/otel/*", "github.com/prometheus/client_golang/*"},

@@ -18,7 +18,6 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -26,6 +25,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/internal/flight"
+	"rollcall/internal/http1"
 )
 
 // Config is what a client needs to know. The zero values of all but BaseURL
@@ -59,8 +59,7 @@ type Config struct {
 type Client struct {
 	endpoint url.URL
 	timeout  time.Duration
-	http     *http.Client
-	http1    atomic.Bool // whether the server's last answer came over HTTP/1
+	http     http.RoundTripper
 	flights  flight.Group[call, flown]
 	lanes    lanes
 	breaker  *gobreaker.CircuitBreaker[Page]
@@ -93,7 +92,7 @@ func NewClient(c Config) *Client {
 		c.Concurrency = 8
 	}
 	if c.Transport == nil {
-		c.Transport = newTransport()
+		c.Transport = newTransport(c.BaseURL)
 	}
 	base := *c.BaseURL
 	if base.Path == "" {
@@ -103,37 +102,43 @@ func NewClient(c Config) *Client {
 	client := &Client{
 		endpoint: *base.JoinPath(path),
 		timeout:  c.Timeout,
-		http: &http.Client{
-			Transport: c.Transport,
-			// http.Client would take xi-api-key along to another host.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		lanes:   lanes{concurrency: c.Concurrency},
-		breaker: newBreaker(c.Timeout, tell.tripped),
-		budget:  newBudget(),
-		cache:   newCache(c.CacheTTL),
-		sent:    c.OnCall,
-		tell:    tell,
+		http:     c.Transport, // an http.Client would follow redirects, and take xi-api-key along to another host
+		lanes:    lanes{concurrency: c.Concurrency},
+		breaker:  newBreaker(c.Timeout, tell.tripped),
+		budget:   newBudget(),
+		cache:    newCache(c.CacheTTL),
+		sent:     c.OnCall,
+		tell:     tell,
 	}
 	tell.observe(client, meterOf(c))
 	return client
 }
 
-func newTransport() *http.Transport {
+// newTransport is a lean transport, unless there is a proxy on the way to the
+// server: net/http knows all kinds of them.
+func newTransport(server *url.URL) http.RoundTripper {
+	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: server}); proxy == nil && err == nil {
+		return http1.NewTransport(server, http1.Options{})
+	}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    256,
-		ReadBufferSize:         16 << 10, // a page in one read
 		IdleConnTimeout:        90 * time.Second,
 		TLSHandshakeTimeout:    5 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 }
 
-// Close ends what the client does in the background. Calls may go on.
-func (c *Client) Close() { c.cache.close() }
+// Close ends what the client does in the background, and closes the connections
+// that it keeps. Calls may go on.
+func (c *Client) Close() {
+	c.cache.close()
+	if t, ok := c.http.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
 
 // As returns the client's face for one caller. Each has a [Session.Usage] of
 // its own.

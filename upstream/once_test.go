@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall/internal/http1"
 	"rollcall/upstream"
 )
 
@@ -115,7 +116,7 @@ func TestConnectionsThatWereClosedMeanwhileAreNobodysFault(t *testing.T) {
 	const atOnce = 40
 	synctest.Test(t, func(t *testing.T) {
 		type carried struct{}
-		server := &http.Server{
+		emulator := &http.Server{
 			ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
 				return context.WithValue(ctx, carried{}, new(atomic.Int32))
 			},
@@ -128,13 +129,12 @@ func TestConnectionsThatWereClosedMeanwhileAreNobodysFault(t *testing.T) {
 			}),
 		}
 		network := make(pipes)
-		go func() { _ = server.Serve(network) }()
-		defer server.Close()
-		transport := &http.Transport{DialContext: network.Dial, MaxIdleConnsPerHost: atOnce}
-		defer transport.CloseIdleConnections()
-		client := upstream.NewClient(upstream.Config{
-			BaseURL: &url.URL{Scheme: "http", Host: "upstream.test"}, Transport: transport, Concurrency: atOnce,
-		})
+		go func() { _ = emulator.Serve(network) }()
+		defer emulator.Close()
+		server := &url.URL{Scheme: "http", Host: "upstream.test"}
+		transport := http1.NewTransport(server, http1.Options{Dial: network.Dial})
+		client := upstream.NewClient(upstream.Config{BaseURL: server, Transport: transport, Concurrency: atOnce})
+		defer client.Close()
 		burst := func() int {
 			var failed atomic.Int32
 			var wg sync.WaitGroup

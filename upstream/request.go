@@ -7,10 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"rollcall/internal/http1"
 )
 
 // path is the endpoint's, below a server's base URL.
@@ -41,9 +42,9 @@ func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error)
 	}
 	req := (&http.Request{Method: http.MethodGet, URL: &endpoint, Host: endpoint.Host, Header: header}).WithContext(ctx)
 
-	resp, err := c.doOnce(req)
+	resp, err := c.http.RoundTrip(req)
 	if err != nil {
-		return Page{}, err
+		return Page{}, broken(ctx, key, Sending, nil, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -93,7 +94,7 @@ func broken(ctx context.Context, key APIKey, stage Stage, resp *http.Response, c
 	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return context.Canceled
 	}
-	e := &Error{Kind: Unavailable, Stage: stage, Cause: withoutURL(cause)}
+	e := &Error{Kind: Unavailable, Stage: stage, Cause: cause, stale: errors.Is(cause, http1.ErrStale)}
 	if resp != nil {
 		e.Status, e.TraceID = resp.StatusCode, traceIDOf(resp, key)
 	}
@@ -181,13 +182,4 @@ func traceID(s string) string {
 		return ""
 	}
 	return s
-}
-
-// withoutURL strips the URL, and with it cursors and user IDs, from an error
-// of net/http.
-func withoutURL(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
-	}
-	return err
 }

@@ -1,0 +1,308 @@
+// Package http1 is the client's side of HTTP/1.1 (RFC 9112) for requests
+// without a body. Whoever asks writes the request and reads the answer. net/http
+// has two goroutines for each connection do that, which wake each other and the
+// one that waits, and have buffers and stacks of their own.
+//
+// What is said on the connection is net/http's: [http.Request.Write] and
+// [http.ReadResponse]. Ours is which connection carries it, and for how long.
+//
+// A request is sent once. net/http sends a GET again by itself where a kept
+// connection breaks, which nobody counts.
+package http1
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// Options are what a [Transport] may be told. The zero values stand for the
+// defaults.
+type Options struct {
+	// Dial opens a connection to host:port; by default over TCP, within 5 s.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// TLS is for servers of https.
+	TLS *tls.Config
+}
+
+const (
+	// dialTimeout bounds a connection's making, and then its TLS handshake.
+	dialTimeout = 5 * time.Second
+	// maxIdle is how many connections are kept for the next requests.
+	maxIdle = 256
+	// idleTimeout is how long they are kept.
+	idleTimeout = 90 * time.Second
+	// maxHead is the longest head of an answer, with those of interim ones, in
+	// bytes. What is read ahead of the body counts as well.
+	maxHead = 64 << 10
+	// readBuffer is what is read at once: a page with its head.
+	readBuffer = 16 << 10
+)
+
+// The errors of a RoundTrip that are not those of the connection.
+var (
+	// ErrStale says that the server had closed a kept connection by the time
+	// that it was used again, or closed it just then.
+	ErrStale = errors.New("the connection was kept, and closed by the server")
+	// ErrHead says that the answer's head is longer than 64 KiB.
+	ErrHead = errors.New("the answer's head is larger than 64 KiB")
+
+	errBody   = errors.New("a request with a body")
+	errSwitch = errors.New("the answer switches to another protocol")
+	errEarly  = errors.New("read after Close")
+)
+
+// Transport sends requests to one server. It is an [http.RoundTripper], asks
+// for gzip and takes it off as [http.Transport] does, and is safe for concurrent
+// use. Requests have no body, and their answers' bodies are read to the end or
+// closed. Their context bounds all until then.
+type Transport struct {
+	options Options
+	scheme  string
+	address string
+	kept    pool
+	scratch sync.Pool // of *scratch
+}
+
+// scratch is what an exchange needs for as long as it lasts.
+type scratch struct {
+	out bytes.Buffer
+	in  *bufio.Reader
+}
+
+// NewTransport returns a transport to a server such as https://api.elevenlabs.io.
+// It opens no connection before the first request.
+func NewTransport(server *url.URL, o Options) *Transport {
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
+	port := server.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[server.Scheme]
+	}
+	if server.Scheme == "https" {
+		o.TLS = o.TLS.Clone() // of nil, nil
+		if o.TLS == nil {
+			o.TLS = new(tls.Config)
+		}
+		if o.TLS.ServerName == "" {
+			o.TLS.ServerName = server.Hostname()
+		}
+		o.TLS.NextProtos = []string{"http/1.1"}
+	}
+	return &Transport{options: o, scheme: server.Scheme, address: net.JoinHostPort(server.Hostname(), port)}
+}
+
+// CloseIdleConnections closes the connections that are kept.
+func (t *Transport) CloseIdleConnections() { t.kept.clear() }
+
+// RoundTrip sends a request, over a connection that was kept where there is
+// one. The error is [ErrStale], [ErrHead], that of the connection, or the cause
+// of the context's end. Where it is ErrStale the server has most likely not
+// seen the request.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		return nil, errBody
+	}
+	ctx := req.Context()
+	c, reused := t.kept.take(time.Now())
+	if !reused {
+		var err error
+		if c, err = t.dial(ctx); err != nil {
+			return nil, endOf(ctx, err)
+		}
+	}
+	s, ok := t.scratch.Get().(*scratch)
+	if !ok {
+		s = &scratch{in: bufio.NewReaderSize(nil, readBuffer)}
+	}
+	s.out.Reset()
+	s.in.Reset(c)
+	x := &exchange{transport: t, conn: c, scratch: s, ctx: ctx, stop: context.AfterFunc(ctx, c.abort)}
+
+	zip := req.Header.Get("Accept-Encoding") == ""
+	resp, err := x.ask(req, zip, reused)
+	if err != nil {
+		x.end(false)
+		return nil, endOf(ctx, err)
+	}
+	x.body, x.keep = resp.Body, !resp.Close
+	resp.Body = x
+	if zip && resp.Header.Get("Content-Encoding") == "gzip" {
+		resp.Body = &unzipped{exchange: x}
+		resp.Header.Del("Content-Encoding")
+		resp.Header.Del("Content-Length")
+		resp.ContentLength, resp.Uncompressed = -1, true
+	}
+	return resp, nil
+}
+
+// endOf is the error of a request whose time is up, or that nobody wants any
+// more, and else err.
+func endOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// dial opens a connection.
+func (t *Transport) dial(ctx context.Context) (*conn, error) {
+	raw, err := t.options.Dial(ctx, "tcp", t.address)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: raw, probe: newProbe(raw)}
+	if t.scheme != "https" {
+		return c, nil
+	}
+	secured := tls.Client(raw, t.options.TLS)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, fmt.Errorf("TLS handshake: %w", err)
+	}
+	c.Conn = secured
+	return c, nil
+}
+
+// conn is a connection, which carries one exchange at a time.
+type conn struct {
+	net.Conn
+	probe probe
+	// head is how much may still be read of a head; negative for no bound.
+	head int
+	// idle is since when the connection is kept.
+	idle time.Time
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	if c.head < 0 {
+		return c.Conn.Read(p)
+	}
+	if c.head == 0 {
+		return 0, ErrHead
+	}
+	n, err := c.Conn.Read(p[:min(len(p), c.head)])
+	c.head -= n
+	return n, err
+}
+
+// abort ends whatever is being read or written.
+func (c *conn) abort() { _ = c.SetDeadline(time.Unix(1, 0)) }
+
+// exchange is a request with its answer, whose body it is as it arrives.
+type exchange struct {
+	transport *Transport
+	conn      *conn
+	scratch   *scratch // nil once it is over
+	//nolint:containedctx // the body's reader has no other way to learn of the request's end
+	ctx  context.Context
+	stop func() bool // has the context's end not abort the connection
+	body io.Reader   // as it is on the connection
+	keep bool        // whether the connection may carry another exchange
+	err  error       // what the body ended with
+}
+
+// ask sends the request, for an answer that may be in gzip, and reads the
+// answer's head.
+func (x *exchange) ask(req *http.Request, zip, reused bool) (*http.Response, error) {
+	s := x.scratch
+	if err := req.Write(&s.out); err != nil {
+		return nil, err
+	}
+	if zip { // which is not written into the caller's header
+		s.out.Truncate(s.out.Len() - len("\r\n"))
+		s.out.WriteString("Accept-Encoding: gzip\r\n\r\n")
+	}
+	x.conn.head = maxHead
+	_, err := x.conn.Write(s.out.Bytes())
+	if err == nil {
+		_, err = s.in.Peek(1)
+	}
+	if err != nil {
+		if reused && x.ctx.Err() == nil {
+			x.transport.kept.clear() // those of the same age
+			err = fmt.Errorf("%w: %w", ErrStale, err)
+		}
+		return nil, err
+	}
+	for {
+		resp, err := http.ReadResponse(s.in, req)
+		switch {
+		case err != nil:
+			return nil, err
+		case resp.StatusCode == http.StatusSwitchingProtocols:
+			return nil, errSwitch
+		case resp.StatusCode >= http.StatusOK:
+			x.conn.head = -1
+			return resp, nil
+		}
+	}
+}
+
+// Read reads the answer's body.
+func (x *exchange) Read(p []byte) (int, error) {
+	if x.scratch == nil {
+		return 0, x.err
+	}
+	n, err := x.body.Read(p)
+	if err != nil {
+		if err != io.EOF { //nolint:errorlint // a reader's end is io.EOF itself
+			err = endOf(x.ctx, err)
+		}
+		x.err = err
+		x.end(err == io.EOF) //nolint:errorlint // as above
+	}
+	return n, err
+}
+
+// Close gives up what has not been read, and with it the connection.
+func (x *exchange) Close() error {
+	if x.scratch != nil {
+		x.err = errEarly
+		x.end(false)
+	}
+	return nil
+}
+
+// end is the exchange's. The connection is kept if all of the answer is read,
+// nothing came after it, and nobody has ended it.
+func (x *exchange) end(whole bool) {
+	quiet := x.stop()
+	if whole && quiet && x.keep && x.scratch.in.Buffered() == 0 {
+		x.transport.kept.put(x.conn)
+	} else {
+		_ = x.conn.Close()
+	}
+	x.scratch.in.Reset(nil)
+	x.transport.scratch.Put(x.scratch)
+	x.scratch = nil
+}
+
+// unzipped is a body that was asked for in gzip.
+type unzipped struct {
+	*exchange
+
+	from *gzip.Reader // nil before the first Read
+}
+
+func (u *unzipped) Read(p []byte) (n int, err error) {
+	if u.from == nil {
+		if u.from, err = gzip.NewReader(u.exchange); err != nil {
+			return 0, err
+		}
+	}
+	return u.from.Read(p)
+}
