@@ -70,11 +70,18 @@ func malformed(sentence string) *answer {
 	return &answer{status: http.StatusBadRequest, errors: refusal(codeBadUserInput, sentence)}
 }
 
+// contentTypes are the media types as headers. They are shared: nobody adds to
+// them.
+var contentTypes = map[string][]string{
+	typeJSON:    {typeJSON + "; charset=utf-8"},
+	typeGraphQL: {typeGraphQL + "; charset=utf-8"},
+}
+
 // send writes the answer to one of those who asked.
 func (a *answer) send(w http.ResponseWriter, mediaType, requestID string) {
 	start := a.start(requestID)
 	header := w.Header()
-	header["Content-Type"] = []string{mediaType + "; charset=utf-8"}
+	header["Content-Type"] = contentTypes[mediaType]
 	header["Content-Length"] = []string{strconv.Itoa(len(start) + len(a.data) + len("}"))}
 	w.WriteHeader(a.statusIn(mediaType))
 	for _, part := range [][]byte{start, a.data, []byte("}")} {

@@ -18,6 +18,7 @@ import (
 
 // executor turns the body of a request into its answer.
 type executor struct {
+	gqlgen       graphql.GraphExecutor
 	client       *upstream.Client
 	documents    documents
 	limits       Limits
@@ -33,15 +34,16 @@ const maxErrors = 5
 
 // execute answers a request. What it refuses, it refuses before any upstream
 // call.
-func (e *executor) execute(ctx context.Context, exec graphql.GraphExecutor, caller upstream.Caller, body []byte) *answer {
+func (e *executor) execute(ctx context.Context, caller upstream.Caller, body []byte) *answer {
 	params, no := parseBody(body)
 	if no != nil {
 		return no
 	}
 	if errs := e.limits.screen(ctx, e.documents, params.Query); len(errs) > 0 {
-		return newAnswer(exec.DispatchError(ctx, errs), false)
+		return newAnswer(e.gqlgen.DispatchError(ctx, errs), false)
 	}
-	request, errs := exec.CreateOperationContext(ctx, params)
+	ctx = graphql.StartOperationTrace(ctx) // which gqlgen insists on
+	request, errs := e.gqlgen.CreateOperationContext(ctx, params)
 	known := e.documents.known(params.Query)
 	work := work{document: known.fingerprint, span: trace.SpanContextFromContext(ctx)}
 	if work.document == "" { // it is not valid, or too large to be known
@@ -58,7 +60,7 @@ func (e *executor) execute(ctx context.Context, exec graphql.GraphExecutor, call
 	}
 	if len(errs) > 0 {
 		errs = errs[:min(len(errs), maxErrors)]
-		return newAnswer(exec.DispatchError(graphql.WithOperationContext(ctx, request), errs), false).after(work)
+		return newAnswer(e.gqlgen.DispatchError(graphql.WithOperationContext(ctx, request), errs), false).after(work)
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
@@ -71,13 +73,19 @@ func (e *executor) execute(ctx context.Context, exec graphql.GraphExecutor, call
 	}
 	emptyNoObjects(request)
 	op.forecast = foresee(request, op)
-	respond, ctx := exec.DispatchOperation(withOperation(ctx, op), request)
+	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)
 	if response == nil { // gqlgen begins nothing once the time is up
-		response = exec.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
+		response = e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
 	}
 	work.usage, work.batched = session.Usage(), op.loader.Saved()
 	return newAnswer(response, true).after(work)
+}
+
+// fault is the answer to a request that something went wrong with, outside of
+// its fields.
+func (e *executor) fault(ctx context.Context, err error) *answer {
+	return newAnswer(e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)}), true)
 }
 
 // knownSealers is how many callers' sealers are kept: deriving one takes longer

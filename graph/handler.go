@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql/handler"
+	gqlexecutor "github.com/99designs/gqlgen/graphql/executor"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator/core"
@@ -60,9 +60,19 @@ func NewHandler(c Config) http.Handler {
 	documents := newDocuments()
 	presenter := &presenter{log: c.Log, callersKey: c.CallersKey, suggest: c.Introspection}
 	resolvers := &Resolver{}
-	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: resolvers}))
-	server.AroundFields(fields{entities{resolvers.Entity()}}.intercept)
-	server.AddTransport(&transport{config: c, executor: &executor{
+	exec := gqlexecutor.New(generated.NewExecutableSchema(generated.Config{Resolvers: resolvers}))
+	exec.AroundFields(fields{entities{resolvers.Entity()}}.intercept)
+	exec.SetQueryCache(documents)
+	exec.SetParserTokenLimit(c.Limits.Tokens)
+	exec.SetDefaultRulesFn(validationRules(c.Introspection))
+	exec.SetDisableSuggestion(!c.Introspection)
+	exec.SetErrorPresenter(presenter.present)
+	exec.SetRecoverFunc(func(_ context.Context, panicked any) error { return flight.NewPanicError(panicked) })
+	if c.Introspection {
+		exec.Use(extension.Introspection{})
+	}
+	return newObserver(c).handler(&transport{config: c, executor: &executor{
+		gqlgen:       exec,
 		client:       c.Client,
 		documents:    documents,
 		limits:       c.Limits,
@@ -71,16 +81,6 @@ func NewHandler(c Config) http.Handler {
 		sealers:      newSealers(),
 		unrendered:   c.unrendered,
 	}})
-	server.SetQueryCache(documents)
-	server.SetParserTokenLimit(c.Limits.Tokens)
-	server.SetValidationRulesFn(validationRules(c.Introspection))
-	server.SetDisableSuggestion(!c.Introspection)
-	server.SetErrorPresenter(presenter.present)
-	server.SetRecoverFunc(func(_ context.Context, panicked any) error { return flight.NewPanicError(panicked) })
-	if c.Introspection {
-		server.Use(extension.Introspection{})
-	}
-	return newObserver(c).handler(server)
 }
 
 // validationRules are GraphQL's own and the service's.

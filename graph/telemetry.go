@@ -142,10 +142,6 @@ func (o *observer) startSpan(ctx context.Context, a *account, header http.Header
 // finish tells what a request came to.
 func (o *observer) finish(ctx context.Context, a *account) {
 	o.inFlight.Add(-1)
-	if a.status == 0 && ctx.Err() == nil {
-		// There was a panic outside of the operation, and gqlgen has answered.
-		a.answered(&answer{errors: refusal(codeInternal, "")}, http.StatusInternalServerError, false)
-	}
 	took := time.Since(a.began)
 	end := outcome{a.method, a.route, a.status, a.failure()}
 	o.duration.Record(ctx, took.Seconds(), o.labels(end)...)

@@ -10,9 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/gqlerror"
-
 	"rollcall/internal/flight"
 	"rollcall/upstream"
 )
@@ -40,51 +37,60 @@ type requestKey struct {
 	body   string
 }
 
-// Supports is true of everything: what cannot be served is refused by Do, in
-// the words of GraphQL.
-func (*transport) Supports(*http.Request) bool { return true }
+// The headers of every answer. They are shared: nobody adds to them.
+var (
+	noStore = []string{"no-store"}
+	noSniff = []string{"nosniff"}
+)
 
-// Do serves one request.
-func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+// ServeHTTP serves one request.
+func (t *transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header["Cache-Control"] = noStore
+	header["X-Content-Type-Options"] = noSniff
 
 	mediaType, acceptable := negotiate(r.Header.Values("Accept"))
 	account := accountOf(r.Context())
+	defer func() {
+		if p := recover(); p != nil { // outside of any operation, which has its own
+			a := t.executor.fault(r.Context(), flight.NewPanicError(p))
+			a.status, a.executed = http.StatusInternalServerError, false
+			account.answered(a, a.status, false)
+			a.send(w, mediaType, account.requestID)
+		}
+	}()
 	caller, body, refused := t.read(w, r)
 	account.caller = caller
-	switch {
-	case refused != nil:
-	case !acceptable:
+	if refused == nil && !acceptable {
 		refused = &answer{status: http.StatusNotAcceptable, errors: refusal(codeBadUserInput, "This service answers in "+typeGraphQL+" or "+typeJSON+".")}
-	default:
-		a, joined := t.answer(r.Context(), exec, caller, body)
-		if a == nil {
-			return // the caller has left
-		}
-		if r.Context().Err() != nil { // so has this one, after all the work
-			account.left(a)
-			return
-		}
-		account.answered(a, a.statusIn(mediaType), joined)
-		a.send(w, mediaType, requestIDOf(r.Context()))
+	}
+	if refused != nil {
+		account.answered(refused, refused.statusIn(mediaType), false)
+		refused.send(w, mediaType, account.requestID)
 		return
 	}
-	account.answered(refused, refused.statusIn(mediaType), false)
-	refused.send(w, mediaType, requestIDOf(r.Context()))
+	a, joined := t.answer(r.Context(), caller, body)
+	switch {
+	case a == nil: // the caller has left
+	case r.Context().Err() != nil: // so has this one, after all the work
+		account.left(a)
+	default:
+		account.answered(a, a.statusIn(mediaType), joined)
+		a.send(w, mediaType, account.requestID)
+	}
 }
 
 // answer executes a request, or joins an equal one of the same caller that is
 // being executed. It is nil where the caller leaves before there is an answer.
-func (t *transport) answer(ctx context.Context, exec graphql.GraphExecutor, caller upstream.Caller, body []byte) (a *answer, joined bool) {
+func (t *transport) answer(ctx context.Context, caller upstream.Caller, body []byte) (a *answer, joined bool) {
 	if t.config.ExecuteEach {
-		return t.executor.execute(ctx, exec, caller, body), false
+		return t.executor.execute(ctx, caller, body), false
 	}
 	a, joined, err := t.flights.Do(ctx, requestKey{caller, string(body)}, func(ctx context.Context) (*answer, error) {
-		return t.executor.execute(ctx, exec, caller, body), nil
+		return t.executor.execute(ctx, caller, body), nil
 	})
 	if _, panicked := errors.AsType[*flight.PanicError](err); panicked {
-		return newAnswer(exec.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)}), true), joined
+		return t.executor.fault(ctx, err), joined
 	}
 	return a, joined
 }

@@ -157,8 +157,11 @@ type Session struct {
 // end where the caller left.
 func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-	defer cancel()
+	if !endsWithin(ctx, s.client.timeout) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.client.timeout)
+		defer cancel()
+	}
 	if page, ok := s.client.cache.get(s.caller, q); ok {
 		s.usage.cached.Add(1)
 		return page, nil

@@ -21,7 +21,8 @@ const (
 	// maxBody is how much of an answer is read, decompressed. The largest
 	// legitimate page is about 200 KiB.
 	maxBody = 2 << 20
-	// maxBuffer is the largest buffer that is kept for the next answer.
+	// maxBuffer is the largest buffer that is kept for the next answer, and the
+	// largest that is made on the word of an answer's head.
 	maxBuffer = 512 << 10
 	// maxErrorBody is how much of a refusal is read.
 	maxErrorBody = 64 << 10
@@ -67,9 +68,14 @@ func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error)
 
 var errTooLarge = errors.New("the body is larger than 2 MiB")
 
-// read reads a body, which may be compressed and of any length, into memory of
-// just its size.
+// read reads a body into memory of just its size, which most answers tell. One
+// that is compressed, or comes in chunks, goes through a buffer.
 func (c *Client) read(resp *http.Response) ([]byte, error) {
+	if n := resp.ContentLength; n > 0 && n <= maxBuffer {
+		body := make([]byte, n)
+		_, err := io.ReadFull(resp.Body, body)
+		return body, err
+	}
 	buffer, ok := c.buffers.Get().(*bytes.Buffer)
 	if !ok {
 		buffer = new(bytes.Buffer)
