@@ -189,7 +189,7 @@ func TestTheEndFailsNoRequest(t *testing.T) {
 // exchange asks something on a connection, once.
 func exchange(conn net.Conn) (closes bool, err error) {
 	const body = `{"query":"{ users(first: 3) { nodes { userId } } }"}`
-	if _, err := fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+	if _, err := fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
 		return false, err
 	}
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)

@@ -325,6 +325,13 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 	return c, errors.Join(faults...)
 }
 
+// Local reports whether the service listens on loopback, where nothing but this
+// machine reaches it.
+func (c Config) Local() bool {
+	host, _, err := net.SplitHostPort(c.ListenAddr)
+	return err == nil && isLoopback(host)
+}
+
 // kindOf is what a variable's value has to be.
 func kindOf(f *flag.Flag) string {
 	switch f.Value.(flag.Getter).Get().(type) {

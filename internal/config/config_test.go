@@ -97,6 +97,17 @@ func TestWhatTheEnvironmentAsksFor(t *testing.T) {
 	}
 }
 
+func TestWhatIsLocal(t *testing.T) {
+	for addr, local := range map[string]bool{
+		"127.0.0.1:8080": true, "127.0.0.2:0": true, "[::1]:8080": true, "localhost:8080": true,
+		":8080": false, "0.0.0.0:8080": false, "[::]:8080": false, "10.0.0.1:8080": false, "example.com:8080": false, "": false,
+	} {
+		if got := (config.Config{ListenAddr: addr}).Local(); got != local {
+			t.Errorf("%q: %v", addr, got)
+		}
+	}
+}
+
 // TestFaults holds each fault to one line that names its variable.
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {
