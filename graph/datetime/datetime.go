@@ -48,9 +48,3 @@ func (d *DateTime) UnmarshalGQL(v any) (err error) {
 
 // MarshalGQL writes a GraphQL string.
 func (d DateTime) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, strconv.Quote(d.String())) }
-
-// UnmarshalText reads what [DateTime.MarshalText] writes.
-func (d *DateTime) UnmarshalText(text []byte) error { return d.UnmarshalGQL(string(text)) }
-
-// MarshalText is for JSON.
-func (d DateTime) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
