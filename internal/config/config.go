@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/url"
 	"strconv"
@@ -239,7 +240,7 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 	}
 	word("SHARE_REQUESTS", *s.shareRequests, "on", "off")
 	c.ShareRequests = *s.shareRequests == "on"
-	if c.RateLimit < 0 || c.RateLimit > 1e6 {
+	if math.IsNaN(c.RateLimit) || c.RateLimit < 0 || c.RateLimit > 1e6 {
 		fault("RATE_LIMIT: %v is not between 0 and a million", c.RateLimit)
 	}
 	for origin := range strings.SplitSeq(*s.origins, ",") {
