@@ -284,15 +284,15 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 	}
 	c.PushTraces, c.PushMetrics = s.otel.pushes()
 
-	base, ok := on.RegionURL(*s.region)
-	if !ok {
+	base, known := on.RegionURL(*s.region)
+	if !known {
 		fault("UPSTREAM_REGION: %q is none of global, us, eu, in, sg", *s.region)
 	}
 	if *s.url != "" {
 		base = *s.url
 	}
 	upstream, err := parseBase(base)
-	if err != nil {
+	if err != nil && (known || *s.url != "") {
 		fault("UPSTREAM_URL: %w", err)
 	}
 	if !c.Demo {

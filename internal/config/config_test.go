@@ -18,7 +18,10 @@ func load(env map[string]string) (config.Config, error) {
 		return value, ok
 	}
 	return config.Load(lookup, config.Machine{RegionURL: func(region string) (string, bool) {
-		return "https://" + region + ".test", region == "global" || region == "eu"
+		if region != "global" && region != "eu" {
+			return "", false
+		}
+		return "https://" + region + ".test", true
 	}, CheckOrigin: func(origin string) error {
 		if !strings.HasPrefix(origin, "https://") {
 			return fmt.Errorf("%q is no origin", origin)
@@ -114,20 +117,21 @@ func TestFaults(t *testing.T) {
 		env   map[string]string
 		lines []string // what each line begins with
 	}{
-		"a key without auth":          {map[string]string{"ELEVENLABS_API_KEY": "canary"}, []string{"AUTH: is required"}},
-		"a URL without auth":          {map[string]string{"UPSTREAM_URL": "http://127.0.0.1:1"}, []string{"AUTH: is required"}},
-		"auth without a key":          {map[string]string{"AUTH": "none"}, []string{"ELEVENLABS_API_KEY: is required"}},
-		"an unknown word of auth":     {map[string]string{"AUTH": "basic"}, []string{`AUTH: "basic" is none of`}},
-		"an unknown region":           {map[string]string{"UPSTREAM_REGION": "mars"}, []string{`UPSTREAM_REGION: "mars" is none of`}},
-		"plain http to elsewhere":     {map[string]string{"UPSTREAM_URL": "http://example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must be https"}},
-		"a URL that is none":          {map[string]string{"UPSTREAM_URL": "example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: is not an http or https URL"}},
-		"a URL with a password":       {map[string]string{"UPSTREAM_URL": "https://u:canary@example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not carry"}},
-		"a URL with a query":          {map[string]string{"UPSTREAM_URL": "https://example.com/?key=canary", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not have a query"}},
-		"a key with a line break":     {map[string]string{"ELEVENLABS_API_KEY": "canary\n", "AUTH": "none"}, []string{"ELEVENLABS_API_KEY: there is a character"}},
-		"no duration":                 {map[string]string{"UPSTREAM_TIMEOUT": "10"}, []string{`UPSTREAM_TIMEOUT: "10" is not a duration`}},
-		"a duration that is too long": {map[string]string{"UPSTREAM_TIMEOUT": "1h"}, []string{"UPSTREAM_TIMEOUT: 1h0m0s is not above 0s and up to 5m"}},
-		"no time at all":              {map[string]string{"UPSTREAM_TIMEOUT": "0s"}, []string{"UPSTREAM_TIMEOUT: 0s is not above 0s and up to 5m"}},
-		"an address without a port":   {map[string]string{"LISTEN_ADDR": "localhost"}, []string{`LISTEN_ADDR: "localhost" is not host:port`}},
+		"a key without auth":                        {map[string]string{"ELEVENLABS_API_KEY": "canary"}, []string{"AUTH: is required"}},
+		"a URL without auth":                        {map[string]string{"UPSTREAM_URL": "http://127.0.0.1:1"}, []string{"AUTH: is required"}},
+		"auth without a key":                        {map[string]string{"AUTH": "none"}, []string{"ELEVENLABS_API_KEY: is required"}},
+		"an unknown word of auth":                   {map[string]string{"AUTH": "basic"}, []string{`AUTH: "basic" is none of`}},
+		"an unknown region":                         {map[string]string{"UPSTREAM_REGION": "mars"}, []string{`UPSTREAM_REGION: "mars" is none of`}},
+		"an unknown region, and a URL that is none": {map[string]string{"UPSTREAM_REGION": "mars", "UPSTREAM_URL": "example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_REGION: ", "UPSTREAM_URL: "}},
+		"plain http to elsewhere":                   {map[string]string{"UPSTREAM_URL": "http://example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must be https"}},
+		"a URL that is none":                        {map[string]string{"UPSTREAM_URL": "example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: is not an http or https URL"}},
+		"a URL with a password":                     {map[string]string{"UPSTREAM_URL": "https://u:canary@example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not carry"}},
+		"a URL with a query":                        {map[string]string{"UPSTREAM_URL": "https://example.com/?key=canary", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not have a query"}},
+		"a key with a line break":                   {map[string]string{"ELEVENLABS_API_KEY": "canary\n", "AUTH": "none"}, []string{"ELEVENLABS_API_KEY: there is a character"}},
+		"no duration":                               {map[string]string{"UPSTREAM_TIMEOUT": "10"}, []string{`UPSTREAM_TIMEOUT: "10" is not a duration`}},
+		"a duration that is too long":               {map[string]string{"UPSTREAM_TIMEOUT": "1h"}, []string{"UPSTREAM_TIMEOUT: 1h0m0s is not above 0s and up to 5m"}},
+		"no time at all":                            {map[string]string{"UPSTREAM_TIMEOUT": "0s"}, []string{"UPSTREAM_TIMEOUT: 0s is not above 0s and up to 5m"}},
+		"an address without a port":                 {map[string]string{"LISTEN_ADDR": "localhost"}, []string{`LISTEN_ADDR: "localhost" is not host:port`}},
 		"ports that are none": {
 			map[string]string{"LISTEN_ADDR": "127.0.0.1:65536", "ADMIN_ADDR": ":http", "UPSTREAM_URL": "https://example.com:99999", "AUTH": "passthrough"},
 			[]string{`LISTEN_ADDR: the port of "127.0.0.1:65536" is not`, `ADMIN_ADDR: the port of ":http" is not`, "UPSTREAM_URL: has a port that is not"},
