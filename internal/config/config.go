@@ -316,7 +316,7 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 					fault("%s: is required with AUTH=jwt", required.name)
 				}
 			}
-			if _, err := parseBase(c.JWT.JWKSURL); c.JWT.JWKSURL != "" && err != nil {
+			if _, err := parseServer(c.JWT.JWKSURL); c.JWT.JWKSURL != "" && err != nil {
 				fault("JWT_JWKS_URL: %w", err)
 			}
 		default:
@@ -347,10 +347,19 @@ func kindOf(f *flag.Flag) string {
 	}
 }
 
-// parseBase reads a server's base URL. Its errors do not repeat it: a URL may
-// carry a password.
+// parseBase reads a server's base URL, which a path and a query are added to.
 func parseBase(base string) (*url.URL, error) {
-	u, err := url.Parse(base)
+	u, err := parseServer(base)
+	if err == nil && u.RawQuery != "" {
+		return nil, errors.New("must not have a query")
+	}
+	return u, err
+}
+
+// parseServer reads the URL of something that a server has. Its errors do not
+// repeat it: a URL may carry a password.
+func parseServer(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
 		return nil, errors.New("is not an http or https URL")
@@ -358,8 +367,8 @@ func parseBase(base string) (*url.URL, error) {
 		return nil, errors.New("has a port that is not a number from 1 to 65535")
 	case u.User != nil:
 		return nil, errors.New("must not carry a user or a password")
-	case u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("must not have a query or a fragment")
+	case u.Fragment != "":
+		return nil, errors.New("must not have a fragment")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return nil, errors.New("must be https, because secrets would travel in the open; plain http is for loopback alone")
 	}

@@ -68,6 +68,9 @@ func TestWhatTheEnvironmentAsksFor(t *testing.T) {
 		"tokens": {map[string]string{"ELEVENLABS_API_KEY": "k", "AUTH": "jwt", "JWT_JWKS_URL": "https://issuer.test/keys", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}, func(c config.Config) bool {
 			return c.Auth == config.AuthJWT && c.JWT == config.JWT{JWKSURL: "https://issuer.test/keys", Issuer: "i", Audience: "a"}
 		}},
+		"keys at an address with a query": {map[string]string{"ELEVENLABS_API_KEY": "k", "AUTH": "jwt", "JWT_JWKS_URL": "https://issuer.test/keys?p=policy", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}, func(c config.Config) bool {
+			return c.JWT.JWKSURL == "https://issuer.test/keys?p=policy"
+		}},
 		"origins": {map[string]string{"CORS_ORIGINS": "https://a.test, https://b.test,"}, func(c config.Config) bool {
 			return slices.Equal(c.CORSOrigins, []string{"https://a.test", "https://b.test"})
 		}},
@@ -127,6 +130,7 @@ func TestFaults(t *testing.T) {
 		"a URL that is none":                        {map[string]string{"UPSTREAM_URL": "example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: is not an http or https URL"}},
 		"a URL with a password":                     {map[string]string{"UPSTREAM_URL": "https://u:canary@example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not carry"}},
 		"a URL with a query":                        {map[string]string{"UPSTREAM_URL": "https://example.com/?key=canary", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not have a query"}},
+		"a URL with a fragment":                     {map[string]string{"UPSTREAM_URL": "https://example.com/#canary", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not have a fragment"}},
 		"a key with a line break":                   {map[string]string{"ELEVENLABS_API_KEY": "canary\n", "AUTH": "none"}, []string{"ELEVENLABS_API_KEY: there is a character"}},
 		"no duration":                               {map[string]string{"UPSTREAM_TIMEOUT": "10"}, []string{`UPSTREAM_TIMEOUT: "10" is not a duration`}},
 		"a duration that is too long":               {map[string]string{"UPSTREAM_TIMEOUT": "1h"}, []string{"UPSTREAM_TIMEOUT: 1h0m0s is not above 0s and up to 5m"}},
@@ -146,6 +150,14 @@ func TestFaults(t *testing.T) {
 		"keys in the open": {
 			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "http://issuer.test", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},
 			[]string{"JWT_JWKS_URL: must be https"},
+		},
+		"keys behind a password": {
+			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://u:canary@issuer.test/keys?p=canary", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},
+			[]string{"JWT_JWKS_URL: must not carry"},
+		},
+		"a part of the keys": {
+			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://issuer.test/keys?p=canary#keys", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},
+			[]string{"JWT_JWKS_URL: must not have a fragment"},
 		},
 		"every site at once":       {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
 		"no number":                {map[string]string{"LIMIT_COST": "many", "RATE_LIMIT": "some"}, []string{`LIMIT_COST: "many" is not a whole number such as 5000`, `RATE_LIMIT: "some" is not a number`}},
