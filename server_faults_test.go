@@ -186,6 +186,58 @@ func TestTheEndFailsNoRequest(t *testing.T) {
 	}
 }
 
+// TestTheEndComesInTime has a request that is never whole.
+func TestTheEndComesInTime(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "stderr")
+	stderr, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close()
+	env := map[string]string{"LISTEN_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "off", "UPSTREAM_TIMEOUT": "100ms"}
+	lookup := func(name string) (string, bool) { value, ok := env[name]; return value, ok }
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, nil, lookup, io.Discard, stderr) }()
+	find := func(pattern string) string {
+		log, _ := os.ReadFile(path)
+		match := regexp.MustCompile(pattern).FindSubmatch(log)
+		if match == nil {
+			return ""
+		}
+		return string(match[1])
+	}
+	address := ""
+	for address == "" && len(ended) == 0 {
+		time.Sleep(time.Millisecond) //nolint:forbidigo // real sockets
+		address = find(`"graphql":"http://([0-9.:]+)`)
+	}
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	began := time.Now()
+	if code := <-ended; code != 0 {
+		t.Errorf("the exit code is %d", code)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the end took %v", took)
+	}
+	if n := find(`cut off.*"requests":(\d+)`); n != "1" {
+		t.Errorf("%q requests are logged to be cut off", n)
+	}
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	if answer, err := io.ReadAll(conn); len(answer) != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("still connected: %q %v", answer, err)
+	}
+}
+
 // exchange asks something on a connection, once.
 func exchange(conn net.Conn) (closes bool, err error) {
 	const body = `{"query":"{ users(first: 3) { nodes { userId } } }"}`
