@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,7 +19,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -40,168 +38,6 @@ func inFrontOf(base *url.URL) config.Config {
 		Upstream: base, APIKey: "canary-key", Auth: config.AuthNone, UpstreamTimeout: 2 * time.Second, UpstreamConcurrency: 8,
 		Limits: config.Limits{Body: 128 << 10, Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120},
 	}
-}
-
-// TestStoppingUnderLoad has 50 clients that go on until the service says that
-// it is not ready. None of their requests may fail.
-func TestStoppingUnderLoadFailsNoRequest(t *testing.T) {
-	base := realUpstream(t, emulator.New(emulator.Options{Users: 300, Latency: 10 * time.Millisecond}).ServeHTTP)
-	c := inFrontOf(base)
-	c.ShutdownDelay = 500 * time.Millisecond
-	var listeners [2]net.Listener
-	for i := range listeners {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		listeners[i] = l
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, c, listeners[0], listeners[1], slog.New(slog.DiscardHandler)) }()
-	graphql, readyz := "http://"+listeners[0].Addr().String(), "http://"+listeners[1].Addr().String()+"/readyz"
-
-	var unready atomic.Bool
-	var answered, after atomic.Int32
-	var clients sync.WaitGroup
-	for i := range 50 {
-		client := &http.Client{Transport: &http.Transport{}}
-		clients.Go(func() {
-			defer client.CloseIdleConnections()
-			for n := 0; !unready.Load(); n++ {
-				body := fmt.Sprintf(`{"query":"{ users(first: %d) { nodes { userId } } }"}`, 1+(i+n)%90)
-				response, err := client.Post(graphql+"/graphql", "application/json", strings.NewReader(body))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				text, err := io.ReadAll(response.Body)
-				_ = response.Body.Close()
-				if err != nil || response.StatusCode != http.StatusOK || !bytes.Contains(text, []byte(`"data"`)) || bytes.Contains(text, []byte(`"errors"`)) {
-					t.Errorf("%d %s %v", response.StatusCode, text, err)
-				}
-				answered.Add(1)
-				if ctx.Err() != nil {
-					after.Add(1)
-				}
-			}
-		})
-	}
-	ready := func() int {
-		response, err := http.Get(readyz)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		return response.StatusCode
-	}
-	for answered.Load() < 500 {
-		time.Sleep(time.Millisecond) //nolint:forbidigo // real sockets
-	}
-	if status := ready(); status != http.StatusOK {
-		t.Errorf("/readyz is %d before the end", status)
-	}
-	stop()
-	for ready() == http.StatusOK {
-		time.Sleep(time.Millisecond) //nolint:forbidigo // real sockets
-	}
-	time.Sleep(200 * time.Millisecond) //nolint:forbidigo // as long as a balancer takes to notice
-	unready.Store(true)
-	clients.Wait()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	t.Logf("%d requests answered, %d of them after the signal", answered.Load(), after.Load())
-	if after.Load() == 0 {
-		t.Error("nothing was asked after the signal")
-	}
-}
-
-// TestTheEndFailsNoRequest has 50 busy clients that never take a hint: they go
-// on until nobody listens. Nobody is given time to notice, and what net/http's
-// client would try again counts as failed.
-func TestTheEndFailsNoRequest(t *testing.T) {
-	for name, c := range map[string]struct {
-		delay time.Duration
-		keep  bool // connections, between requests
-	}{
-		"at once":                          {0, true},
-		"after a moment":                   {50 * time.Millisecond, true},
-		"with a connection each":           {0, false},
-		"with a connection each, after it": {50 * time.Millisecond, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			base := realUpstream(t, emulator.New(emulator.Options{Users: 300, Latency: 10 * time.Millisecond}).ServeHTTP)
-			config := inFrontOf(base)
-			config.ShutdownDelay, config.ListenAddr = c.delay, "127.0.0.1:0"
-			listener, _, err := listen(t.Context(), config, slog.New(slog.DiscardHandler))
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, stop := context.WithCancel(t.Context())
-			ended := make(chan error, 1)
-			go func() { ended <- serve(ctx, config, listener, nil, slog.New(slog.DiscardHandler)) }()
-
-			var answered, failed atomic.Int32
-			var clients sync.WaitGroup
-			for range 50 {
-				clients.Go(func() {
-					var conn net.Conn
-					for {
-						if conn == nil {
-							var err error
-							if conn, err = net.Dial("tcp", listener.Addr().String()); errors.Is(err, syscall.ECONNREFUSED) {
-								return
-							} else if err != nil {
-								t.Errorf("connecting: %v", err)
-								failed.Add(1)
-								return
-							}
-						}
-						closes, err := exchange(conn)
-						if err != nil {
-							t.Errorf("after %d answers: %v", answered.Load(), err)
-							failed.Add(1)
-						}
-						answered.Add(1)
-						if closes || err != nil || !c.keep {
-							_ = conn.Close()
-							conn = nil
-						}
-					}
-				})
-			}
-			for answered.Load() < 500 {
-				time.Sleep(time.Millisecond) //nolint:forbidigo // real sockets
-			}
-			began := time.Now()
-			stop()
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
-			took := time.Since(began)
-			clients.Wait()
-			t.Logf("%d answered, %d failed, ended in %v", answered.Load(), failed.Load(), took)
-		})
-	}
-}
-
-// exchange asks something on a connection, once.
-func exchange(conn net.Conn) (closes bool, err error) {
-	const body = `{"query":"{ users(first: 3) { nodes { userId } } }"}`
-	if _, err := fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
-		return false, err
-	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		return false, err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err == nil && (response.StatusCode != http.StatusOK || bytes.Contains(text, []byte(`"errors"`))) {
-		err = fmt.Errorf("%d %s", response.StatusCode, text)
-	}
-	return response.Close, err
 }
 
 // TestNothingSecretIsSaid sends what is secret through every failure there is,

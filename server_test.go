@@ -147,6 +147,49 @@ func TestWhoseKeyGoesUpstream(t *testing.T) {
 	}
 }
 
+// TestWhichHostsMayBeAskedFor has pages whose own host leads to the service.
+func TestWhichHostsMayBeAskedFor(t *testing.T) {
+	base := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"users":[],"has_more":false}`)
+	})
+	const loopback = "127.0.0.1:0"
+	for name, c := range map[string]struct {
+		config config.Config
+		host   string
+		status int
+	}{
+		"its address, with no credentials":                      {config.Config{Auth: config.AuthNone, ListenAddr: loopback}, "127.0.0.1:8080", 200},
+		"another name, with no credentials":                     {config.Config{Auth: config.AuthNone, ListenAddr: loopback}, "evil.test:8080", 403},
+		"another name, of the demo":                             {config.Config{Demo: true, ListenAddr: loopback}, "evil.test:8080", 403},
+		"an allowed origin's name, with no credentials":         {config.Config{Auth: config.AuthNone, ListenAddr: loopback, CORSOrigins: []string{"https://app.test"}}, "app.test", 200},
+		"another name, with the caller's key":                   {config.Config{Auth: config.AuthPassthrough, ListenAddr: loopback}, "api.test", 200},
+		"another name, with no credentials but not on loopback": {config.Config{Auth: config.AuthNone, ListenAddr: "0.0.0.0:8080"}, "api.test", 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.config.UpstreamTimeout = time.Second
+			if !c.config.Demo {
+				c.config.Upstream, c.config.APIKey = base, "service"
+			}
+			s := start(t, c.config)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/graphql", strings.NewReader(`{"query":"{ users { nodes { userId } } }"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = c.host
+			r.Header = http.Header{"Content-Type": {"application/json"}, "Xi-Api-Key": {"mine"}, "Origin": {"http://" + c.host}, "Sec-Fetch-Site": {"same-origin"}}
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			body, _ := io.ReadAll(response.Body)
+			if response.StatusCode != c.status || (c.status == http.StatusForbidden) != strings.Contains(string(body), `"code":"FORBIDDEN"`) {
+				t.Errorf("%d %s", response.StatusCode, body)
+			}
+		})
+	}
+}
+
 func TestItIsNotReadyBeforeItKnowsTheIssuersKeys(t *testing.T) {
 	var up atomic.Bool
 	issuer := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -42,11 +42,11 @@ describe("pages of other sites", () => {
   });
 
   /** Opens a page of an origin and runs a function in it, with the service's address and a request. */
-  async function from(origin, script, request) {
+  async function from(origin, script, request, url = service.url) {
     calls = 0;
     const page = await browser.newPage();
     await page.goto(origin);
-    const result = await page.evaluate(script, { url: service.url, request });
+    const result = await page.evaluate(script, { url, request });
     await page.close();
     return result;
   }
@@ -74,6 +74,11 @@ describe("pages of other sites", () => {
   });
   it("lets a foreign origin neither read nor cause a call", async () => {
     assert.equal(await from(foreign(), ask), "refused: TypeError");
+    assert.equal(calls, 0);
+  });
+  it("lets a site whose own name leads to the service neither read nor cause a call", async () => {
+    const rebound = service.url.replace("127.0.0.1", "rebound.test");
+    assert.match(await from(rebound.replace("/graphql", "/"), ask, undefined, rebound), /"FORBIDDEN"/);
     assert.equal(calls, 0);
   });
 

@@ -15,7 +15,7 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// allFields asks for a page with all that the seed page has.
+// allFields asks for a page with all that the vendor's reference page has.
 const allFields = `query Page($first: Int, $after: String) { users(first: $first, after: $after) {
   edges { cursor node { id userId conversationCount firstContactAt lastContactAt lastContactAgentName
     lastContactAgent { agentId } lastContactConversation { conversationId } } }

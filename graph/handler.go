@@ -24,7 +24,7 @@ import (
 type Config struct {
 	Client *upstream.Client
 	// Admit tells whether a request may be served, by the web site that it comes
-	// from. Its error becomes a 403, in other words.
+	// from and the host that it asks for. Its error becomes a 403, in other words.
 	Admit func(*http.Request) error
 	// Authenticate tells on whose behalf a request is made. Its error becomes a
 	// 401 whose message ends in the error's text.

@@ -32,7 +32,7 @@ func serve(t testing.TB, h http.HandlerFunc) *upstream.Session {
 	return client.As(upstream.Caller{Key: upstream.NewAPIKey("canary-key")})
 }
 
-const seedUser = `{"user_id":"u","last_contact_unix_secs":20,"first_contact_unix_secs":10,"conversation_count":3,"last_contact_conversation_id":"conv_1"`
+const referenceUser = `{"user_id":"u","last_contact_unix_secs":20,"first_contact_unix_secs":10,"conversation_count":3,"last_contact_conversation_id":"conv_1"`
 
 func TestEveryParameterArrives(t *testing.T) {
 	hard := `søren/王小明 ?&#+%"\`
@@ -88,18 +88,18 @@ func TestAPage(t *testing.T) {
 		change(&u)
 		return upstream.Page{Users: []upstream.User{u}}
 	}
-	users := func(rest string) string { return `{"users":[` + seedUser + rest + `}],"has_more":false}` }
+	users := func(rest string) string { return `{"users":[` + referenceUser + rest + `}],"has_more":false}` }
 	for name, c := range map[string]struct {
 		body string
 		want upstream.Page
 	}{
-		"the seed page's required fields": {users(""), upstream.Page{Users: []upstream.User{plain}}},
-		"all of the seed page": {
-			`{"users":[` + seedUser + `,"last_contact_agent_id":"agent_1","last_contact_agent_name":"Ann"}],"next_cursor":"n","has_more":true}`,
+		"the reference page's required fields": {users(""), upstream.Page{Users: []upstream.User{plain}}},
+		"all of the reference page": {
+			`{"users":[` + referenceUser + `,"last_contact_agent_id":"agent_1","last_contact_agent_name":"Ann"}],"next_cursor":"n","has_more":true}`,
 			upstream.Page{Users: []upstream.User{{ID: "u", LastContact: 20, FirstContact: 10, ConversationCount: 3, LastContactConversationID: "conv_1", LastContactAgentID: "agent_1", LastContactAgentName: "Ann"}}, Next: "n"},
 		},
 		"null is the same as absent": {
-			`{"users":[` + seedUser + `,"last_contact_agent_id":null,"last_contact_agent_name":null,"sentiment":null,"most_frustrated_conversations":null}],"next_cursor":null,"has_more":false}`,
+			`{"users":[` + referenceUser + `,"last_contact_agent_id":null,"last_contact_agent_name":null,"sentiment":null,"most_frustrated_conversations":null}],"next_cursor":null,"has_more":false}`,
 			upstream.Page{Users: []upstream.User{plain}},
 		},
 		"has_more decides, not the cursor": {`{"users":[],"next_cursor":"n","has_more":false}`, upstream.Page{Users: []upstream.User{}}},
@@ -151,7 +151,7 @@ func TestFaults(t *testing.T) {
 	}
 	user := func(field, value string) http.HandlerFunc {
 		var u map[string]any
-		if err := json.Unmarshal([]byte(seedUser+"}"), &u); err != nil {
+		if err := json.Unmarshal([]byte(referenceUser+"}"), &u); err != nil {
 			t.Fatal(err)
 		}
 		delete(u, field)

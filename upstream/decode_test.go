@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// pageOf30 is a page with all of the seed page's fields.
+// pageOf30 is a page with all the fields of the vendor's reference page.
 func pageOf30() []byte {
 	users := make([]string, 30)
 	for i := range users {

@@ -31,8 +31,8 @@ type Filter struct {
 // Sort is the key that users are ordered by.
 type Sort uint8
 
-// The upstream's sort keys. The third is not on the seed page; it is in the
-// vendor's OpenAPI.
+// The upstream's sort keys. The third is not on the vendor's reference page;
+// it is in its OpenAPI.
 const (
 	SortLastContact Sort = iota
 	SortConversationCount
@@ -58,7 +58,7 @@ type PageQuery struct {
 }
 
 // encode spells the query as the upstream's parameters. Defaults are left out,
-// so that a server which knows the seed page alone understands it.
+// so that a server which knows the vendor's reference page alone understands it.
 func (q PageQuery) encode() string {
 	b := strconv.AppendInt([]byte("page_size="), int64(q.Size), 10)
 	add := func(name, value string) {

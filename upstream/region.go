@@ -1,7 +1,7 @@
 package upstream
 
-// regions are the upstream's servers: four are on the seed page, and sg is in
-// the official SDK.
+// regions are the upstream's servers: four are on the vendor's reference page,
+// and sg is in the official SDK.
 var regions = map[string]string{
 	"global": "https://api.elevenlabs.io",
 	"us":     "https://api.us.elevenlabs.io",

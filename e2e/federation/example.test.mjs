@@ -2,8 +2,11 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parse } from "graphql";
 import { query } from "../processes.mjs";
@@ -62,4 +65,24 @@ describe("examples/federation", () => {
     const reply = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
     assert.deepEqual((await reply.json()).data.accounts.at(-1), { user: { userId: "newcomer", email: "newcomer@example.com", conversationCount: 0 } });
   });
+});
+
+describe("examples/federation, stopped while Go compiles", () => {
+  const bin = mkdtempSync(join(tmpdir(), "rollcall-e2e-"));
+  after(() => rmSync(bin, { recursive: true, force: true }));
+
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    it(`leaves nothing running after ${signal}`, async () => {
+      const note = join(bin, signal);
+      writeFileSync(join(bin, "go"), `#!/bin/sh\necho $$ >${note}.new && mv ${note}.new ${note}\nexec sleep 60\n`, { mode: 0o755 });
+      const child = spawn(process.execPath, ["start.mjs"], { cwd: fileURLToPath(folder), env: { ...process.env, PATH: bin + delimiter + process.env.PATH }, stdio: "ignore" });
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      while (!existsSync(note) && child.exitCode === null) await sleep(20);
+      const compiling = Number(readFileSync(note, "utf8"));
+      child.kill(signal);
+      const code = await ended;
+      assert.throws(() => process.kill(compiling, "SIGKILL"), { code: "ESRCH" }, "it goes on compiling");
+      assert.equal(code, 0);
+    });
+  }
 });

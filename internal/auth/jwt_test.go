@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -301,6 +302,32 @@ func TestUntilKeysAreKnownNobodyIsLetIn(t *testing.T) {
 				time.Sleep(7 * time.Second) //nolint:forbidigo // in fake time: an attempt that hangs ends first
 				if _, err := authenticate(i.token(t, "rsa")); err != nil || !ready() {
 					t.Errorf("ready is %v: %v", ready(), err)
+				}
+			})
+		})
+	}
+}
+
+func TestWhyThereAreNoKeysIsLoggedWithoutTheirAddress(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"down":    down,
+		"hanging": hang,
+		"a redirect without an end": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://elsewhere.test/keys?key=canary", http.StatusFound)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newIssuer(t)
+			i.answers(answer)
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				ctx, stop := context.WithCancel(t.Context())
+				auth.JWT(ctx, auth.Issuer{JWKSURL: i.url + "?key=canary", Name: "issuer", Audience: "rollcall", Transport: i}, "service-key", slog.New(slog.NewTextHandler(&log, nil)))
+				time.Sleep(10 * time.Second) //nolint:forbidigo // in fake time
+				stop()
+				synctest.Wait()
+				if !strings.Contains(log.String(), "cannot get the issuer's keys") || strings.Contains(log.String(), "canary") {
+					t.Errorf("logged %s", log.String())
 				}
 			})
 		})

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -127,6 +128,9 @@ func (k *keySet) fetch(ctx context.Context) error {
 		return err
 	}
 	response, err := k.client.Do(request)
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err // without the URL, which goes into the log: some have secrets in their query
+	}
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/url"
 	"strconv"
@@ -239,7 +240,7 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 	}
 	word("SHARE_REQUESTS", *s.shareRequests, "on", "off")
 	c.ShareRequests = *s.shareRequests == "on"
-	if c.RateLimit < 0 || c.RateLimit > 1e6 {
+	if math.IsNaN(c.RateLimit) || c.RateLimit < 0 || c.RateLimit > 1e6 {
 		fault("RATE_LIMIT: %v is not between 0 and a million", c.RateLimit)
 	}
 	for origin := range strings.SplitSeq(*s.origins, ",") {
@@ -283,15 +284,15 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 	}
 	c.PushTraces, c.PushMetrics = s.otel.pushes()
 
-	base, ok := on.RegionURL(*s.region)
-	if !ok {
+	base, known := on.RegionURL(*s.region)
+	if !known {
 		fault("UPSTREAM_REGION: %q is none of global, us, eu, in, sg", *s.region)
 	}
 	if *s.url != "" {
 		base = *s.url
 	}
 	upstream, err := parseBase(base)
-	if err != nil {
+	if err != nil && (known || *s.url != "") {
 		fault("UPSTREAM_URL: %w", err)
 	}
 	if !c.Demo {
@@ -315,7 +316,7 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 					fault("%s: is required with AUTH=jwt", required.name)
 				}
 			}
-			if _, err := parseBase(c.JWT.JWKSURL); c.JWT.JWKSURL != "" && err != nil {
+			if _, err := parseServer(c.JWT.JWKSURL); c.JWT.JWKSURL != "" && err != nil {
 				fault("JWT_JWKS_URL: %w", err)
 			}
 		default:
@@ -323,6 +324,13 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 		}
 	}
 	return c, errors.Join(faults...)
+}
+
+// Local reports whether the service listens on loopback, where nothing but this
+// machine reaches it.
+func (c Config) Local() bool {
+	host, _, err := net.SplitHostPort(c.ListenAddr)
+	return err == nil && isLoopback(host)
 }
 
 // kindOf is what a variable's value has to be.
@@ -339,10 +347,19 @@ func kindOf(f *flag.Flag) string {
 	}
 }
 
-// parseBase reads a server's base URL. Its errors do not repeat it: a URL may
-// carry a password.
+// parseBase reads a server's base URL, which a path and a query are added to.
 func parseBase(base string) (*url.URL, error) {
-	u, err := url.Parse(base)
+	u, err := parseServer(base)
+	if err == nil && u.RawQuery != "" {
+		return nil, errors.New("must not have a query")
+	}
+	return u, err
+}
+
+// parseServer reads the URL of something that a server has. Its errors do not
+// repeat it: a URL may carry a password.
+func parseServer(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
 		return nil, errors.New("is not an http or https URL")
@@ -350,8 +367,8 @@ func parseBase(base string) (*url.URL, error) {
 		return nil, errors.New("has a port that is not a number from 1 to 65535")
 	case u.User != nil:
 		return nil, errors.New("must not carry a user or a password")
-	case u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("must not have a query or a fragment")
+	case u.Fragment != "":
+		return nil, errors.New("must not have a fragment")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return nil, errors.New("must be https, because secrets would travel in the open; plain http is for loopback alone")
 	}

@@ -18,7 +18,10 @@ func load(env map[string]string) (config.Config, error) {
 		return value, ok
 	}
 	return config.Load(lookup, config.Machine{RegionURL: func(region string) (string, bool) {
-		return "https://" + region + ".test", region == "global" || region == "eu"
+		if region != "global" && region != "eu" {
+			return "", false
+		}
+		return "https://" + region + ".test", true
 	}, CheckOrigin: func(origin string) error {
 		if !strings.HasPrefix(origin, "https://") {
 			return fmt.Errorf("%q is no origin", origin)
@@ -65,6 +68,9 @@ func TestWhatTheEnvironmentAsksFor(t *testing.T) {
 		"tokens": {map[string]string{"ELEVENLABS_API_KEY": "k", "AUTH": "jwt", "JWT_JWKS_URL": "https://issuer.test/keys", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}, func(c config.Config) bool {
 			return c.Auth == config.AuthJWT && c.JWT == config.JWT{JWKSURL: "https://issuer.test/keys", Issuer: "i", Audience: "a"}
 		}},
+		"keys at an address with a query": {map[string]string{"ELEVENLABS_API_KEY": "k", "AUTH": "jwt", "JWT_JWKS_URL": "https://issuer.test/keys?p=policy", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}, func(c config.Config) bool {
+			return c.JWT.JWKSURL == "https://issuer.test/keys?p=policy"
+		}},
 		"origins": {map[string]string{"CORS_ORIGINS": "https://a.test, https://b.test,"}, func(c config.Config) bool {
 			return slices.Equal(c.CORSOrigins, []string{"https://a.test", "https://b.test"})
 		}},
@@ -97,26 +103,39 @@ func TestWhatTheEnvironmentAsksFor(t *testing.T) {
 	}
 }
 
+func TestWhatIsLocal(t *testing.T) {
+	for addr, local := range map[string]bool{
+		"127.0.0.1:8080": true, "127.0.0.2:0": true, "[::1]:8080": true, "localhost:8080": true,
+		":8080": false, "0.0.0.0:8080": false, "[::]:8080": false, "10.0.0.1:8080": false, "example.com:8080": false, "": false,
+	} {
+		if got := (config.Config{ListenAddr: addr}).Local(); got != local {
+			t.Errorf("%q: %v", addr, got)
+		}
+	}
+}
+
 // TestFaults holds each fault to one line that names its variable.
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		env   map[string]string
 		lines []string // what each line begins with
 	}{
-		"a key without auth":          {map[string]string{"ELEVENLABS_API_KEY": "canary"}, []string{"AUTH: is required"}},
-		"a URL without auth":          {map[string]string{"UPSTREAM_URL": "http://127.0.0.1:1"}, []string{"AUTH: is required"}},
-		"auth without a key":          {map[string]string{"AUTH": "none"}, []string{"ELEVENLABS_API_KEY: is required"}},
-		"an unknown word of auth":     {map[string]string{"AUTH": "basic"}, []string{`AUTH: "basic" is none of`}},
-		"an unknown region":           {map[string]string{"UPSTREAM_REGION": "mars"}, []string{`UPSTREAM_REGION: "mars" is none of`}},
-		"plain http to elsewhere":     {map[string]string{"UPSTREAM_URL": "http://example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must be https"}},
-		"a URL that is none":          {map[string]string{"UPSTREAM_URL": "example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: is not an http or https URL"}},
-		"a URL with a password":       {map[string]string{"UPSTREAM_URL": "https://u:canary@example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not carry"}},
-		"a URL with a query":          {map[string]string{"UPSTREAM_URL": "https://example.com/?key=canary", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not have a query"}},
-		"a key with a line break":     {map[string]string{"ELEVENLABS_API_KEY": "canary\n", "AUTH": "none"}, []string{"ELEVENLABS_API_KEY: there is a character"}},
-		"no duration":                 {map[string]string{"UPSTREAM_TIMEOUT": "10"}, []string{`UPSTREAM_TIMEOUT: "10" is not a duration`}},
-		"a duration that is too long": {map[string]string{"UPSTREAM_TIMEOUT": "1h"}, []string{"UPSTREAM_TIMEOUT: 1h0m0s is not above 0s and up to 5m"}},
-		"no time at all":              {map[string]string{"UPSTREAM_TIMEOUT": "0s"}, []string{"UPSTREAM_TIMEOUT: 0s is not above 0s and up to 5m"}},
-		"an address without a port":   {map[string]string{"LISTEN_ADDR": "localhost"}, []string{`LISTEN_ADDR: "localhost" is not host:port`}},
+		"a key without auth":                        {map[string]string{"ELEVENLABS_API_KEY": "canary"}, []string{"AUTH: is required"}},
+		"a URL without auth":                        {map[string]string{"UPSTREAM_URL": "http://127.0.0.1:1"}, []string{"AUTH: is required"}},
+		"auth without a key":                        {map[string]string{"AUTH": "none"}, []string{"ELEVENLABS_API_KEY: is required"}},
+		"an unknown word of auth":                   {map[string]string{"AUTH": "basic"}, []string{`AUTH: "basic" is none of`}},
+		"an unknown region":                         {map[string]string{"UPSTREAM_REGION": "mars"}, []string{`UPSTREAM_REGION: "mars" is none of`}},
+		"an unknown region, and a URL that is none": {map[string]string{"UPSTREAM_REGION": "mars", "UPSTREAM_URL": "example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_REGION: ", "UPSTREAM_URL: "}},
+		"plain http to elsewhere":                   {map[string]string{"UPSTREAM_URL": "http://example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must be https"}},
+		"a URL that is none":                        {map[string]string{"UPSTREAM_URL": "example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: is not an http or https URL"}},
+		"a URL with a password":                     {map[string]string{"UPSTREAM_URL": "https://u:canary@example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not carry"}},
+		"a URL with a query":                        {map[string]string{"UPSTREAM_URL": "https://example.com/?key=canary", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not have a query"}},
+		"a URL with a fragment":                     {map[string]string{"UPSTREAM_URL": "https://example.com/#canary", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not have a fragment"}},
+		"a key with a line break":                   {map[string]string{"ELEVENLABS_API_KEY": "canary\n", "AUTH": "none"}, []string{"ELEVENLABS_API_KEY: there is a character"}},
+		"no duration":                               {map[string]string{"UPSTREAM_TIMEOUT": "10"}, []string{`UPSTREAM_TIMEOUT: "10" is not a duration`}},
+		"a duration that is too long":               {map[string]string{"UPSTREAM_TIMEOUT": "1h"}, []string{"UPSTREAM_TIMEOUT: 1h0m0s is not above 0s and up to 5m"}},
+		"no time at all":                            {map[string]string{"UPSTREAM_TIMEOUT": "0s"}, []string{"UPSTREAM_TIMEOUT: 0s is not above 0s and up to 5m"}},
+		"an address without a port":                 {map[string]string{"LISTEN_ADDR": "localhost"}, []string{`LISTEN_ADDR: "localhost" is not host:port`}},
 		"ports that are none": {
 			map[string]string{"LISTEN_ADDR": "127.0.0.1:65536", "ADMIN_ADDR": ":http", "UPSTREAM_URL": "https://example.com:99999", "AUTH": "passthrough"},
 			[]string{`LISTEN_ADDR: the port of "127.0.0.1:65536" is not`, `ADMIN_ADDR: the port of ":http" is not`, "UPSTREAM_URL: has a port that is not"},
@@ -132,9 +151,19 @@ func TestFaults(t *testing.T) {
 			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "http://issuer.test", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},
 			[]string{"JWT_JWKS_URL: must be https"},
 		},
-		"every site at once":      {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
-		"no number":               {map[string]string{"LIMIT_COST": "many", "RATE_LIMIT": "some"}, []string{`LIMIT_COST: "many" is not a whole number such as 5000`, `RATE_LIMIT: "some" is not a number`}},
-		"a number that is nobody": {map[string]string{"UPSTREAM_CONCURRENCY": "0", "RATE_LIMIT": "-1"}, []string{"UPSTREAM_CONCURRENCY: has to be at least 1", "RATE_LIMIT: -1 is not between"}},
+		"keys behind a password": {
+			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://u:canary@issuer.test/keys?p=canary", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},
+			[]string{"JWT_JWKS_URL: must not carry"},
+		},
+		"a part of the keys": {
+			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://issuer.test/keys?p=canary#keys", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},
+			[]string{"JWT_JWKS_URL: must not have a fragment"},
+		},
+		"every site at once":       {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
+		"no number":                {map[string]string{"LIMIT_COST": "many", "RATE_LIMIT": "some"}, []string{`LIMIT_COST: "many" is not a whole number such as 5000`, `RATE_LIMIT: "some" is not a number`}},
+		"a rate that is no number": {map[string]string{"RATE_LIMIT": "NaN"}, []string{"RATE_LIMIT: NaN is not between"}},
+		"a rate without end":       {map[string]string{"RATE_LIMIT": "Inf"}, []string{"RATE_LIMIT: +Inf is not between"}},
+		"a number that is nobody":  {map[string]string{"UPSTREAM_CONCURRENCY": "0", "RATE_LIMIT": "-1"}, []string{"UPSTREAM_CONCURRENCY: has to be at least 1", "RATE_LIMIT: -1 is not between"}},
 		"a collector that speaks otherwise": {
 			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "canary:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_TRACES_EXPORTER": "zipkin", "OTEL_SDK_DISABLED": "maybe"},
 			[]string{`OTEL_SDK_DISABLED: "maybe" is not a switch`, "OTEL_EXPORTER_OTLP_ENDPOINT: is not", `OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" is not`, `OTEL_TRACES_EXPORTER: "zipkin" is none of`},

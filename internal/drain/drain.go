@@ -99,6 +99,19 @@ func (d *Drain) End(ctx context.Context) {
 	}
 }
 
+// Busy is how many connections have a request.
+func (d *Drain) Busy() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for _, since := range d.silent {
+		if since.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
 func (d *Drain) isSilent() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

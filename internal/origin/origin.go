@@ -2,7 +2,9 @@
 package origin
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,6 +34,40 @@ func Admit(origins []string) func(*http.Request) error {
 		}
 	}
 	return protection.Check
+}
+
+var errHost = errors.New("the host that is asked for is not this machine")
+
+// AdmitLocal is [Admit] for a service that lets everybody in who reaches it on
+// loopback. A web site can have its own name lead there, and browsers then take
+// the service for that site's own (DNS rebinding); only the name tells. So a
+// request also has to ask for localhost, for a loopback address, or for the host
+// of one of the origins. That goes for programs that are no browsers as well:
+// what a request lacks is no proof of who sent it.
+func AdmitLocal(origins []string) func(*http.Request) error {
+	admit := Admit(origins)
+	named := make(map[string]bool, len(origins))
+	for _, o := range origins {
+		u, err := url.Parse(o)
+		if err != nil {
+			panic(err) // Check has let it pass
+		}
+		named[u.Hostname()] = true
+	}
+	return func(r *http.Request) error {
+		host := strings.ToLower((&url.URL{Host: r.Host}).Hostname())
+		if !named[host] && !isLoopback(host) {
+			return errHost
+		}
+		return admit(r)
+	}
+}
+
+// isLoopback reports whether a host, in lower case, can be nothing but this
+// machine: nobody can have names below localhost lead elsewhere (RFC 6761).
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
 // Share tells browsers that pages of the origins may read the answers.

@@ -66,6 +66,39 @@ func TestWhoMayComeFromABrowser(t *testing.T) {
 	}
 }
 
+// TestWhatALocalServiceIsAskedFor has requests as they arrive on loopback. A
+// rebound page's look to its browser like the service's own page's.
+func TestWhatALocalServiceIsAskedFor(t *testing.T) {
+	admit := origin.AdmitLocal([]string{"https://app.test:8443"})
+	for host, ok := range map[string]bool{
+		"localhost": true, "localhost:8080": true, "LocalHost:8080": true, "rollcall.localhost:8080": true,
+		"127.0.0.1": true, "127.0.0.1:8080": true, "127.9.9.9:8080": true, "[::1]": true, "[::1]:8080": true,
+		"app.test": true, "app.test:8443": true, "App.test:80": true, // the origin's, through a proxy that passes it on
+		"evil.test": false, "evil.test:8080": false, "localhost.evil.test": false, "evillocalhost": false, "127.0.0.1.evil.test": false,
+		"x.app.test": false, "10.0.0.1:8080": false, "0.0.0.0:8080": false, "[::2]:8080": false, "::1": false, "": false, ":8080": false,
+	} {
+		for name, headers := range map[string]map[string]string{
+			"a page of that host":                    {"Origin": "http://" + host, "Sec-Fetch-Site": "same-origin"},
+			"a page of that host, in an old browser": {"Origin": "http://" + host},
+			"no browser":                             nil,
+		} {
+			r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
+			r.Host = host
+			for k, v := range headers {
+				r.Header.Set(k, v)
+			}
+			if err := admit(r); (err == nil) != ok {
+				t.Errorf("%q, %s: %v", host, name, err)
+			}
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "http://localhost/graphql", nil)
+	r.Header.Set("Origin", "https://evil.test")
+	if admit(r) == nil {
+		t.Error("a foreign page is admitted")
+	}
+}
+
 func TestWhatIsAnOrigin(t *testing.T) {
 	for s, ok := range map[string]bool{
 		"https://app.test": true, "http://localhost:5173": true, "https://app.test:8443": true,

@@ -74,7 +74,7 @@ func New(o Options) *Emulator {
 func (e *Emulator) Record(c Conversation) { e.ledger.record(c) }
 
 // ServeHTTP answers one request. Where the caller goes away while the answer is
-// held back, there is none.
+// held back, it is a 503, which nobody reads.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Support asks for this ID, and errors repeat it as detail.request_id.
 	trace := fmt.Sprintf("%016x%016x", e.seed, e.answers.Add(1))

@@ -1,0 +1,63 @@
+package upstream_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/upstream"
+)
+
+// TestNoTraceIDShowsTheKey has upstreams that put the key into the trace ID of
+// whatever goes wrong, as it is and percent-encoded.
+func TestNoTraceIDShowsTheKey(t *testing.T) {
+	reply := func(status int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("x-trace-id", "1-canary/key-canary%2Fkey")
+			w.WriteHeader(status)
+			fmt.Fprint(w, body)
+		}
+	}
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		stage  upstream.Stage
+	}{
+		"a refusal": {reply(503, ""), upstream.Status},
+		"a refusal that has it in the body": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"detail":{"request_id":"1-canary/key-canary%2Fkey"}}`)
+		}, upstream.Status},
+		"an answer that is no page":   {reply(200, "<html>"), upstream.Decoding},
+		"an answer that is too large": {reply(200, strings.Repeat(" ", 2<<20+1)), upstream.Reading},
+		"an answer that breaks off": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			reply(200, "{")(w, r)
+		}, upstream.Reading},
+		"an answer that does not end": {func(w http.ResponseWriter, r *http.Request) {
+			reply(200, "{")(w, r)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}, upstream.Reading},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := watch(t, c.answer, time.Second)
+			_, err := w.As(upstream.Caller{Key: upstream.NewAPIKey("canary/key")}).ListUsers(t.Context(), page)
+			var e *upstream.Error
+			if !errors.As(err, &e) || e.Stage != c.stage {
+				t.Fatalf("err is %+v", err)
+			}
+			if e.TraceID != "1-[redacted]-[redacted]" {
+				t.Errorf("the trace ID is %q", e.TraceID)
+			}
+			for _, span := range w.spans.Ended() {
+				if told := fmt.Sprint(span.Attributes(), span.Status(), span.Events()); strings.Contains(told, "canary") || !strings.Contains(told, e.TraceID) {
+					t.Errorf("traced %s", told)
+				}
+			}
+		})
+	}
+}
