@@ -149,14 +149,18 @@ func (c *cache) put(caller Caller, q PageQuery, page Page, at time.Time) {
 // bytes is about how much memory a page takes, with the body that its strings
 // are parts of.
 func (p Page) bytes() int {
-	n := 0
+	n := p.body + cap(p.Users)*int(unsafe.Sizeof(User{}))
 	for i := range p.Users {
 		u := &p.Users[i]
-		n += int(unsafe.Sizeof(*u)) + 2*(len(u.ID)+len(u.LastContactAgentID)+len(u.LastContactAgentName)+len(u.LastContactConversationID)+100)
 		if u.Sentiment != nil {
-			n += int(unsafe.Sizeof(*u.Sentiment)) + 400
+			n += int(unsafe.Sizeof(*u.Sentiment))
 		}
-		n += len(u.MostFrustrated) * (int(unsafe.Sizeof(FrustratedConversation{})) + 300)
+		n += cap(u.MostFrustrated) * int(unsafe.Sizeof(FrustratedConversation{}))
+		for j := range u.MostFrustrated {
+			if u.MostFrustrated[j].StartedAt != nil {
+				n += int(unsafe.Sizeof(int64(0)))
+			}
+		}
 	}
 	return n
 }

@@ -127,7 +127,7 @@ func TestAPage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			session := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, c.body) })
 			got, err := session.ListUsers(t.Context(), upstream.PageQuery{Size: 30})
-			if err != nil || !reflect.DeepEqual(got, c.want) {
+			if err != nil || got.Next != c.want.Next || !reflect.DeepEqual(got.Users, c.want.Users) {
 				t.Errorf("got %s, want %s (err %v)", text(got), text(c.want), err)
 			}
 		})

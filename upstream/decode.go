@@ -14,7 +14,7 @@ import (
 
 // Decoding is by hand, on jx: every field of every user passes here, and
 // reflection would cost more than the rest of a request. The rules: a field
-// that the seed page requires must be there and not null; any other may be
+// that the reference page requires must be there and not null; any other may be
 // absent or null, which mean the same; a known field of a wrong type is an
 // error; an unknown field is passed over.
 //
@@ -43,7 +43,7 @@ func decodePage(body []byte, cursor string) (Page, error) {
 	if !utf8.Valid(body) {
 		return Page{}, contractError("the body is not UTF-8")
 	}
-	var page Page
+	page := Page{body: len(body)}
 	var hasMore, sawUsers, sawMore bool
 	d := jx.DecodeBytes(body)
 	err := fields(d, func(name []byte) (err error) {
@@ -92,7 +92,7 @@ func users(d *jx.Decoder) ([]User, error) {
 	return list, err
 }
 
-// required is the set of the seed page's required fields that a user has shown.
+// required is the set of the reference page's required fields that a user has shown.
 type required uint8
 
 const (

@@ -7,6 +7,9 @@ type Page struct {
 	// Next is the cursor of the page after this one, empty on the last page.
 	// The upstream's has_more decides which it is.
 	Next string
+
+	// body is the length of the body that the strings are parts of, in bytes.
+	body int
 }
 
 // User is one user as the upstream counts them over the selected
