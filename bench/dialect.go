@@ -16,7 +16,7 @@ import (
 
 // A dialect is how a server is asked for pages, and how its answers are read:
 // each engine is asked in the shape that it gives of itself. All shapes have
-// all fields of the seed page.
+// all fields of the reference page.
 type dialect struct {
 	// ask is the request for one page after each of the cursors; an empty one
 	// stands for the first page. The cursors are put into aliases in turn.

@@ -41,9 +41,9 @@ var errHost = errors.New("the host that is asked for is not this machine")
 // AdmitLocal is [Admit] for a service that lets everybody in who reaches it on
 // loopback. A web site can have its own name lead there, and browsers then take
 // the service for that site's own (DNS rebinding); only the name tells. So a
-// request also has to ask for localhost, for a loopback address, or for the host
-// of one of the origins. That goes for programs that are no browsers as well:
-// what a request lacks is no proof of who sent it.
+// browser also has to ask for localhost, for a loopback address, or for the host
+// of one of the origins. Programs may ask for any: who can choose a host can
+// choose the right one.
 func AdmitLocal(origins []string) func(*http.Request) error {
 	admit := Admit(origins)
 	named := make(map[string]bool, len(origins))
@@ -56,11 +56,17 @@ func AdmitLocal(origins []string) func(*http.Request) error {
 	}
 	return func(r *http.Request) error {
 		host := strings.ToLower((&url.URL{Host: r.Host}).Hostname())
-		if !named[host] && !isLoopback(host) {
+		if isBrowser(r) && !named[host] && !isLoopback(host) {
 			return errHost
 		}
 		return admit(r)
 	}
+}
+
+// isBrowser reports whether a POST comes from a browser: they
+// all say where one comes from (the Fetch standard's Origin header).
+func isBrowser(r *http.Request) bool {
+	return r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
 }
 
 // isLoopback reports whether a host, in lower case, can be nothing but this
