@@ -51,7 +51,7 @@ var allowed = map[string][]string{
 	"rollcall/internal/cork":                  nil,
 	"rollcall/internal/drain":                 {"golang.org/x/sys/unix"},
 	"rollcall/internal/flight":                nil,
-	"rollcall/internal/http1":                 nil,
+	"rollcall/internal/http1":                 {"golang.org/x/net/http/httpguts"},
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
 	"rollcall/internal/playground":            nil,
 	"rollcall/internal/telemetry":             {"go.opentelemetry.io/otel/*", "github.com/prometheus/client_golang/*"},

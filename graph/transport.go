@@ -1,9 +1,9 @@
 package graph
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"math"
 	"mime"
 	"net/http"
@@ -95,6 +95,10 @@ func (t *transport) answer(ctx context.Context, caller upstream.Caller, body []b
 	return a, joined
 }
 
+// readyBody is how much of a body is expected on the word of its head, in bytes:
+// most are shorter.
+const readyBody = 4 << 10
+
 // read takes everything off a request, or says why it is refused.
 func (t *transport) read(w http.ResponseWriter, r *http.Request) (caller upstream.Caller, body []byte, refused *answer) {
 	if t.config.Admit != nil && t.config.Admit(r) != nil {
@@ -127,14 +131,16 @@ func (t *transport) read(w http.ResponseWriter, r *http.Request) (caller upstrea
 		w.Header().Set("Connection", "close") // which has net/http not wait for the body
 		return caller, nil, t.tooLarge()
 	}
-	body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, int64(t.config.Limits.Body)))
+	// What a head announces need not come, so that not much is kept ready for it.
+	arrived := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), readyBody)+bytes.MinRead))
+	_, err = arrived.ReadFrom(http.MaxBytesReader(w, r.Body, int64(t.config.Limits.Body)))
 	if _, beyond := errors.AsType[*http.MaxBytesError](err); beyond {
 		return caller, nil, t.tooLarge()
 	}
 	if err != nil {
 		return caller, nil, &answer{status: http.StatusBadRequest, errors: refusal(codeBadUserInput, "The body did not arrive whole.")}
 	}
-	return caller, body, nil
+	return caller, arrived.Bytes(), nil
 }
 
 func (t *transport) tooLarge() *answer {

@@ -214,22 +214,21 @@ func frustratedConversation(d *jx.Decoder) (c FrustratedConversation, err error)
 // fields calls read for each field of an object that is not null, with the
 // decoder before its value.
 func fields(d *jx.Decoder, read func(name []byte) error) error {
-	it, err := d.ObjIter()
-	if err != nil {
+	if d.Next() != jx.Object {
 		return errWrongType
 	}
-	for it.Next() {
+	var failure error
+	err := d.ObjBytes(func(d *jx.Decoder, name []byte) error {
 		if d.Next() == jx.Null {
-			if d.Null() != nil {
-				return errMalformed
-			}
-			continue
+			return d.Null()
 		}
-		if err := read(it.Key()); err != nil {
-			return ours(err)
-		}
-	}
-	if it.Err() != nil {
+		failure = read(name)
+		return failure
+	})
+	switch {
+	case failure != nil:
+		return ours(failure)
+	case err != nil:
 		return errMalformed
 	}
 	return nil

@@ -3,8 +3,9 @@
 // has two goroutines for each connection do that, which wake each other and the
 // one that waits, and have buffers and stacks of their own.
 //
-// What is said on the connection is net/http's: [http.Request.Write] and
-// [http.ReadResponse]. Ours is which connection carries it, and for how long.
+// Answers are read by net/http, whose [http.ReadResponse] knows what servers come
+// up with. Ours is what little there is to say to them, which connection carries
+// it, and for how long.
 //
 // A request is sent once. net/http sends a GET again by itself where a kept
 // connection breaks, which nobody counts.
@@ -12,7 +13,6 @@ package http1
 
 import (
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"context"
 	"crypto/tls"
@@ -22,8 +22,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // Options are what a [Transport] may be told. The zero values stand for the
@@ -57,6 +60,7 @@ var (
 	// ErrHead says that the answer's head is longer than 64 KiB.
 	ErrHead = errors.New("the answer's head is larger than 64 KiB")
 
+	errHeader = errors.New("a header that cannot be sent")
 	errBody   = errors.New("a request with a body")
 	errSwitch = errors.New("the answer switches to another protocol")
 	errEarly  = errors.New("read after Close")
@@ -76,7 +80,7 @@ type Transport struct {
 
 // scratch is what an exchange needs for as long as it lasts.
 type scratch struct {
-	out bytes.Buffer
+	out []byte
 	in  *bufio.Reader
 }
 
@@ -126,7 +130,6 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		s = &scratch{in: bufio.NewReaderSize(nil, readBuffer)}
 	}
-	s.out.Reset()
 	s.in.Reset(c)
 	x := &exchange{transport: t, conn: c, scratch: s, ctx: ctx, stop: context.AfterFunc(ctx, c.abort)}
 
@@ -219,15 +222,12 @@ type exchange struct {
 // answer's head.
 func (x *exchange) ask(req *http.Request, zip, reused bool) (*http.Response, error) {
 	s := x.scratch
-	if err := req.Write(&s.out); err != nil {
+	var err error
+	if s.out, err = appendHead(s.out[:0], req, zip); err != nil {
 		return nil, err
 	}
-	if zip { // which is not written into the caller's header
-		s.out.Truncate(s.out.Len() - len("\r\n"))
-		s.out.WriteString("Accept-Encoding: gzip\r\n\r\n")
-	}
 	x.conn.head = maxHead
-	_, err := x.conn.Write(s.out.Bytes())
+	_, err = x.conn.Write(s.out)
 	if err == nil {
 		_, err = s.in.Peek(1)
 	}
@@ -250,6 +250,35 @@ func (x *exchange) ask(req *http.Request, zip, reused bool) (*http.Response, err
 			return resp, nil
 		}
 	}
+}
+
+// appendHead appends a request without a body, for an answer that may be in
+// gzip. Its headers are in order, so that equal requests are the same bytes.
+func appendHead(b []byte, req *http.Request, zip bool) ([]byte, error) {
+	host := req.Host
+	if host == "" {
+		host = req.URL.Host
+	}
+	b = append(append(append(b, req.Method...), ' '), req.URL.RequestURI()...)
+	b = append(append(b, " HTTP/1.1\r\nHost: "...), host...)
+	b = append(b, "\r\n"...)
+	if zip {
+		b = append(b, "Accept-Encoding: gzip\r\n"...)
+	}
+	names := make([]string, 0, 8)
+	for name := range req.Header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, value := range req.Header[name] {
+			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+				return nil, errHeader
+			}
+			b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
+		}
+	}
+	return append(b, "\r\n"...), nil
 }
 
 // Read reads the answer's body.
