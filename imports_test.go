@@ -51,6 +51,7 @@ var allowed = map[string][]string{
 	"rollcall/internal/cork":                  nil,
 	"rollcall/internal/drain":                 {"golang.org/x/sys/unix"},
 	"rollcall/internal/flight":                nil,
+	"rollcall/internal/idle":                  nil,
 	"rollcall/internal/http1":                 {"golang.org/x/net/http/httpguts"},
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
 	"rollcall/internal/playground":            nil,

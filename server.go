@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -27,6 +28,7 @@ import (
 	"rollcall/internal/config"
 	"rollcall/internal/cork"
 	"rollcall/internal/drain"
+	"rollcall/internal/idle"
 	"rollcall/internal/origin"
 	"rollcall/internal/playground"
 	"rollcall/internal/quota"
@@ -36,14 +38,24 @@ import (
 )
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		// What is alive are a few megabytes, and a page is garbage once it is sent:
-		// collecting half as often takes a tenth off a request, for 20 MiB.
-		debug.SetGCPercent(200)
-	}
+	ballast := newBallast()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
+	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
+	runtime.KeepAlive(ballast)
+	os.Exit(code)
+}
+
+// newBallast is memory that is alive for the collector and takes none, as nobody
+// touches it. What else is alive are a few megabytes, and the collector comes
+// when as much again has become garbage, which pages are once they are sent. A
+// ballast has it wait for this much more, at any load. Where GOGC is set, that is
+// what counts.
+func newBallast() []byte {
+	if os.Getenv("GOGC") != "" {
+		return nil
+	}
+	return make([]byte, 24<<20)
 }
 
 // run is the whole process but its end. It returns the exit code: 0 after a
@@ -127,6 +139,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	authenticate, known := newAuthenticator(ctx, c, log)
 	ready := func() bool { return draining.Ready() && known() }
 	handler := newHandler(c, client, wait, authenticate, tell, log) //nolint:contextcheck // its counters begin outside any request
+	handler = idle.Handler(handler, 2*time.Second, debug.FreeOSMemory)
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
 	failed := make(chan error, 2)

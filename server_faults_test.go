@@ -288,8 +288,11 @@ func TestMemoryStaysBounded(t *testing.T) {
 		wg.Wait()
 	}
 	peak, after := peakRSS(t, service.Process.Pid), rss(t, service.Process.Pid)
+	for until := time.Now().Add(15 * time.Second); after > baseline+12<<10 && time.Now().Before(until); after = rss(t, service.Process.Pid) {
+		time.Sleep(100 * time.Millisecond) //nolint:forbidigo // of a process
+	}
 	t.Logf("RSS: %d MiB before, %d at most, %d after", baseline>>10, peak>>10, after>>10)
-	if status != http.StatusOK || peak > 128<<10 || after > baseline+32<<10 {
+	if status != http.StatusOK || peak > 128<<10 || after > baseline+12<<10 {
 		t.Errorf("status %d, RSS of %d KiB at most, %d after", status, peak, after)
 	}
 }

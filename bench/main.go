@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -192,8 +193,9 @@ func (o options) servers(ctx context.Context, b builds) (list []*server, notes [
 }
 
 func (o options) gcServers(ctx context.Context, b builds) (list []*server, notes []string, err error) {
-	for _, env := range [][]string{{"GOGC=100"}, {"GOGC=200"}, {"GOGC=400"}, {"GOGC=off", "GOMEMLIMIT=256MiB"}} {
-		s, err := b.service(ctx, strings.Join(env, " "), append(env, o.env...)...)
+	for _, env := range [][]string{nil, {"GOGC=100"}, {"GOGC=200"}, {"GOGC=400"}, {"GOGC=off", "GOMEMLIMIT=256MiB"}} {
+		name := cmp.Or(strings.Join(env, " "), "as it is")
+		s, err := b.service(ctx, name, append(env, o.env...)...)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -53,6 +53,9 @@ func (c *costing) fragment(f *ast.FragmentDefinition) int {
 }
 
 func (c *costing) field(f *ast.Field) int {
+	if len(f.SelectionSet) == 0 {
+		return 0 // it is a part of something that has been paid for
+	}
 	inner := c.set(f.SelectionSet)
 	switch f.ObjectDefinition.Name + "." + f.Name {
 	case "Query.users", "Agent.users":

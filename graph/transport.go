@@ -50,10 +50,11 @@ func (t *transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header["X-Content-Type-Options"] = noSniff
 
 	mediaType, acceptable := negotiate(r.Header.Values("Accept"))
-	account := accountOf(r.Context())
+	ctx := r.Context()
+	account := accountOf(ctx)
 	defer func() {
 		if p := recover(); p != nil { // outside of any operation, which has its own
-			a := t.executor.fault(r.Context(), flight.NewPanicError(p))
+			a := t.executor.fault(ctx, flight.NewPanicError(p))
 			a.status, a.executed = http.StatusInternalServerError, false
 			account.answered(a, a.status, false)
 			a.send(w, mediaType, account.requestID)
@@ -69,10 +70,10 @@ func (t *transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refused.send(w, mediaType, account.requestID)
 		return
 	}
-	a, joined := t.answer(r.Context(), caller, body)
+	a, joined := t.answer(ctx, caller, body)
 	switch {
 	case a == nil: // the caller has left
-	case r.Context().Err() != nil: // so has this one, after all the work
+	case ctx.Err() != nil: // so has this one, after all the work
 		account.left(a)
 	default:
 		account.answered(a, a.statusIn(mediaType), joined)
