@@ -119,6 +119,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, errBody
 	}
 	ctx := req.Context()
+	if ctx.Err() != nil { // else it would be sent, and then given up
+		return nil, context.Cause(ctx)
+	}
 	c, reused := t.kept.take(time.Now())
 	if !reused {
 		var err error

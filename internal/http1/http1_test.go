@@ -368,13 +368,24 @@ func TestTheContextEndsWhateverIsGoingOn(t *testing.T) {
 			}
 		})
 	}
+	t.Run("before it began", func(t *testing.T) {
+		tr := transport(t, "http://127.0.0.1:1", http1.Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+			t.Error("a connection is made")
+			return nil, net.ErrClosed
+		}})
+		ctx, leave := context.WithCancelCause(t.Context())
+		leave(left)
+		if _, _, err := get(ctx, tr, "http://127.0.0.1:1"); !errors.Is(err, left) {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("while it connects", func(t *testing.T) {
 		tr := transport(t, "http://127.0.0.1:1", http1.Options{Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}})
 		ctx, leave := context.WithCancelCause(t.Context())
-		leave(left)
+		time.AfterFunc(20*time.Millisecond, func() { leave(left) })
 		if _, _, err := get(ctx, tr, "http://127.0.0.1:1"); !errors.Is(err, left) {
 			t.Errorf("got %v", err)
 		}
