@@ -161,7 +161,7 @@ func TestWhichHostsMayBeAskedFor(t *testing.T) {
 		"its address, with no credentials":                      {config.Config{Auth: config.AuthNone, ListenAddr: loopback}, "127.0.0.1:8080", 200},
 		"another name, with no credentials":                     {config.Config{Auth: config.AuthNone, ListenAddr: loopback}, "evil.test:8080", 403},
 		"another name, of the demo":                             {config.Config{Demo: true, ListenAddr: loopback}, "evil.test:8080", 403},
-		"an allowed origin's name, with no credentials":         {config.Config{Auth: config.AuthNone, ListenAddr: loopback, CORSOrigins: []string{"https://app.test"}}, "app.test", 200},
+		"an allowed site's own name, with no credentials":       {config.Config{Auth: config.AuthNone, ListenAddr: loopback, CORSOrigins: []string{"http://app.test"}}, "app.test", 200},
 		"another name, with the caller's key":                   {config.Config{Auth: config.AuthPassthrough, ListenAddr: loopback}, "api.test", 200},
 		"another name, with no credentials but not on loopback": {config.Config{Auth: config.AuthNone, ListenAddr: "0.0.0.0:8080"}, "api.test", 200},
 	} {

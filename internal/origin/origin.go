@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/rs/cors"
@@ -41,32 +42,18 @@ var errHost = errors.New("the host that is asked for is not this machine")
 // AdmitLocal is [Admit] for a service that lets everybody in who reaches it on
 // loopback. A web site can have its own name lead there, and browsers then take
 // the service for that site's own (DNS rebinding); only the name tells. So a
-// browser also has to ask for localhost, for a loopback address, or for the host
-// of one of the origins. Programs may ask for any: who can choose a host can
-// choose the right one.
+// page that is of none of the origins has to ask for localhost or for a loopback
+// address. Browsers name a page's origin in every POST.
 func AdmitLocal(origins []string) func(*http.Request) error {
 	admit := Admit(origins)
-	named := make(map[string]bool, len(origins))
-	for _, o := range origins {
-		u, err := url.Parse(o)
-		if err != nil {
-			panic(err) // Check has let it pass
-		}
-		named[u.Hostname()] = true
-	}
 	return func(r *http.Request) error {
+		page := r.Header.Get("Origin")
 		host := strings.ToLower((&url.URL{Host: r.Host}).Hostname())
-		if isBrowser(r) && !named[host] && !isLoopback(host) {
+		if page != "" && !slices.Contains(origins, page) && !isLoopback(host) {
 			return errHost
 		}
 		return admit(r)
 	}
-}
-
-// isBrowser reports whether a POST comes from a browser: they
-// all say where one comes from (the Fetch standard's Origin header).
-func isBrowser(r *http.Request) bool {
-	return r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
 }
 
 // isLoopback reports whether a host, in lower case, can be nothing but this
