@@ -60,7 +60,7 @@ func NewHandler(c Config) http.Handler {
 	documents := newDocuments()
 	presenter := &presenter{log: c.Log, callersKey: c.CallersKey, suggest: c.Introspection}
 	resolvers := &Resolver{}
-	exec := gqlexecutor.New(generated.NewExecutableSchema(generated.Config{Resolvers: resolvers}))
+	exec := gqlexecutor.New(lists{generated.NewExecutableSchema(generated.Config{Resolvers: resolvers})})
 	exec.AroundFields(fields{entities{resolvers.Entity()}}.intercept)
 	exec.SetQueryCache(documents)
 	exec.SetParserTokenLimit(c.Limits.Tokens)

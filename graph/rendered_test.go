@@ -1,10 +1,13 @@
 package graph_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +44,59 @@ func FuzzRenderedAnswersAreGqlgens(f *testing.F) {
 	})
 }
 
+// FuzzListsAreGqlgens compares, byte for byte, answers to operations of nothing
+// but lists, as most are, with gqlgen's: with arguments of all kinds, and an
+// upstream that refuses some.
+func FuzzListsAreGqlgens(f *testing.F) {
+	for seed := range uint64(400) {
+		f.Add(seed)
+	}
+	var status int
+	var page string
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("page_size") == "3" { // one of several fails
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(`{"detail":[{"loc":["query","page_size"],"msg":"is refused"}]}`))
+			return
+		}
+		_, _ = w.Write([]byte(page))
+	})
+	ours := newService(f, options{upstream: answer})
+	gqlgens := newService(f, options{upstream: answer, config: func(c *graph.Config) { *c = c.Unrendered() }})
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		g := &generator{rand.New(rand.NewPCG(seed, 1)), ""}
+		page, status = g.page(), []int{400, 401, 404, 422}[g.IntN(4)]
+		for range 3 {
+			body, err := json.Marshal(map[string]any{"query": g.lists(), "variables": map[string]any{"n": g.IntN(4), "null": nil, "after": g.text, "sort": "LAST_CONTACT"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want := ours.post(string(body), "X-Request-Id", "same"), gqlgens.post(string(body), "X-Request-Id", "same")
+			if sorted(t, got) != sorted(t, want) {
+				t.Errorf("%s\nis\n%s\nand by gqlgen\n%s", body, got.Body, want.Body)
+			}
+			if strings.Contains(want.Body.String(), "VALIDATION") {
+				t.Fatalf("the operation is not valid: %s\n%s", body, want.Body)
+			}
+		}
+	})
+}
+
+// sorted is an answer whose errors are in the order of their text: fields that
+// fail at the same time do so in any order.
+func sorted(t *testing.T, w *httptest.ResponseRecorder) string {
+	t.Helper()
+	var a struct {
+		Errors []json.RawMessage
+		Data   json.RawMessage
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	slices.SortFunc(a.Errors, func(a, b json.RawMessage) int { return bytes.Compare(a, b) })
+	return fmt.Sprintf("%d %s %s", w.Code, a.Errors, a.Data)
+}
+
 // generator makes up operations and pages.
 type generator struct {
 	*rand.Rand
@@ -61,6 +117,36 @@ var fields = map[string][]string{
 	"FrustratedConversation": {"conversation:Conversation", "agent:Agent", "startedAt", "label", "sentimentScore", "frustrationScore"},
 	"Agent":                  {"id", "agentId"},
 	"Conversation":           {"conversationId"},
+}
+
+// lists is an operation of lists alone.
+func (g *generator) lists() string {
+	var root, inside strings.Builder
+	for i := range 1 + g.IntN(3) {
+		args := []string{"sortDirection: " + g.one("null", "ASC", "DESC")}
+		for _, argument := range []string{
+			g.one("", "first: 2", "first: 3", "first: $n", "first: null", "first: $null", "first: -1", "first: 501", "first: 2147483647"),
+			g.one("", "after: null", `after: "made up"`, "after: $after", "after: $missing"),
+			g.one("", "sortBy: CONVERSATION_COUNT", "sortBy: $sort", "sortBy: null"),
+			g.one("", "", "", "filter: null", "filter: {}", `filter: {agentId: "agent_1"}`, `filter: {userId: ""}`),
+		} {
+			if argument != "" {
+				args = append(args, argument)
+			}
+		}
+		field := fmt.Sprintf(" %susers(%s) { ...some %s }", fmt.Sprintf("l%d: ", i), strings.Join(args, ", "), g.one("", "", "pageInfo { endCursor }", "nodes { lastContactAgent { users { nodes { id } } } }"))
+		if g.IntN(3) == 0 {
+			inside.WriteString(field)
+		} else {
+			root.WriteString(field)
+		}
+	}
+	if inside.Len() == 0 {
+		inside.WriteString(g.one("__typename", "same: users { ...some }", "...on Query { same: users(first: 1) { nodes { userId } } }"))
+	}
+	return "query($n: Int, $null: Int, $after: String, $missing: String, $sort: ConversationUserSort) {" + root.String() +
+		" ...rest used: users(first: $n, after: $after, sortBy: $sort) { ...some } alike: users(first: $null, after: $missing) { ...some } }" +
+		" fragment rest on Query {" + inside.String() + "} fragment some on UserConnection { edges { cursor node { userId } } }"
 }
 
 func (g *generator) operation() string {

@@ -1,0 +1,26 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"rollcall/internal/flight"
+)
+
+// TestAPanicInAListIsItsError has a list that belongs to no operation.
+func TestAPanicInAListIsItsError(t *testing.T) {
+	var presented error
+	ctx := graphql.WithResponseContext(t.Context(), func(_ context.Context, err error) *gqlerror.Error {
+		presented = err
+		return gqlerror.Wrap(err)
+	}, graphql.DefaultRecover)
+	value := list{field: graphql.CollectedField{Field: &ast.Field{Name: "users", Alias: "users"}}}.resolve(ctx)
+	if _, panicked := errors.AsType[*flight.PanicError](presented); value != graphql.Null || !panicked {
+		t.Errorf("got %v, %v", value, presented)
+	}
+}
