@@ -37,6 +37,9 @@ type document struct {
 	// selections has the *render.Selection of each *ast.Field that is a list of
 	// users, as long as the document is plain.
 	selections sync.Map
+	// roots has the []graphql.CollectedField of each *ast.OperationDefinition, as
+	// long as the document is plain.
+	roots sync.Map
 }
 
 func newDocuments() documents {
@@ -60,13 +63,23 @@ func (d documents) Add(_ context.Context, text string, query *ast.QueryDocument)
 	d.cache.Set(text, &document{query: query, plain: isPlain(query), fingerprint: fingerprint(text)})
 }
 
-// known returns a document that was added, or an empty one for one that was
-// too large to keep.
-func (d documents) known(text string) *document {
+// known returns a document that was added; an empty one, and false, for any
+// other, which may have been too large to keep.
+func (d documents) known(text string) (*document, bool) {
 	if known, ok := d.cache.GetIfPresent(text); ok {
-		return known
+		return known, true
 	}
-	return &document{}
+	return &document{}, false
+}
+
+// fields returns what a plain document's operation has at its root.
+func (d *document) fields(op *graphql.OperationContext) []graphql.CollectedField {
+	if known, ok := d.roots.Load(op.Operation); ok {
+		return known.([]graphql.CollectedField)
+	}
+	fields := graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Query"})
+	d.roots.Store(op.Operation, fields)
+	return fields
 }
 
 // selection returns what the field that is being resolved selects of its list.

@@ -39,12 +39,17 @@ func (e *executor) execute(ctx context.Context, caller upstream.Caller, body []b
 	if no != nil {
 		return no
 	}
-	if errs := e.limits.screen(ctx, e.documents, params.Query); len(errs) > 0 {
-		return newAnswer(e.gqlgen.DispatchError(ctx, errs), false)
+	known, seen := e.documents.known(params.Query)
+	if !seen {
+		if errs := e.limits.screen(params.Query); len(errs) > 0 {
+			return newAnswer(e.gqlgen.DispatchError(ctx, errs), false)
+		}
 	}
 	ctx = graphql.StartOperationTrace(ctx) // which gqlgen insists on
 	request, errs := e.gqlgen.CreateOperationContext(ctx, params)
-	known := e.documents.known(params.Query)
+	if !seen {
+		known, _ = e.documents.known(params.Query)
+	}
 	work := work{document: known.fingerprint, span: trace.SpanContextFromContext(ctx)}
 	if work.document == "" { // it is not valid, or too large to be known
 		work.document = fingerprint(params.Query)

@@ -1,11 +1,9 @@
 package graph
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/lexer"
@@ -31,10 +29,7 @@ type Limits struct {
 
 // screen parses a document that has not been seen, and refuses one that is
 // beyond the limits.
-func (l Limits) screen(ctx context.Context, seen graphql.Cache[*ast.QueryDocument], query string) gqlerror.List {
-	if _, ok := seen.Get(ctx, query); ok {
-		return nil
-	}
+func (l Limits) screen(query string) gqlerror.List {
 	source := &ast.Source{Input: query}
 	if no := l.refuseTokens(source); no != "" {
 		return tooComplex(no)

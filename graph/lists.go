@@ -76,8 +76,7 @@ func plainLists(request *graphql.OperationContext, op *operation) (all []list, o
 	if op.unrendered || !op.document.plain {
 		return nil, false
 	}
-	fields := graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Query"})
-	for _, field := range fields {
+	for _, field := range op.document.fields(request) {
 		if field.Name != "users" || !op.document.selection(request, field).Complete() {
 			return nil, false
 		}
