@@ -32,6 +32,8 @@ type document struct {
 	query *ast.QueryDocument
 	// plain says that no directive makes what it selects depend on variables.
 	plain bool
+	// alone says that it is plain and has but one field users.
+	alone bool
 	// fingerprint names it in the log.
 	fingerprint string
 	// selections has the *render.Selection of each *ast.Field that is a list of
@@ -60,7 +62,8 @@ func (d documents) Get(_ context.Context, text string) (*ast.QueryDocument, bool
 
 // Add implements gqlgen's Cache.
 func (d documents) Add(_ context.Context, text string, query *ast.QueryDocument) {
-	d.cache.Set(text, &document{query: query, plain: isPlain(query), fingerprint: fingerprint(text)})
+	plain := isPlain(query)
+	d.cache.Set(text, &document{query: query, plain: plain, alone: plain && countLists(query) == 1, fingerprint: fingerprint(text)})
 }
 
 // known returns a document that was added; an empty one, and false, for any

@@ -31,6 +31,9 @@ type forecast struct {
 // foresee expects the windows of all fields Query.users and returns a forecast
 // for those under agents.
 func foresee(request *graphql.OperationContext, op *operation) *forecast {
+	if op.document.alone {
+		return nil
+	}
 	var fields, ofAgents []*ast.Field
 	visited := make(map[*ast.FragmentDefinition]bool)
 	visitLists(request.Operation.SelectionSet, request.Variables, visited, func(field *ast.Field) {
@@ -120,6 +123,16 @@ func visitLists(set ast.SelectionSet, variables map[string]any, visited map[*ast
 			}
 		}
 	}
+}
+
+// countLists is how many fields users a plain document has, each fragment taken
+// once.
+func countLists(d *ast.QueryDocument) (n int) {
+	visited := make(map[*ast.FragmentDefinition]bool)
+	for _, o := range d.Operations {
+		visitLists(o.SelectionSet, nil, visited, func(*ast.Field) { n++ })
+	}
+	return n
 }
 
 // isLeftOut reports whether @skip or @include leaves out a selection.

@@ -175,7 +175,7 @@ func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 		if err == nil {
 			s.client.cache.put(s.caller, q, page, asked)
 		}
-		return flown{page, trace.SpanContextFromContext(ctx)}, err
+		return flown{page, s.client.tell.spanOf(ctx)}, err
 	})
 	s.usage.count(joined, time.Since(began))
 	if joined && flown.by.IsValid() {

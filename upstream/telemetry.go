@@ -155,6 +155,14 @@ func (t *telemetry) refused(ctx context.Context, err error) {
 	}
 }
 
+// spanOf is the span that ctx belongs to; none where nobody wants spans.
+func (t *telemetry) spanOf(ctx context.Context) trace.SpanContext {
+	if t.tracer == nil {
+		return trace.SpanContext{}
+	}
+	return trace.SpanContextFromContext(ctx)
+}
+
 // request is one that is being sent.
 type request struct {
 	telemetry *telemetry
