@@ -334,6 +334,30 @@ func TestWhyThereAreNoKeysIsLoggedWithoutTheirAddress(t *testing.T) {
 	}
 }
 
+func TestKeysComeByHTTPSAlone(t *testing.T) {
+	for target, ok := range map[string]bool{"https://elsewhere.test/keys": true, "http://issuer.test/keys": false} {
+		i := newIssuer(t)
+		keys, err := json.Marshal(map[string]any{"keys": i.keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i.answers(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.String() == i.url {
+				http.Redirect(w, r, target, http.StatusFound)
+				return
+			}
+			_, _ = w.Write(keys)
+		})
+		synctest.Test(t, func(t *testing.T) {
+			_, known := i.authenticator(t)
+			time.Sleep(10 * time.Second) //nolint:forbidigo // in fake time
+			if known() != ok {
+				t.Errorf("by way of %s keys are known: %v", target, known())
+			}
+		})
+	}
+}
+
 func TestANewKeyIsSeenWhenATokenHasIt(t *testing.T) {
 	i := newIssuer(t)
 	synctest.Test(t, func(t *testing.T) {

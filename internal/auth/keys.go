@@ -39,6 +39,8 @@ const (
 	unknownKeyInterval, unknownKeyBurst = time.Second, 5
 	// maxKeySet is the largest answer that is read, in bytes.
 	maxKeySet = 1 << 20
+	// maxRedirects is how many an answer may be away.
+	maxRedirects = 10
 	// minRSA is the shortest RSA key that is taken, in bits.
 	minRSA = 2048
 )
@@ -56,9 +58,22 @@ type keySet struct {
 
 func newKeySet(issuer Issuer, log *slog.Logger) *keySet {
 	return &keySet{
-		url: issuer.JWKSURL, client: &http.Client{Timeout: keysTimeout, Transport: issuer.Transport}, log: log,
+		url: issuer.JWKSURL, log: log,
+		client:  &http.Client{Timeout: keysTimeout, Transport: issuer.Transport, CheckRedirect: stayPrivate},
 		unknown: rate.NewLimiter(rate.Every(unknownKeyInterval), unknownKeyBurst),
 	}
+}
+
+// stayPrivate follows no redirect from https to http, where anybody on the way
+// could put in keys of their own.
+func stayPrivate(next *http.Request, via []*http.Request) error {
+	switch {
+	case next.URL.Scheme != "https" && via[0].URL.Scheme == "https":
+		return errors.New("it redirects away from https")
+	case len(via) == maxRedirects:
+		return errors.New("it redirects too often")
+	}
+	return nil
 }
 
 // known reports whether there are any keys.
