@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"encoding/json"
 	"slices"
 	"sync"
 
@@ -149,12 +148,7 @@ func isLeftOut(directives ast.DirectiveList, variables map[string]any) bool {
 func readLists(fields []*ast.Field, variables map[string]any) []listArgs {
 	lists := make([]listArgs, 0, len(fields))
 	for _, field := range fields {
-		text, err := json.Marshal(field.ArgumentMap(variables))
-		if err != nil {
-			continue
-		}
-		var args listArgs
-		if json.Unmarshal(text, &args) == nil {
+		if args, ok := readArgs(field, variables); ok {
 			lists = append(lists, args)
 		}
 	}

@@ -6,9 +6,7 @@ import (
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/ast"
 
-	"rollcall/graph/internal/generated"
 	"rollcall/internal/flight"
 )
 
@@ -71,7 +69,7 @@ func (l list) resolve(ctx context.Context) (value graphql.Marshaler) {
 }
 
 // plainLists are the fields of an operation, if all of them are lists whose
-// arguments can be read here and whose selection can be written as it is.
+// arguments are right and whose selection can be written as it is.
 func plainLists(request *graphql.OperationContext, op *operation) (all []list, ok bool) {
 	if op.unrendered || !op.document.plain {
 		return nil, false
@@ -80,45 +78,11 @@ func plainLists(request *graphql.OperationContext, op *operation) (all []list, o
 		if field.Name != "users" || !op.document.selection(request, field).Complete() {
 			return nil, false
 		}
-		args, ok := plainArgs(field.Field, request.Variables)
+		args, ok := readArgs(field.Field, request.Variables)
 		if !ok {
 			return nil, false
 		}
 		all = append(all, list{field, args})
 	}
 	return all, len(all) > 0
-}
-
-// plainArgs reads a list's arguments, but for a filter and for what is wrong:
-// about that gqlgen has the words. An argument that is left out is like null.
-func plainArgs(field *ast.Field, variables map[string]any) (args listArgs, ok bool) {
-	for _, argument := range field.Arguments {
-		value, err := argument.Value.Value(variables)
-		if err != nil {
-			return args, false
-		}
-		if value == nil {
-			continue
-		}
-		switch argument.Name {
-		case "first":
-			args.First = new(int)
-			*args.First, err = graphql.UnmarshalInt(value)
-		case "after":
-			args.After = new(string)
-			*args.After, err = graphql.UnmarshalString(value)
-		case "sortBy":
-			args.SortBy = new(generated.ConversationUserSort)
-			err = args.SortBy.UnmarshalGQL(value)
-		case "sortDirection":
-			args.SortDirection = new(generated.SortDirection)
-			err = args.SortDirection.UnmarshalGQL(value)
-		default:
-			return args, false
-		}
-		if err != nil {
-			return args, false
-		}
-	}
-	return args, true
 }

@@ -67,7 +67,7 @@ func FuzzListsAreGqlgens(f *testing.F) {
 		g := &generator{rand.New(rand.NewPCG(seed, 1)), ""}
 		page, status = g.page(), []int{400, 401, 404, 422}[g.IntN(4)]
 		for range 3 {
-			body, err := json.Marshal(map[string]any{"query": g.lists(), "variables": map[string]any{"n": g.IntN(4), "null": nil, "after": g.text, "sort": "LAST_CONTACT"}})
+			body, err := json.Marshal(map[string]any{"query": g.lists(), "variables": map[string]any{"n": g.IntN(4), "null": nil, "after": g.text, "sort": "LAST_CONTACT", "filter": map[string]any{"userId": "u", "callStartedAfter": g.one("2026-01-31T12:00:00Z", "no instant")}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +128,8 @@ func (g *generator) lists() string {
 			g.one("", "first: 2", "first: 3", "first: $n", "first: null", "first: $null", "first: -1", "first: 501", "first: 2147483647"),
 			g.one("", "after: null", `after: "made up"`, "after: $after", "after: $missing"),
 			g.one("", "sortBy: CONVERSATION_COUNT", "sortBy: $sort", "sortBy: null"),
-			g.one("", "", "", "filter: null", "filter: {}", `filter: {agentId: "agent_1"}`, `filter: {userId: ""}`),
+			g.one("", "", "", "filter: null", "filter: {}", `filter: {agentId: "agent_1"}`, `filter: {userId: ""}`,
+				`filter: {agentId: 5, branchId: "b", callStartedAfter: "2026-01-31T12:00:00+01:00", callStartedBefore: null}`, `filter: {callStartedBefore: "no instant"}`, "filter: $filter"),
 		} {
 			if argument != "" {
 				args = append(args, argument)
@@ -144,8 +145,8 @@ func (g *generator) lists() string {
 	if inside.Len() == 0 {
 		inside.WriteString(g.one("__typename", "same: users { ...some }", "...on Query { same: users(first: 1) { nodes { userId } } }"))
 	}
-	return "query($n: Int, $null: Int, $after: String, $missing: String, $sort: ConversationUserSort) {" + root.String() +
-		" ...rest used: users(first: $n, after: $after, sortBy: $sort) { ...some } alike: users(first: $null, after: $missing) { ...some } }" +
+	return "query($n: Int, $null: Int, $after: String, $missing: String, $sort: ConversationUserSort, $filter: ConversationUserFilter) {" + root.String() +
+		" ...rest used: users(first: $n, after: $after, sortBy: $sort, filter: $filter) { ...some } alike: users(first: $null, after: $missing) { ...some } }" +
 		" fragment rest on Query {" + inside.String() + "} fragment some on UserConnection { edges { cursor node { userId } } }"
 }
 

@@ -17,13 +17,13 @@ import (
 	"rollcall/upstream"
 )
 
-// listArgs are the arguments of a list of users. The JSON names are the schema's.
+// listArgs are the arguments of a list of users.
 type listArgs struct {
-	First         *int                              `json:"first"`
-	After         *string                           `json:"after"`
-	Filter        *generated.ConversationUserFilter `json:"filter"`
-	SortBy        *generated.ConversationUserSort   `json:"sortBy"`
-	SortDirection *generated.SortDirection          `json:"sortDirection"`
+	First         *int
+	After         *string
+	Filter        *generated.ConversationUserFilter
+	SortBy        *generated.ConversationUserSort
+	SortDirection *generated.SortDirection
 }
 
 // ofAgent narrows the list to the users of one agent.
