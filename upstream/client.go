@@ -2,8 +2,8 @@
 // List users (GET /v1/convai/users). It knows pages and cursors; of GraphQL,
 // connections or callers' requests it knows nothing.
 //
-// The contract is the vendor's reference page, here "the reference page"; what goes
-// beyond it says where it comes from.
+// The contract is the vendor's reference page; what goes beyond it says where it
+// comes from.
 //
 // A call passes, in this order: the cache, if there is one; flights, which lets
 // equal calls be one; the caller's lane, which keeps to what the key may have in

@@ -1,8 +1,8 @@
 // Package config reads the service's settings from the environment, all at once
 // and before anything starts. Nothing else reads the environment, but for main,
-// which looks whether GOGC is set, and two libraries: net/http its
-// proxies, and OpenTelemetry's SDK the OTEL_* variables of its specification. Of
-// those config reads whether there is a collector.
+// which looks whether GOGC is set, and two libraries: net/http its proxies, and
+// OpenTelemetry's SDK the OTEL_* variables of its specification. Of those config
+// reads whether there is a collector.
 package config
 
 import (
