@@ -143,7 +143,8 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
 	failed := make(chan error, 2)
-	go func() { failed <- server.Serve(cork.Listener(draining.Listener(public))) }()
+	listener := cork.Listener(draining.Listener(public)) // before anybody may ask for the end
+	go func() { failed <- server.Serve(listener) }()
 	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
