@@ -76,7 +76,7 @@ const (
 )
 
 // JWT is who vouches for callers.
-type JWT struct{ JWKSURL, Issuer, Audience string }
+type JWT struct{ JWKSURL, Issuer, Audience, Scope string }
 
 // Limits are the most that a request may be.
 type Limits struct{ Body, Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int }
@@ -105,6 +105,7 @@ type settings struct {
 	concurrency               *int
 	auth                      *string
 	jwks, issuer, audience    *string
+	scope                     *string
 	origins                   *string
 	introspection, playground *string
 	cacheTTL                  *time.Duration
@@ -137,6 +138,7 @@ func define() *settings {
 		jwks:          f.String("JWT_JWKS_URL", "", "the `URL` of the token issuer's public keys; https, or plain http to loopback"),
 		issuer:        f.String("JWT_ISSUER", "", "the `name` that tokens must have as iss"),
 		audience:      f.String("JWT_AUDIENCE", "", "the `name` that tokens must have in aud"),
+		scope:         f.String("JWT_SCOPE", "", "the `scope` that tokens must have in scope or scp; empty for none"),
 		origins:       f.String("CORS_ORIGINS", "", "the web sites that may use the service, a `list` separated by commas"),
 		introspection: f.String("INTROSPECTION", "", "`on or off`: whether callers may read the schema (default off; on in the demo)"),
 		playground:    f.String("PLAYGROUND", "", "`on or off`: whether / serves a playground (default off; on in the demo)"),
@@ -204,7 +206,7 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 		UpstreamTimeout:     *s.timeout,
 		UpstreamConcurrency: *s.concurrency,
 		Auth:                Auth(*s.auth),
-		JWT:                 JWT{*s.jwks, *s.issuer, *s.audience},
+		JWT:                 JWT{*s.jwks, *s.issuer, *s.audience, *s.scope},
 		RateLimit:           *s.rateLimit,
 		CacheTTL:            *s.cacheTTL,
 		Limits:              s.limits,
@@ -316,6 +318,9 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 					fault("%s: is required with AUTH=jwt", required.name)
 				}
 			}
+			if !isScope(c.JWT.Scope) {
+				fault("JWT_SCOPE: has to be one scope: printable ASCII without spaces, quotation marks and backslashes")
+			}
 			if _, err := parseServer(c.JWT.JWKSURL); c.JWT.JWKSURL != "" && err != nil {
 				fault("JWT_JWKS_URL: %w", err)
 			}
@@ -373,6 +378,11 @@ func parseServer(address string) (*url.URL, error) {
 		return nil, errors.New("must be https, because secrets would travel in the open; plain http is for loopback alone")
 	}
 	return u, nil
+}
+
+// isScope reports whether s is a scope-token (RFC 6749, section 3.3), or empty.
+func isScope(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })
 }
 
 func isPort(s string) bool {
