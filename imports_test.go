@@ -55,7 +55,7 @@ var allowed = map[string][]string{
 	"rollcall/internal/http1":                 {"golang.org/x/net/http/httpguts"},
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
 	"rollcall/internal/playground":            nil,
-	"rollcall/internal/telemetry":             {"go.opentelemetry.io/otel/*", "github.com/prometheus/client_golang/*"},
+	"rollcall/internal/telemetry":             {"go.opentelemetry.io/otel*", "github.com/go-logr/logr", "github.com/prometheus/client_golang/*"},
 	"rollcall/internal/quota":                 {"github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"},
 }
 
