@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -32,6 +33,7 @@ import (
 	"rollcall/internal/origin"
 	"rollcall/internal/playground"
 	"rollcall/internal/quota"
+	"rollcall/internal/standardlog"
 	"rollcall/internal/telemetry"
 	"rollcall/upstream"
 	"rollcall/upstream/emulator"
@@ -133,6 +135,9 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		return err
 	}
 	defer endTelemetry(ctx, tell, log)
+	if err := replaceStandardLog(tell, log); err != nil { //nolint:contextcheck // its counter begins outside any request
+		return err
+	}
 	var draining drain.Drain
 	client, wait := newClient(c, tell) //nolint:contextcheck // its counters begin outside any request
 	defer client.Close()
@@ -148,7 +153,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
-		adminServer := &http.Server{Handler: admin.NewHandler(ready, tell.Page), ReadHeaderTimeout: 5 * time.Second}
+		adminServer := &http.Server{Handler: admin.NewHandler(ready, tell.Page), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 		defer func() { _ = adminServer.Close() }() // after the rest: it says how that is doing
 		go func() { failed <- adminServer.Serve(adminListener) }()
 		log.Info("listening", "admin", fmt.Sprintf("http://%s/", adminListener.Addr()))
@@ -172,6 +177,18 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		return nil // as whoever asked for the end has to get it
 	}
 	return err
+}
+
+// replaceStandardLog has package log write nothing that a library quotes: net/http's
+// transport has no other logger, and quotes responses.
+func replaceStandardLog(tell *telemetry.Telemetry, logger *slog.Logger) error {
+	w, err := standardlog.New(logger, tell.MeterProvider)
+	if err != nil {
+		return err
+	}
+	log.SetFlags(standardlog.Flags)
+	log.SetOutput(w)
+	return nil
 }
 
 // endTelemetry sends off what is left to tell.
@@ -205,7 +222,8 @@ func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Se
 // their calls has to wait.
 func newClient(c config.Config, tell *telemetry.Telemetry) (client *upstream.Client, wait func(upstream.Caller) time.Duration) {
 	u := upstream.Config{
-		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, CacheTTL: c.CacheTTL,
+		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, Connections: c.UpstreamConnections,
+		CallersKeys: c.Auth == config.AuthPassthrough, CacheTTL: c.CacheTTL,
 		TracerProvider: tell.TracerProvider, MeterProvider: tell.MeterProvider,
 	}
 	if c.RateLimit > 0 {
@@ -300,7 +318,7 @@ func startDemo(ctx context.Context, c *config.Config, log *slog.Logger) (stop fu
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	server := &http.Server{Handler: emulator.New(emulator.Options{}), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: emulator.New(emulator.Options{}), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	go func() { _ = server.Serve(listener) }() // ends with stop
 	c.Upstream = &url.URL{Scheme: "http", Host: listener.Addr().String()}
 	c.APIKey = "demo"

@@ -29,6 +29,7 @@ const (
 	codeUpstreamCredentials = "UPSTREAM_CREDENTIALS"
 	codeNotFound            = "NOT_FOUND"
 	codeRateLimited         = "RATE_LIMITED"
+	codeOverloaded          = "OVERLOADED"
 	codeUpstreamTimeout     = "UPSTREAM_TIMEOUT"
 	codeUpstreamUnavailable = "UPSTREAM_UNAVAILABLE"
 	codeUpstreamBadResponse = "UPSTREAM_BAD_RESPONSE"
@@ -42,7 +43,7 @@ const (
 // errorCodes are all codes, the gravest first: faults of the service, of its
 // operator, of the upstream, and then of the caller.
 var errorCodes = [...]string{
-	codeInternal, codeUpstreamCredentials, codeUpstreamBadResponse, codeUpstreamUnavailable, codeUpstreamTimeout,
+	codeInternal, codeUpstreamCredentials, codeUpstreamBadResponse, codeUpstreamUnavailable, codeUpstreamTimeout, codeOverloaded,
 	codeRateLimited, codeUnauthenticated, codeForbidden, codeNotFound, codeTooComplex,
 	codeParseFailed, codeValidationFailed, codeBadUserInput,
 }
@@ -50,7 +51,7 @@ var errorCodes = [...]string{
 // isFault reports whether a code stands for something that callers cannot mend.
 func isFault(code string) bool {
 	switch code {
-	case codeInternal, codeUpstreamCredentials, codeUpstreamBadResponse, codeUpstreamUnavailable, codeUpstreamTimeout:
+	case codeInternal, codeUpstreamCredentials, codeUpstreamBadResponse, codeUpstreamUnavailable, codeUpstreamTimeout, codeOverloaded:
 		return true
 	}
 	return false
@@ -93,7 +94,7 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 		if call.TraceID != "" {
 			shown.Extensions["upstreamTraceId"] = call.TraceID
 		}
-		if call.Kind == upstream.RateLimited && call.RetryAfter > 0 {
+		if (call.Kind == upstream.RateLimited || call.Kind == upstream.Overloaded) && call.RetryAfter > 0 {
 			shown.Extensions["retryAfter"] = int(math.Ceil(call.RetryAfter.Seconds()))
 		}
 	}
@@ -161,6 +162,8 @@ func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) public 
 		return public{codeNotFound, "The upstream knows no such agent or branch.", ""}
 	case upstream.RateLimited:
 		return public{codeRateLimited, "The upstream takes no more calls right now.", ""}
+	case upstream.Overloaded:
+		return public{codeOverloaded, "The service has no connection to the upstream left for this request.", ""}
 	case upstream.Timeout:
 		return public{codeUpstreamTimeout, "The upstream did not answer in time.", ""}
 	case upstream.Unavailable:

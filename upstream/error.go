@@ -30,6 +30,9 @@ const (
 	Timeout
 	// Unavailable is a 5xx, or no connection.
 	Unavailable
+	// Overloaded is a call that was not sent because this process has no
+	// connection for it.
+	Overloaded
 )
 
 func (k Kind) String() string {
@@ -42,6 +45,7 @@ func (k Kind) String() string {
 		RateLimited:     "rate limited",
 		Timeout:         "timeout",
 		Unavailable:     "unavailable",
+		Overloaded:      "overloaded",
 	}[k]
 }
 
@@ -77,10 +81,6 @@ type Error struct {
 	RetryAfter time.Duration
 	// Cause is the failure beneath, free of URLs; nil where a status says all.
 	Cause error
-
-	// stale says that a connection broke which had been used before: perhaps
-	// the server closed it meanwhile.
-	stale bool
 }
 
 func (e *Error) Error() string {

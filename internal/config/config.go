@@ -37,6 +37,9 @@ type Config struct {
 	UpstreamTimeout time.Duration
 	// UpstreamConcurrency is how many requests one key may have in flight.
 	UpstreamConcurrency int
+	// UpstreamConnections is how many connections there may be for all keys
+	// together, idle ones included.
+	UpstreamConnections int
 	// APIKey is the service's own key; it may be empty where callers bring
 	// theirs, or where Upstream needs none.
 	APIKey string
@@ -102,7 +105,7 @@ type settings struct {
 	shutdownDelay             *time.Duration
 	apiKey, region, url       *string
 	timeout                   *time.Duration
-	concurrency               *int
+	concurrency, connections  *int
 	auth                      *string
 	jwks, issuer, audience    *string
 	origins                   *string
@@ -133,6 +136,7 @@ func define() *settings {
 		url:           f.String("UPSTREAM_URL", "", "an upstream's base `URL`, instead of a region; plain http only to loopback"),
 		timeout:       f.Duration("UPSTREAM_TIMEOUT", 10*time.Second, "`duration` for all of an operation's upstream work"),
 		concurrency:   f.Int("UPSTREAM_CONCURRENCY", 8, "the `number` of calls in flight for one key"),
+		connections:   f.Int("UPSTREAM_CONNECTIONS", 256, "the `number` of connections to the upstream for all keys, idle ones included; at\nleast UPSTREAM_CONCURRENCY"),
 		auth:          f.String("AUTH", "", "how callers are known, a `word`: none (everybody is let in, and reads with the\nservice's key), passthrough (callers bring their own key in xi-api-key) or jwt\n(callers bring a bearer token); required with a real upstream"),
 		jwks:          f.String("JWT_JWKS_URL", "", "the `URL` of the token issuer's public keys; https, or plain http to loopback"),
 		issuer:        f.String("JWT_ISSUER", "", "the `name` that tokens must have as iss"),
@@ -203,6 +207,7 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 		APIKey:              *s.apiKey,
 		UpstreamTimeout:     *s.timeout,
 		UpstreamConcurrency: *s.concurrency,
+		UpstreamConnections: *s.connections,
 		Auth:                Auth(*s.auth),
 		JWT:                 JWT{*s.jwks, *s.issuer, *s.audience},
 		RateLimit:           *s.rateLimit,
@@ -235,6 +240,9 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 			fault("%s: has to be at least 1", f.Name)
 		}
 	})
+	if c.UpstreamConnections < c.UpstreamConcurrency {
+		fault("UPSTREAM_CONNECTIONS: %d is less than UPSTREAM_CONCURRENCY, %d", c.UpstreamConnections, c.UpstreamConcurrency)
+	}
 	if c.CacheTTL < 0 || c.CacheTTL > 24*time.Hour {
 		fault("CACHE_TTL: %v is not between 0s and 24h", c.CacheTTL)
 	}
