@@ -69,6 +69,9 @@ func (c *connections) transport(template *http.Transport, l *limiter, idle int) 
 	t := template.Clone()
 	t.MaxIdleConnsPerHost = idle
 	dial := template.DialContext
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if err := c.reserve(ctx, l); err != nil {
 			return nil, err

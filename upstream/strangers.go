@@ -143,7 +143,14 @@ type admission struct {
 // other waits.
 func (c *Client) admit(ctx context.Context, l *limiter) (a admission, err error) {
 	began := time.Now()
-	a, permit, err := c.permit(ctx, l)
+	stranger := !c.strangers.accepts(l.hash)
+	if stranger {
+		if !c.strangers.enter() {
+			return a, overloaded()
+		}
+		defer c.strangers.exit()
+	}
+	a, permit, err := c.permit(ctx, l, stranger)
 	if err != nil {
 		return a, err
 	}
@@ -171,12 +178,8 @@ func (c *Client) admit(ctx context.Context, l *limiter) (a admission, err error)
 // permit waits for the key's permit. A stranger's key has one, of its trial. If
 // the upstream accepts the key while a call waits for that, the call needs a
 // permit of the accepted key instead.
-func (c *Client) permit(ctx context.Context, l *limiter) (a admission, permit func(), err error) {
-	if !c.strangers.accepts(l.hash) {
-		if !c.strangers.enter() {
-			return a, nil, overloaded()
-		}
-		defer c.strangers.exit()
+func (c *Client) permit(ctx context.Context, l *limiter, stranger bool) (a admission, permit func(), err error) {
+	if stranger {
 		a = admission{queue: l.trial, class: restricted}
 		if permit, err = a.queue.acquire(ctx); err != nil {
 			return a, nil, err
@@ -196,7 +199,7 @@ func (c *Client) slot(ctx context.Context, as class) error {
 	if c.slots.tryAcquire(as) {
 		return nil
 	}
-	if c.slots.waiting(as) >= c.maxWaiting {
+	if as == preferred && c.slots.waiting(as) >= c.maxWaiting { // strangers are counted already
 		return overloaded()
 	}
 	patient, cancel := withMargin(ctx, c.margin)
