@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 		"rollcall/graph/connection", "rollcall/graph/globalid", "rollcall/upstream",
 		"github.com/99designs/gqlgen/graphql", "github.com/vektah/gqlparser/v2/ast",
 	},
+	"rollcall/graph/document": {"rollcall/graph/datetime", "github.com/vektah/gqlparser/*"},
 	"rollcall/graph/datetime": nil,
 	"rollcall/graph/globalid": nil,
 	"rollcall/graph/internal/generated": {

@@ -3,34 +3,58 @@ package graph
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	gqlexecutor "github.com/99designs/gqlgen/graphql/executor"
 	"github.com/maypok86/otter/v2"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/graph/connection"
+	"rollcall/graph/document"
+	"rollcall/graph/internal/generated"
 	"rollcall/graph/loader"
+	"rollcall/internal/flight"
 	"rollcall/upstream"
 )
 
 // executor turns the body of a request into its answer.
 type executor struct {
-	gqlgen       graphql.GraphExecutor
-	client       *upstream.Client
-	documents    documents
-	limits       Limits
-	timeout      time.Duration
-	cursorSecret string
-	sealers      *otter.Cache[upstream.Caller, *connection.Sealer]
+	gqlgen    graphql.GraphExecutor
+	fields    fields
+	client    *upstream.Client
+	documents documents
+	limits    Limits
+	// introspection lets callers read the schema.
+	introspection bool
+	timeout       time.Duration
+	cursorSecret  string
+	sealers       *otter.Cache[upstream.Caller, *connection.Sealer]
 	// unrendered leaves all writing to gqlgen, for comparison.
 	unrendered bool
 }
 
-// maxErrors is how many errors a refused document gets.
-const maxErrors = 5
+func newExecutor(c Config) *executor {
+	resolvers := &Resolver{}
+	schema := generated.NewExecutableSchema(generated.Config{Resolvers: resolvers})
+	presenter := &presenter{log: c.Log, callersKey: c.CallersKey}
+	gqlgen := gqlexecutor.New(lists{schema})
+	gqlgen.SetErrorPresenter(presenter.present)
+	gqlgen.SetRecoverFunc(recovered)
+	return &executor{
+		gqlgen:        gqlgen,
+		fields:        fields{entities{resolvers.Entity()}},
+		client:        c.Client,
+		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection)),
+		limits:        c.Limits,
+		introspection: c.Introspection,
+		timeout:       c.Timeout,
+		cursorSecret:  c.CursorSecret,
+		sealers:       newSealers(),
+		unrendered:    c.unrendered,
+	}
+}
 
 // execute answers a request. What it refuses, it refuses before any upstream
 // call.
@@ -39,33 +63,20 @@ func (e *executor) execute(ctx context.Context, caller upstream.Caller, body []b
 	if no != nil {
 		return no
 	}
-	known, seen := e.documents.known(params.Query)
-	if !seen {
-		if errs := e.limits.screen(params.Query); len(errs) > 0 {
-			return newAnswer(e.gqlgen.DispatchError(ctx, errs), false)
-		}
-	}
-	ctx = graphql.StartOperationTrace(ctx) // which gqlgen insists on
-	request, errs := e.gqlgen.CreateOperationContext(ctx, params)
-	if !seen {
-		known, _ = e.documents.known(params.Query)
-	}
-	work := work{document: known.fingerprint, span: trace.SpanContextFromContext(ctx)}
-	if work.document == "" { // it is not valid, or too large to be known
+	work := work{span: trace.SpanContextFromContext(ctx)}
+	known, refused := e.documents.read(params.Query)
+	if refused != nil {
 		work.document = fingerprint(params.Query)
+		return newAnswer(e.gqlgen.DispatchError(ctx, coded(refused)), false).after(work)
 	}
-	if len(errs) == 0 {
-		work.operation, work.cost = request.Operation, costOf(request)
+	work.document = known.fingerprint
+	request, refused := e.request(known, params)
+	if refused != nil {
+		return newAnswer(e.gqlgen.DispatchError(ctx, coded(refused)), false).after(work)
 	}
-	if work.cost > e.limits.Cost {
-		errs = tooComplex(fmt.Sprintf("The operation could fetch more than %d users; ask for less at once.", e.limits.Cost))
-	}
-	if work.cost > e.limits.Calls && lookUps(request) > e.limits.Calls { // each costs at least one
-		errs = tooComplex(fmt.Sprintf("The operation looks up more than %d users; ask for fewer at once.", e.limits.Calls))
-	}
-	if len(errs) > 0 {
-		errs = errs[:min(len(errs), maxErrors)]
-		return newAnswer(e.gqlgen.DispatchError(graphql.WithOperationContext(ctx, request), errs), false).after(work)
+	work.operation, work.cost = request.Operation, costOf(request)
+	if errs := e.limits.checkCost(request, work.cost); errs != nil {
+		return newAnswer(e.gqlgen.DispatchError(ctx, errs), false).after(work)
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
@@ -76,7 +87,6 @@ func (e *executor) execute(ctx context.Context, caller upstream.Caller, body []b
 		loader:     loader.New(session, e.limits.Calls),
 		unrendered: e.unrendered,
 	}
-	emptyNoObjects(request)
 	op.forecast = foresee(request, op)
 	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)
@@ -86,6 +96,33 @@ func (e *executor) execute(ctx context.Context, caller upstream.Caller, body []b
 	work.usage, work.batched = session.Usage(), op.loader.Saved()
 	return newAnswer(response, true).after(work)
 }
+
+// request returns the operation that a request names, with its variables.
+func (e *executor) request(d *prepared, params *graphql.RawParams) (*graphql.OperationContext, *document.Refusal) {
+	operation, refused := d.Operation(params.OperationName)
+	if refused != nil {
+		return nil, refused
+	}
+	variables, refused := e.documents.reader.Variables(d.Document, operation, params.Variables)
+	if refused != nil {
+		return nil, refused
+	}
+	return &graphql.OperationContext{
+		RawQuery:               params.Query,
+		Variables:              variables,
+		OperationName:          params.OperationName,
+		Doc:                    d.QueryDocument,
+		Extensions:             params.Extensions,
+		Operation:              operation,
+		DisableIntrospection:   !e.introspection,
+		RecoverFunc:            recovered,
+		ResolverMiddleware:     e.fields.intercept,
+		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
+	}, nil
+}
+
+// recovered implements gqlgen's RecoverFunc.
+func recovered(_ context.Context, panicked any) error { return flight.NewPanicError(panicked) }
 
 // fault is the answer to a request that something went wrong with, outside of
 // its fields.

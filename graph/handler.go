@@ -1,21 +1,13 @@
 package graph
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"time"
 
-	gqlexecutor "github.com/99designs/gqlgen/graphql/executor"
-	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/validator/core"
-	"github.com/vektah/gqlparser/v2/validator/rules"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
-	"rollcall/graph/internal/generated"
-	"rollcall/internal/flight"
 	"rollcall/upstream"
 )
 
@@ -57,61 +49,5 @@ type Config struct {
 
 // NewHandler serves GraphQL over HTTP, at whatever path it is mounted.
 func NewHandler(c Config) http.Handler {
-	documents := newDocuments()
-	presenter := &presenter{log: c.Log, callersKey: c.CallersKey, suggest: c.Introspection}
-	resolvers := &Resolver{}
-	exec := gqlexecutor.New(lists{generated.NewExecutableSchema(generated.Config{Resolvers: resolvers})})
-	exec.AroundFields(fields{entities{resolvers.Entity()}}.intercept)
-	exec.SetQueryCache(documents)
-	exec.SetParserTokenLimit(c.Limits.Tokens)
-	exec.SetDefaultRulesFn(validationRules(c.Introspection))
-	exec.SetDisableSuggestion(!c.Introspection)
-	exec.SetErrorPresenter(presenter.present)
-	exec.SetRecoverFunc(func(_ context.Context, panicked any) error { return flight.NewPanicError(panicked) })
-	if c.Introspection {
-		exec.Use(extension.Introspection{})
-	}
-	return newObserver(c).handler(&transport{config: c, executor: &executor{
-		gqlgen:       exec,
-		client:       c.Client,
-		documents:    documents,
-		limits:       c.Limits,
-		timeout:      c.Timeout,
-		cursorSecret: c.CursorSecret,
-		sealers:      newSealers(),
-		unrendered:   c.unrendered,
-	}})
-}
-
-// validationRules are GraphQL's own and the service's.
-func validationRules(introspection bool) func() *rules.Rules {
-	return func() *rules.Rules {
-		set := rules.NewDefaultRules()
-		set.AddRule("NoDefer", noDefer)
-		set.AddRule("NoOtherRepresentations", noOtherRepresentations)
-		if !introspection {
-			set.AddRule("NoIntrospection", noIntrospection)
-		}
-		return set
-	}
-}
-
-// noDefer refuses what gqlgen's schema offers and a plain JSON reply cannot
-// carry: the deferred part would be lost.
-func noDefer(observers *core.Events, addError core.AddErrFunc) {
-	observers.OnDirective(func(_ *core.Walker, d *ast.Directive) {
-		if d.Name == "defer" {
-			addError(core.Message("@defer is not supported."), core.At(d.Position))
-		}
-	})
-}
-
-// noIntrospection refuses the fields that describe the schema.
-func noIntrospection(observers *core.Events, addError core.AddErrFunc) {
-	observers.OnField(func(_ *core.Walker, f *ast.Field) {
-		switch f.Name {
-		case "__schema", "__type", "_service":
-			addError(core.Message("Introspection is off; %s is not available.", f.Name), core.At(f.Position))
-		}
-	})
+	return newObserver(c).handler(&transport{config: c, executor: newExecutor(c)})
 }
