@@ -36,8 +36,6 @@ type Refusal struct {
 	Errors gqlerror.List
 }
 
-func (r *Refusal) Error() string { return r.Errors.Error() }
-
 func refuse(kind Kind, message string) *Refusal {
 	return &Refusal{kind, gqlerror.List{{Message: message}}}
 }

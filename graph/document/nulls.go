@@ -15,7 +15,7 @@ import (
 
 // refuseNulls calls refuse for each use of a null variable where null is not
 // valid, in what the operation executes.
-func refuseNulls(d *Document, operation *ast.OperationDefinition, values map[string]any, refuse func(position *ast.Position, name, where string)) {
+func refuseNulls(operation *ast.OperationDefinition, values map[string]any, refuse func(position *ast.Position, name, where string)) {
 	n := &nulls{values: values, refuse: refuse, visited: make(map[*ast.FragmentDefinition]bool)}
 	n.set(operation.SelectionSet)
 }

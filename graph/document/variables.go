@@ -37,7 +37,7 @@ func (r *Reader) Variables(d *Document, operation *ast.OperationDefinition, give
 		}
 	}
 	if len(c.errs) == 0 && d.nullable {
-		refuseNulls(d, operation, values, func(position *ast.Position, name, where string) {
+		refuseNulls(operation, values, func(position *ast.Position, name, where string) {
 			c.position = position
 			c.fail("$"+name, "cannot be null in "+where+".")
 		})
