@@ -9,9 +9,8 @@ import (
 	"rollcall/graph/document"
 )
 
-// Limits are the most that a request may be. All of them have to be set.
+// Limits are the most that a document and its operation may be. All of them have to be set.
 type Limits struct {
-	Body       int // bytes of a request
 	Tokens     int // of a document
 	Depth      int // of nested fields, outside introspection
 	Aliases    int // in an operation, with its fragments spread out
@@ -40,5 +39,5 @@ func (l Limits) checkCost(request *graphql.OperationContext, cost int) gqlerror.
 }
 
 func tooComplex(sentence string) gqlerror.List {
-	return gqlerror.List{{Message: sentence, Extensions: map[string]any{"code": codeTooComplex}}}
+	return Refusal(CodeTooComplex, sentence)
 }

@@ -53,7 +53,9 @@ type Config struct {
 	ShareRequests bool
 	// RateLimit is how many upstream calls a second a caller has; 0 for any number.
 	RateLimit float64
-	Limits    Limits
+	// MaxBody is the largest request, in bytes.
+	MaxBody int
+	Limits  Limits
 
 	Introspection bool
 	Playground    bool
@@ -78,8 +80,8 @@ const (
 // JWT is who vouches for callers.
 type JWT struct{ JWKSURL, Issuer, Audience string }
 
-// Limits are the most that a request may be.
-type Limits struct{ Body, Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int }
+// Limits are the most that an operation may be.
+type Limits struct{ Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int }
 
 // Lookup is [os.LookupEnv].
 type Lookup func(name string) (value string, ok bool)
@@ -110,6 +112,7 @@ type settings struct {
 	cacheTTL                  *time.Duration
 	shareRequests             *string
 	rateLimit                 *float64
+	maxBody                   *int
 	limits                    Limits
 	logLevel, logFormat       *string
 	otel                      otel
@@ -143,10 +146,10 @@ func define() *settings {
 		cacheTTL:      f.Duration("CACHE_TTL", 0, "`duration` for which a page may be served again to the caller that it was fetched\nfor, and the users that it brought; 0s for not at all"),
 		shareRequests: f.String("SHARE_REQUESTS", "on", "`on or off`: whether equal requests of one caller that are in flight have one\nexecution and one answer"),
 		rateLimit:     f.Float64("RATE_LIMIT", 0, "the `number` of upstream calls a second that a caller has, ten seconds' worth at\nonce; 0 for any number"),
+		maxBody:       f.Int("LIMIT_BODY", 128<<10, "the largest request, a `number` of bytes"),
 		logLevel:      f.String("LOG_LEVEL", "info", "`level`: debug, info, warn or error"),
 		logFormat:     f.String("LOG_FORMAT", "", "`format`: text or json (default text on a terminal, else json)"),
 	}
-	f.IntVar(&s.limits.Body, "LIMIT_BODY", 128<<10, "the largest request, a `number` of bytes")
 	f.IntVar(&s.limits.Tokens, "LIMIT_TOKENS", 1000, "the longest document, a `number` of tokens")
 	f.IntVar(&s.limits.Depth, "LIMIT_DEPTH", 12, "the deepest nesting, a `number` of fields")
 	f.IntVar(&s.limits.Aliases, "LIMIT_ALIASES", 30, "the `number` of aliases in an operation")
@@ -207,6 +210,7 @@ func Load(lookup Lookup, on Machine) (Config, error) {
 		JWT:                 JWT{*s.jwks, *s.issuer, *s.audience},
 		RateLimit:           *s.rateLimit,
 		CacheTTL:            *s.cacheTTL,
+		MaxBody:             *s.maxBody,
 		Limits:              s.limits,
 		Demo:                *s.apiKey == "" && *s.url == "" && *s.auth == "",
 	}
