@@ -56,7 +56,7 @@ var allowed = map[string][]string{
 	"rollcall/upstream/emulator":              nil,
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},
 	"rollcall/internal/admin":                 nil,
-	"rollcall/internal/auth":                  {"github.com/MicahParks/*", "github.com/golang-jwt/jwt/v5", "golang.org/x/sync/singleflight", "golang.org/x/time/rate"},
+	"rollcall/internal/auth":                  {"github.com/MicahParks/jwkset", "github.com/golang-jwt/jwt/v5", "golang.org/x/sync/singleflight", "golang.org/x/time/rate"},
 	"rollcall/internal/build":                 nil,
 	"rollcall/internal/config":                nil,
 	"rollcall/internal/cork":                  nil,
@@ -68,7 +68,7 @@ var allowed = map[string][]string{
 	"rollcall/internal/http1":                 {"golang.org/x/net/http/httpguts"},
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
 	"rollcall/internal/playground":            nil,
-	"rollcall/internal/telemetry":             {"go.opentelemetry.io/otel/*", "github.com/prometheus/client_golang/*"},
+	"rollcall/internal/telemetry":             {"go.opentelemetry.io/otel*", "github.com/go-logr/logr", "github.com/prometheus/client_golang/*"},
 	"rollcall/internal/quota":                 {"github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"},
 }
 

@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,11 +41,22 @@ import (
 
 func main() {
 	ballast := newBallast()
+	signal.Ignore(syscall.SIGPIPE) // otherwise the process ends when the reader of its log does
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], environment(), os.Stdout, os.Stderr)
 	runtime.KeepAlive(ballast)
 	os.Exit(code)
+}
+
+// environment returns the process's variables by name.
+func environment() map[string]string {
+	env := make(map[string]string)
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		env[name] = value
+	}
+	return env
 }
 
 // newBallast is memory that is alive for the collector and takes none, as nobody
@@ -59,9 +71,10 @@ func newBallast() []byte {
 	return make([]byte, 24<<20)
 }
 
-// run is the whole process but its end. It returns the exit code: 0 after a
-// graceful stop, -help or -version, 1 where serving failed, 2 where it was set up wrongly.
-func run(ctx context.Context, args []string, lookup config.Lookup, stdout io.Writer, stderr *os.File) int {
+// run is the whole process except its exit. It returns the exit code: 0 after a
+// graceful stop, -help or -version; 1 if serving failed; 2 if an argument or a
+// setting is wrong.
+func run(ctx context.Context, args []string, env map[string]string, stdout io.Writer, stderr *os.File) int {
 	flags := flag.NewFlagSet("rollcall", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {}
@@ -70,7 +83,7 @@ func run(ctx context.Context, args []string, lookup config.Lookup, stdout io.Wri
 	case errors.Is(err, flag.ErrHelp):
 		writeHelp(stdout)
 		return 0
-	case err != nil: // which has been said
+	case err != nil: // Parse has printed it
 		fmt.Fprintf(stderr, "rollcall: see -help\n")
 		return 2
 	case flags.NArg() > 0:
@@ -81,12 +94,17 @@ func run(ctx context.Context, args []string, lookup config.Lookup, stdout io.Wri
 		return 0
 	}
 
-	c, err := config.Load(lookup, config.Machine{RegionURL: upstream.RegionURL, CheckOrigin: origin.Check, Terminal: isTerminal(stderr)})
+	c, err := config.Load(env, config.Deps{
+		RegionURL: upstream.RegionURL, ParseOrigin: origin.Parse, ReadFile: os.ReadFile, Terminal: isTerminal(stderr),
+	})
 	if err != nil {
-		fmt.Fprintf(stderr, "rollcall: the environment is not set up:\n%v\n", err)
+		fmt.Fprintf(stderr, "rollcall: the configuration is not valid:\n%s\n", strings.Join(append([]string{err.Error()}, c.Warnings...), "\n"))
 		return 2
 	}
 	log := newLog(c, stderr)
+	for _, warning := range c.Warnings {
+		log.Warn("a setting is probably wrong", "warning", warning)
+	}
 	public, adminListener, err := listen(ctx, c, log)
 	if err != nil {
 		log.Error("cannot listen", "error", err)
@@ -96,6 +114,7 @@ func run(ctx context.Context, args []string, lookup config.Lookup, stdout io.Wri
 		log.Error("stopped", "error", err)
 		return 1
 	}
+	log.Info("stopped")
 	return 0
 }
 
@@ -176,7 +195,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	return err
 }
 
-// endTelemetry sends off what is left to tel.
+// endTelemetry sends off the remaining telemetry.
 func endTelemetry(ctx context.Context, tel *telemetry.Telemetry, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -197,7 +216,7 @@ func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Se
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      c.UpstreamTimeout + 30*time.Second,
-		IdleTimeout:       2 * time.Minute,
+		IdleTimeout:       c.IdleTimeout,
 		MaxHeaderBytes:    maxHeader - 4<<10, // net/http adds as much, for what it has read already of the next request
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
@@ -272,7 +291,7 @@ func newHandler(c config.Config, client *upstream.Client, calls *quota.Quota[ups
 			log.Info("the playground loads GraphiQL from a CDN; make playground embeds it in the next build")
 		}
 	}
-	return origin.Share(c.CORSOrigins, mux)
+	return origin.CORS(c.CORSOrigins, mux)
 }
 
 // callerSecret seals cursors, and is the key of callers' hashes in the log, if
@@ -306,13 +325,13 @@ func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (a
 	case config.AuthPassthrough:
 		return auth.Passthrough(), always
 	case config.AuthJWT:
-		return auth.JWT(ctx, auth.Issuer{JWKSURL: c.JWT.JWKSURL, Name: c.JWT.Issuer, Audience: c.JWT.Audience}, c.APIKey, log)
+		return auth.JWT(ctx, auth.Issuer{JWKSURL: c.JWT.JWKSURL, Name: c.JWT.Issuer, Audience: c.JWT.Audience, Scope: c.JWT.Scope}, c.APIKey, log)
 	default:
 		return auth.None(c.APIKey), always
 	}
 }
 
-// startDemo serves the emulator on a port of its own and points c at it.
+// startDemo serves the emulator on a free port, and makes it c's upstream.
 func startDemo(ctx context.Context, c *config.Config, log *slog.Logger) (stop func(), err error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -323,12 +342,19 @@ func startDemo(ctx context.Context, c *config.Config, log *slog.Logger) (stop fu
 	c.Upstream = &url.URL{Scheme: "http", Host: listener.Addr().String()}
 	c.APIKey = "demo"
 	c.Auth = config.AuthNone
-	log.Info("this is the demo: its users are made up; set ELEVENLABS_API_KEY and AUTH for real ones", "emulator", c.Upstream.String())
+	log.Info("this is the demo, with made-up users; for real ones set ELEVENLABS_API_KEY and AUTH", "emulator", c.Upstream.String())
 	return func() { _ = server.Close() }, nil
 }
 
+// newLog returns the service's log. Durations are text, such as 1.5s: slog's JSON
+// has them as numbers of nanoseconds.
 func newLog(c config.Config, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.LogLevel}
+	options := &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.StringValue(a.Value.Duration().String())
+		}
+		return a
+	}}
 	if c.LogJSON {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
@@ -345,8 +371,8 @@ func writeHelp(w io.Writer) {
 
 Usage: rollcall [-version | -help]
 
-With none of ELEVENLABS_API_KEY, UPSTREAM_URL and AUTH set, it serves a demo in front of an
-emulator of the upstream. All settings are environment variables:
+If none of ELEVENLABS_API_KEY, ELEVENLABS_API_KEY_FILE, UPSTREAM_URL, UPSTREAM_REGION and AUTH is
+set, it serves a demo in front of an emulator of the upstream. All settings are environment variables:
 
 `)
 	config.WriteHelp(w)

@@ -190,9 +190,9 @@ func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) public 
 	case upstream.Unauthenticated, upstream.Forbidden:
 		switch {
 		case !p.callersKey:
-			return public{CodeUpstreamCredentials, "The upstream refused this service's own key. Whoever runs the service has to mend that.", ""}
+			return public{CodeUpstreamCredentials, "The upstream refused this service's own key. The operator of the service has to correct that.", ""}
 		case e.Kind == upstream.Forbidden:
-			return public{CodeForbidden, "The upstream does not let your key do this.", ""}
+			return public{CodeForbidden, denials[e.Denial], ""}
 		default:
 			return public{CodeUnauthenticated, "The upstream does not accept your key.", ""}
 		}
@@ -207,6 +207,14 @@ func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) public 
 	default:
 		return public{CodeUpstreamBadResponse, "The upstream's answer could not be understood.", ""}
 	}
+}
+
+// denials are the sentences for a caller's own key that lacks something.
+var denials = [...]string{
+	upstream.NoAccess:     "The upstream does not allow your key to do this.",
+	upstream.NoPermission: "Your key lacks a permission: it must be allowed to read conversational AI (convai_read).",
+	upstream.NoCredit:     "The quota of your key's workspace is exhausted, or a payment is required.",
+	upstream.NoFeature:    "The plan of your key's workspace does not include this feature.",
 }
 
 // refusedArgument words the upstream's 400 or 422 in our arguments' names.

@@ -20,11 +20,6 @@ import (
 //
 // Errors name places in the contract, never what stands in the body.
 
-// contractError says how an answer breaks the contract.
-type contractError string
-
-func (e contractError) Error() string { return string(e) }
-
 const (
 	errMalformed = contractError("the body is not JSON")
 	errWrongType = contractError("a value has the wrong type")

@@ -5,13 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-
-	"rollcall/internal/http1"
 )
 
 // path is the endpoint's, below a server's base URL.
@@ -49,7 +46,7 @@ func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return Page{}, refused(resp, key)
+		return Page{}, refused(resp, key, q)
 	}
 
 	body, err := c.read(resp)
@@ -66,7 +63,7 @@ func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error)
 	return page, nil
 }
 
-var errTooLarge = errors.New("the body is larger than 2 MiB")
+const errTooLarge = contractError("the body is larger than 2 MiB")
 
 // read reads a body into memory of just its size, which most answers tell. One
 // that is compressed, or comes in chunks, goes through a buffer.
@@ -93,75 +90,6 @@ func (c *Client) read(resp *http.Response) ([]byte, error) {
 		return nil, errTooLarge
 	}
 	return bytes.Clone(buffer.Bytes()), nil
-}
-
-// broken is the error of a connection that gave no whole answer.
-func broken(ctx context.Context, key APIKey, stage Stage, resp *http.Response, cause error) error {
-	if errors.Is(context.Cause(ctx), context.Canceled) {
-		return context.Canceled
-	}
-	e := &Error{Kind: Unavailable, Stage: stage, Cause: cause, stale: errors.Is(cause, http1.ErrStale)}
-	if resp != nil {
-		e.Status, e.TraceID = resp.StatusCode, traceIDOf(resp, key)
-	}
-	network, ok := errors.AsType[net.Error](cause)
-	switch {
-	case ok && network.Timeout():
-		e.Kind = Timeout
-	case !ok && stage == Reading:
-		e.Kind = BadResponse // cut short, or not the encoding that its header names
-	}
-	return e
-}
-
-// bad is the error of an answer with status 200 that breaks the contract.
-func bad(resp *http.Response, key APIKey, stage Stage, cause error) error {
-	return &Error{
-		Kind: BadResponse, Stage: stage, Status: resp.StatusCode,
-		TraceID: traceIDOf(resp, key), Cause: cause,
-	}
-}
-
-// refused is the error of an answer with another status than 200.
-func refused(resp *http.Response, key APIKey) error {
-	// What cannot be read of a refusal is not needed: the status decides.
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-	e := &Error{
-		Kind:       kindOf(resp.StatusCode),
-		Stage:      Status,
-		Status:     resp.StatusCode,
-		Detail:     decodeDetail(body).without(key),
-		TraceID:    traceIDOf(resp, key),
-		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
-	}
-	if e.TraceID == "" {
-		e.TraceID = traceID(e.Detail.RequestID)
-	}
-	if e.Kind == InvalidArgument && e.Detail.Type == "authentication_error" {
-		e.Kind = Unauthenticated
-	}
-	return e
-}
-
-func kindOf(status int) Kind {
-	switch status {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return InvalidArgument
-	case http.StatusUnauthorized:
-		return Unauthenticated
-	case http.StatusPaymentRequired, http.StatusForbidden:
-		return Forbidden
-	case http.StatusNotFound:
-		return NotFound
-	case http.StatusRequestTimeout:
-		return Timeout
-	case http.StatusTooManyRequests:
-		return RateLimited
-	}
-	if status >= 500 {
-		return Unavailable
-	}
-	return BadResponse
 }
 
 // retryAfter reads a Retry-After header, seconds or an HTTP date; 0 where it

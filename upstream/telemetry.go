@@ -215,13 +215,9 @@ func outcomeOf(err error) outcome {
 	case e.Stage == Status && e.Status >= http.StatusBadRequest && e.Status < 600:
 		o.failure = strconv.Itoa(e.Status)
 	case e.Stage == Status:
-		o = outcome{failure: "unexpected_status"} // of which there are many
-	case e.Kind == Timeout:
-		o.failure = "timeout"
-	case e.Kind == Unavailable:
-		o.failure = "connection"
+		o = outcome{failure: "unexpected_status"} // without the status: there are many
 	default:
-		o.failure = "bad_response"
+		o.failure = string(e.class())
 	}
 	return o
 }
