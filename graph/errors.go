@@ -37,8 +37,8 @@ const (
 	CodeUpstreamBadResponse = "UPSTREAM_BAD_RESPONSE"
 	CodeTooComplex          = "OPERATION_TOO_COMPLEX"
 	CodeInternal            = "INTERNAL_SERVER_ERROR"
-	CodeParseFailed      = "GRAPHQL_PARSE_FAILED"
-	CodeValidationFailed = "GRAPHQL_VALIDATION_FAILED"
+	CodeParseFailed         = "GRAPHQL_PARSE_FAILED"
+	CodeValidationFailed    = "GRAPHQL_VALIDATION_FAILED"
 )
 
 // errorCodes has all codes, the most severe first: faults of the service, of its
