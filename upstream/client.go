@@ -30,6 +30,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/internal/flight"
+	"rollcall/internal/instrument"
 )
 
 // Config is what a client needs to know. The zero values of all fields but
@@ -116,18 +117,18 @@ func NewClient(c Config) *Client {
 	if base.Path == "" {
 		base.Path = "/" // otherwise JoinPath makes a relative one
 	}
-	t := newTelemetry(c)
+	telemetry := newTelemetry(c)
 	client := &Client{
 		endpoint:   *base.JoinPath(path),
 		timeout:    c.Timeout,
 		margin:     c.Timeout / 20,
 		slots:      newSemaphore(c.Connections, max(1, c.Connections/strangersPart)),
 		maxWaiting: maxWaiting * c.Connections,
-		breaker:    newBreaker(c.Timeout, t.tripped),
+		breaker:    newBreaker(c.Timeout, telemetry.tripped),
 		budget:     newBudget(),
 		cache:      newCache(c.CacheTTL),
 		onCall:     c.OnCall,
-		telemetry:  t,
+		telemetry:  telemetry,
 	}
 	if c.CallersKeys {
 		client.strangers = newStrangers(c.Connections)
@@ -146,7 +147,7 @@ func NewClient(c Config) *Client {
 	default:
 		client.limiters.transport = t
 	}
-	t.observe(client, meterOf(c))
+	telemetry.observe(client, instrument.Meter(c.MeterProvider, scope))
 	return client
 }
 

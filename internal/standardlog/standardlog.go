@@ -1,6 +1,7 @@
 // Package standardlog replaces the output of the standard library's logger. What
 // libraries write there may quote users' data: net/http's transport quotes up to
-// a buffer of a response that no request caused. It knows nothing of the project.
+// a buffer of a response that no request caused. It depends on nothing of the
+// project but the instruments.
 package standardlog
 
 import (
@@ -12,6 +13,8 @@ import (
 	"regexp"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"rollcall/internal/instrument"
 )
 
 // Flags are the flags of package log that [New]'s writer needs: each line begins
@@ -32,15 +35,19 @@ type writer struct {
 
 // New returns an output for package log. For each line it writes a fixed sentence
 // to logger, with the place in the source; it drops the text. It counts the
-// responses that no request caused.
-func New(logger *slog.Logger, meters metric.MeterProvider) (io.Writer, error) {
-	counter, err := meters.Meter("rollcall/standardlog").Int64Counter("rollcall.upstream.unsolicited_responses",
-		metric.WithDescription("Responses of the upstream that no request caused."))
-	if err != nil {
-		return nil, err
-	}
+// responses that no request caused; meters may be nil.
+func New(logger *slog.Logger, meters metric.MeterProvider) io.Writer {
+	counter := instrument.Must(instrument.Meter(meters, "rollcall/standardlog").Int64Counter("rollcall.upstream.unsolicited_responses",
+		metric.WithDescription("Responses of the upstream that no request caused.")))
 	counter.Add(context.Background(), 0) // so that the first one shows as a rise
-	return &writer{log: logger, counter: counter}, nil
+	return &writer{log: logger, counter: counter}
+}
+
+// Replace has package log write to [New]'s writer. It is for the program itself:
+// there is one standard logger in a process.
+func Replace(logger *slog.Logger, meters metric.MeterProvider) {
+	log.SetFlags(Flags)
+	log.SetOutput(New(logger, meters))
 }
 
 // Write implements [io.Writer] for one line.
