@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"rollcall/graph"
+	"rollcall/graph/internal/graphtest"
 )
 
 // TestListedIDs has the upstream list users and agents with unusual IDs. Each is
@@ -57,38 +58,38 @@ func TestListedIDs(t *testing.T) {
 	const user = `{ id userId lastContactAgent { id agentId } mostFrustratedConversations { agent { agentId } } }`
 	for name, rendered := range map[string]bool{"rendered": true, "by gqlgen": false} {
 		t.Run(name, func(t *testing.T) {
-			s := newService(t, options{upstream: up, config: func(c *graph.Config) {
+			s := graphtest.New(t, graphtest.Options{Upstream: up, Graph: func(c *graph.Config) {
 				if !rendered {
 					*c = c.Unrendered()
 				}
 			}})
-			data := s.must(`{ users(first: 100) { nodes `+user+` edges { cursor node `+user+` } } }`, nil)
-			nodes, edges := get(data, "users", "nodes").([]any), get(data, "users", "edges").([]any)
+			data := s.Must(`{ users(first: 100) { nodes `+user+` edges { cursor node `+user+` } } }`, nil)
+			nodes, edges := graphtest.Get(data, "users", "nodes").([]any), graphtest.Get(data, "users", "edges").([]any)
 			if len(nodes) != len(listed) || len(edges) != len(listed) {
 				t.Fatalf("%d nodes and %d edges of %d users", len(nodes), len(edges), len(listed))
 			}
 			for what, c := range ids {
 				t.Run(what, func(t *testing.T) {
 					i := slices.Index(listed, c.id)
-					if got := get(edges[i], "node"); c.null != (nodes[i] == nil) || c.null != (got == nil) {
+					if got := graphtest.Get(edges[i], "node"); c.null != (nodes[i] == nil) || c.null != (got == nil) {
 						t.Fatalf("the node is %.100v and %.100v", nodes[i], got)
 					}
-					byUserID := s.ask(`query($id: ID!) { user(userId: $id) { userId } }`, map[string]any{"id": c.id})
-					byAgent := s.ask(`query($id: ID!) { users(filter: {agentId: $id}) { nodes { userId } } }`, map[string]any{"id": c.id})
+					byUserID := s.Ask(`query($id: ID!) { user(userId: $id) { userId } }`, map[string]any{"id": c.id})
+					byAgent := s.Ask(`query($id: ID!) { users(filter: {agentId: $id}) { nodes { userId } } }`, map[string]any{"id": c.id})
 					if c.null {
-						for _, r := range []reply{byUserID, byAgent} {
+						for _, r := range []graphtest.Reply{byUserID, byAgent} {
 							if len(r.Errors) != 1 || r.Errors[0].Extensions["code"] != "BAD_USER_INPUT" {
 								t.Errorf("got %.200v", r)
 							}
 						}
 						return
 					}
-					if get(nodes[i], "lastContactAgent", "agentId") != c.id || get(nodes[i], "mostFrustratedConversations", 0, "agent", "agentId") != c.id {
+					if graphtest.Get(nodes[i], "lastContactAgent", "agentId") != c.id || graphtest.Get(nodes[i], "mostFrustratedConversations", 0, "agent", "agentId") != c.id {
 						t.Errorf("the agent is %.100v", nodes[i])
 					}
-					byID := s.ask(`query($user: ID!, $agent: ID!) { user: node(id: $user) { ... on User { userId } } agent: node(id: $agent) { ... on Agent { agentId users(first: 5) { nodes { userId } } } } }`,
-						map[string]any{"user": get(nodes[i], "id"), "agent": get(nodes[i], "lastContactAgent", "id")})
-					got := []any{get(byUserID.Data, "user", "userId"), get(byAgent.Data, "users", "nodes", 0, "userId"), get(byID.Data, "user", "userId"), get(byID.Data, "agent", "agentId"), get(byID.Data, "agent", "users", "nodes", 0, "userId")}
+					byID := s.Ask(`query($user: ID!, $agent: ID!) { user: node(id: $user) { ... on User { userId } } agent: node(id: $agent) { ... on Agent { agentId users(first: 5) { nodes { userId } } } } }`,
+						map[string]any{"user": graphtest.Get(nodes[i], "id"), "agent": graphtest.Get(nodes[i], "lastContactAgent", "id")})
+					got := []any{graphtest.Get(byUserID.Data, "user", "userId"), graphtest.Get(byAgent.Data, "users", "nodes", 0, "userId"), graphtest.Get(byID.Data, "user", "userId"), graphtest.Get(byID.Data, "agent", "agentId"), graphtest.Get(byID.Data, "agent", "users", "nodes", 0, "userId")}
 					for _, id := range got {
 						if id != c.id {
 							t.Errorf("got %.300s, want %.100q in each place", fmt.Sprintf("%q", got), c.id)

@@ -22,6 +22,7 @@ type record struct {
 
 	caller upstream.Caller
 	status int // of HTTP; 0 if there was no response
+	reason string // why its credentials were refused; empty unless they were
 	result graph.Result
 }
 
@@ -73,6 +74,9 @@ func (r *record) refusal() string {
 	}
 	switch r.status {
 	case http.StatusForbidden:
+		if r.reason != "" {
+			return "credentials"
+		}
 		return "origin"
 	case http.StatusMethodNotAllowed:
 		return "method"
