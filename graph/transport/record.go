@@ -21,7 +21,7 @@ type record struct {
 	span      trace.Span // nil if spans are off
 
 	caller upstream.Caller
-	status int // of HTTP; 0 if there was no response
+	status int    // of HTTP; 0 if there was no response
 	reason string // why its credentials were refused; empty unless they were
 	result graph.Result
 }
