@@ -18,10 +18,12 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
 	"rollcall/graph"
+	"rollcall/graph/transport"
 	"rollcall/internal/admin"
 	"rollcall/internal/auth"
 	"rollcall/internal/build"
@@ -32,6 +34,7 @@ import (
 	"rollcall/internal/origin"
 	"rollcall/internal/playground"
 	"rollcall/internal/quota"
+	"rollcall/internal/standardlog"
 	"rollcall/internal/telemetry"
 	"rollcall/upstream"
 	"rollcall/upstream/emulator"
@@ -39,11 +42,22 @@ import (
 
 func main() {
 	ballast := newBallast()
+	signal.Ignore(syscall.SIGPIPE) // otherwise the process ends when the reader of its log does
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], environment(), os.Stdout, os.Stderr)
 	runtime.KeepAlive(ballast)
 	os.Exit(code)
+}
+
+// environment returns the process's variables by name.
+func environment() map[string]string {
+	env := make(map[string]string)
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		env[name] = value
+	}
+	return env
 }
 
 // newBallast is memory that is alive for the collector and takes none, as nobody
@@ -58,9 +72,10 @@ func newBallast() []byte {
 	return make([]byte, 24<<20)
 }
 
-// run is the whole process but its end. It returns the exit code: 0 after a
-// graceful stop, -help or -version, 1 where serving failed, 2 where it was set up wrongly.
-func run(ctx context.Context, args []string, lookup config.Lookup, stdout io.Writer, stderr *os.File) int {
+// run is the whole process except its exit. It returns the exit code: 0 after a
+// graceful stop, -help or -version; 1 if serving failed; 2 if an argument or a
+// setting is wrong.
+func run(ctx context.Context, args []string, env map[string]string, stdout io.Writer, stderr *os.File) int {
 	flags := flag.NewFlagSet("rollcall", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {}
@@ -69,7 +84,7 @@ func run(ctx context.Context, args []string, lookup config.Lookup, stdout io.Wri
 	case errors.Is(err, flag.ErrHelp):
 		writeHelp(stdout)
 		return 0
-	case err != nil: // which has been said
+	case err != nil: // Parse has printed it
 		fmt.Fprintf(stderr, "rollcall: see -help\n")
 		return 2
 	case flags.NArg() > 0:
@@ -80,12 +95,17 @@ func run(ctx context.Context, args []string, lookup config.Lookup, stdout io.Wri
 		return 0
 	}
 
-	c, err := config.Load(lookup, config.Machine{RegionURL: upstream.RegionURL, CheckOrigin: origin.Check, Terminal: isTerminal(stderr)})
+	c, err := config.Load(env, config.Deps{
+		RegionURL: upstream.RegionURL, ParseOrigin: origin.Parse, ReadFile: os.ReadFile, Terminal: isTerminal(stderr),
+	})
 	if err != nil {
-		fmt.Fprintf(stderr, "rollcall: the environment is not set up:\n%v\n", err)
+		fmt.Fprintf(stderr, "rollcall: the configuration is not valid:\n%s\n", strings.Join(append([]string{err.Error()}, c.Warnings...), "\n"))
 		return 2
 	}
 	log := newLog(c, stderr)
+	for _, warning := range c.Warnings {
+		log.Warn("a setting is probably wrong", "warning", warning)
+	}
 	public, adminListener, err := listen(ctx, c, log)
 	if err != nil {
 		log.Error("cannot listen", "error", err)
@@ -95,6 +115,7 @@ func run(ctx context.Context, args []string, lookup config.Lookup, stdout io.Wri
 		log.Error("stopped", "error", err)
 		return 1
 	}
+	log.Info("stopped")
 	return 0
 }
 
@@ -125,20 +146,22 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		defer stop()
 	}
 	built := build.Read()
-	tell, err := telemetry.Start(ctx, telemetry.Options{
+	tel, err := telemetry.Start(ctx, telemetry.Options{
 		Version: built.Version, Commit: built.Commit, Go: built.Go,
 		Scrape: adminListener != nil, PushMetrics: c.PushMetrics, PushTraces: c.PushTraces, Log: log,
 	})
 	if err != nil {
 		return err
 	}
-	defer endTelemetry(ctx, tell, log)
+	defer endTelemetry(ctx, tel, log)
+	standardlog.Replace(log, tel.MeterProvider) //nolint:contextcheck // its counter begins outside any request
 	var draining drain.Drain
-	client, wait := newClient(c, tell) //nolint:contextcheck // its counters begin outside any request
+	calls := newQuota(c)
+	client := newClient(c, calls, tel) //nolint:contextcheck // its counters begin outside any request
 	defer client.Close()
 	authenticate, known := newAuthenticator(ctx, c, log)
 	ready := func() bool { return draining.Ready() && known() }
-	handler := newHandler(c, client, wait, authenticate, tell, log) //nolint:contextcheck // its counters begin outside any request
+	handler := newHandler(c, client, calls, authenticate, tel, log) //nolint:contextcheck // its counters begin outside any request
 	handler = idle.Handler(handler, 2*time.Second, debug.FreeOSMemory)
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
@@ -148,7 +171,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
-		adminServer := &http.Server{Handler: admin.NewHandler(ready, tell.Page), ReadHeaderTimeout: 5 * time.Second}
+		adminServer := &http.Server{Handler: admin.NewHandler(ready, tel.Page), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 		defer func() { _ = adminServer.Close() }() // after the rest: it says how that is doing
 		go func() { failed <- adminServer.Serve(adminListener) }()
 		log.Info("listening", "admin", fmt.Sprintf("http://%s/", adminListener.Addr()))
@@ -174,11 +197,11 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	return err
 }
 
-// endTelemetry sends off what is left to tell.
-func endTelemetry(ctx context.Context, tell *telemetry.Telemetry, log *slog.Logger) {
+// endTelemetry sends off the remaining telemetry.
+func endTelemetry(ctx context.Context, tel *telemetry.Telemetry, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := tell.Shutdown(ctx); err != nil {
+	if err := tel.Shutdown(ctx); err != nil {
 		log.Warn("some telemetry is lost", "error", err)
 	}
 }
@@ -195,56 +218,72 @@ func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Se
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      c.UpstreamTimeout + 30*time.Second,
-		IdleTimeout:       2 * time.Minute,
+		IdleTimeout:       c.IdleTimeout,
 		MaxHeaderBytes:    maxHeader - 4<<10, // net/http adds as much, for what it has read already of the next request
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
 
-// newClient is a client for the upstream, and how long a caller who has used up
-// their calls has to wait.
-func newClient(c config.Config, tell *telemetry.Telemetry) (client *upstream.Client, wait func(upstream.Caller) time.Duration) {
-	u := upstream.Config{
-		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, CacheTTL: c.CacheTTL,
-		TracerProvider: tell.TracerProvider, MeterProvider: tell.MeterProvider,
+// newQuota returns the quota of upstream calls that each caller has, or nil if it
+// may make any number.
+func newQuota(c config.Config) *quota.Quota[upstream.Caller] {
+	if c.RateLimit == 0 {
+		return nil
 	}
-	if c.RateLimit > 0 {
-		rations := quota.New[upstream.Caller](c.RateLimit)
-		u.OnCall, wait = rations.Spend, rations.Wait
-	}
-	return upstream.NewClient(u), wait
+	return quota.New[upstream.Caller](c.RateLimit)
 }
 
-// newHandler is everything that the service serves.
-func newHandler(c config.Config, client *upstream.Client, wait func(upstream.Caller) time.Duration, authenticate auth.Authenticator, tell *telemetry.Telemetry, log *slog.Logger) http.Handler {
+// newClient returns a client for the upstream, whose calls are taken from the quota.
+func newClient(c config.Config, calls *quota.Quota[upstream.Caller], tel *telemetry.Telemetry) *upstream.Client {
+	u := upstream.Config{
+		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, Connections: c.UpstreamConnections,
+		CallersKeys: c.Auth == config.AuthPassthrough, CacheTTL: c.CacheTTL,
+		TracerProvider: tel.TracerProvider, MeterProvider: tel.MeterProvider,
+	}
+	if calls != nil {
+		u.OnCall = calls.Spend
+	}
+	return upstream.NewClient(u)
+}
+
+// newHandler returns the handler of everything that the service serves.
+func newHandler(c config.Config, client *upstream.Client, calls *quota.Quota[upstream.Caller], authenticate auth.Authenticator, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
+	secret := callerSecret(c)
+	executor := graph.NewExecutor(graph.Config{
+		Client:        client,
+		CallersKey:    c.Auth == config.AuthPassthrough,
+		CursorSecret:  secret,
+		Introspection: c.Introspection,
+		Timeout:       c.UpstreamTimeout,
+		Limits:        graph.Limits(c.Limits),
+		Log:           log,
+	})
 	admit := origin.Admit
 	if c.Auth == config.AuthNone && c.Local() {
 		admit = origin.AdmitLocal
 	}
-	g := graph.Config{
-		Client: client,
-		Wait:   wait,
-		Admit:  admit(c.CORSOrigins),
+	t := transport.Config{
+		Executor: executor,
+		Admit:    admit(c.CORSOrigins),
 		Authenticate: func(r *http.Request) (upstream.Caller, error) {
-			who, err := authenticate(r)
-			return upstream.Caller{Key: upstream.NewAPIKey(who.Key), Subject: who.Subject}, err
+			caller, err := authenticate(r)
+			return upstream.Caller{Key: upstream.NewAPIKey(caller.Key), Subject: caller.Subject}, err
 		},
-		CallersKey:    c.Auth == config.AuthPassthrough,
-		CursorSecret:  cursorSecret(c),
-		Introspection: c.Introspection,
-		Timeout:       c.UpstreamTimeout,
-		ExecuteEach:   !c.ShareRequests,
-		Limits:        graph.Limits(c.Limits),
-		Log:           log,
-
-		TracerProvider: tell.TracerProvider,
-		MeterProvider:  tell.MeterProvider,
+		MaxBody:        c.MaxBody,
+		ExecuteEach:    !c.ShareRequests,
+		Log:            log,
+		LogSecret:      secret,
+		TracerProvider: tel.TracerProvider,
+		MeterProvider:  tel.MeterProvider,
+	}
+	if calls != nil {
+		t.Wait = calls.Wait
 	}
 	if c.Auth == config.AuthJWT {
-		g.Challenge = "Bearer"
+		t.Challenge = "Bearer"
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", cork.Handler(graph.NewHandler(g)))
+	mux.Handle("/graphql", cork.Handler(transport.NewHandler(t)))
 	if c.Playground {
 		p := playground.NewHandler(playground.Config{
 			Endpoint: "/graphql", Demo: c.Demo, Credential: credentialHeader(c.Auth), Introspection: c.Introspection,
@@ -252,17 +291,18 @@ func newHandler(c config.Config, client *upstream.Client, wait func(upstream.Cal
 		mux.Handle("/{$}", p)
 		mux.Handle("/playground/", p)
 		if !p.Embedded() {
-			log.Info("the playground takes GraphiQL from a CDN; make playground has the next build embed it")
+			log.Info("the playground loads GraphiQL from a CDN; make playground embeds it in the next build")
 		}
 	}
-	return origin.Share(c.CORSOrigins, mux)
+	return origin.CORS(c.CORSOrigins, mux)
 }
 
-// cursorSecret is what cursors are sealed with where there is no key. With no
-// callers to tell apart it has nothing to keep from anybody, and replicas have
-// to agree on it: it follows from the upstream. Otherwise it would let callers
-// make each other's cursors, and dies with the process.
-func cursorSecret(c config.Config) string {
+// callerSecret seals cursors, and is the key of callers' hashes in the log, if
+// there is no API key. With AUTH=none all callers are one, so there is nothing to
+// protect, and replicas must agree on it: it is derived from the upstream's URL.
+// Otherwise a caller who knew it could make other callers' cursors: it is random
+// and ends with the process.
+func callerSecret(c config.Config) string {
 	if c.Auth == config.AuthNone {
 		return "rollcall: cursors without a key: " + c.Upstream.String()
 	}
@@ -288,29 +328,36 @@ func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (a
 	case config.AuthPassthrough:
 		return auth.Passthrough(), always
 	case config.AuthJWT:
-		return auth.JWT(ctx, auth.Issuer{JWKSURL: c.JWT.JWKSURL, Name: c.JWT.Issuer, Audience: c.JWT.Audience}, c.APIKey, log)
+		return auth.JWT(ctx, auth.Issuer{JWKSURL: c.JWT.JWKSURL, Name: c.JWT.Issuer, Audience: c.JWT.Audience, Scope: c.JWT.Scope}, c.APIKey, log)
 	default:
 		return auth.None(c.APIKey), always
 	}
 }
 
-// startDemo serves the emulator on a port of its own and points c at it.
+// startDemo serves the emulator on a free port, and makes it c's upstream.
 func startDemo(ctx context.Context, c *config.Config, log *slog.Logger) (stop func(), err error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	server := &http.Server{Handler: emulator.New(emulator.Options{}), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: emulator.New(emulator.Options{}), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	go func() { _ = server.Serve(listener) }() // ends with stop
 	c.Upstream = &url.URL{Scheme: "http", Host: listener.Addr().String()}
 	c.APIKey = "demo"
 	c.Auth = config.AuthNone
-	log.Info("this is the demo: its users are made up; set ELEVENLABS_API_KEY and AUTH for real ones", "emulator", c.Upstream.String())
+	log.Info("this is the demo, with made-up users; for real ones set ELEVENLABS_API_KEY and AUTH", "emulator", c.Upstream.String())
 	return func() { _ = server.Close() }, nil
 }
 
+// newLog returns the service's log. Durations are text, such as 1.5s: slog's JSON
+// has them as numbers of nanoseconds.
 func newLog(c config.Config, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.LogLevel}
+	options := &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.StringValue(a.Value.Duration().String())
+		}
+		return a
+	}}
 	if c.LogJSON {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
@@ -327,8 +374,8 @@ func writeHelp(w io.Writer) {
 
 Usage: rollcall [-version | -help]
 
-With none of ELEVENLABS_API_KEY, UPSTREAM_URL and AUTH set, it serves a demo in front of an
-emulator of the upstream. All settings are environment variables:
+If none of ELEVENLABS_API_KEY, ELEVENLABS_API_KEY_FILE, UPSTREAM_URL, UPSTREAM_REGION and AUTH is
+set, it serves a demo in front of an emulator of the upstream. All settings are environment variables:
 
 `)
 	config.WriteHelp(w)

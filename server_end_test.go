@@ -177,10 +177,9 @@ func TestTheEndComesInTime(t *testing.T) {
 	}
 	defer stderr.Close()
 	env := map[string]string{"LISTEN_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "off", "UPSTREAM_TIMEOUT": "100ms"}
-	lookup := func(name string) (string, bool) { value, ok := env[name]; return value, ok }
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
-	go func() { ended <- run(ctx, nil, lookup, io.Discard, stderr) }()
+	go func() { ended <- run(ctx, nil, env, io.Discard, stderr) }()
 	find := func(pattern string) string {
 		log, _ := os.ReadFile(path)
 		match := regexp.MustCompile(pattern).FindSubmatch(log)

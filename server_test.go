@@ -30,7 +30,8 @@ type started struct {
 
 func start(t *testing.T, c config.Config) started {
 	t.Helper()
-	c.Limits = config.Limits{Body: 128 << 10, Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120}
+	c.MaxBody = 128 << 10
+	c.Limits = config.Limits{Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -304,7 +305,7 @@ func TestWhatWasTakenIsAnsweredBeforeTheEnd(t *testing.T) {
 	}
 }
 
-func TestHowItStarts(t *testing.T) {
+func TestRun(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string
 		env  map[string]string
@@ -318,6 +319,10 @@ func TestHowItStarts(t *testing.T) {
 		"an unknown flag":              {[]string{"-x"}, nil, 2, []string{"-x", "see -help"}},
 		"an argument":                  {[]string{"serve"}, nil, 2, []string{"takes no arguments"}},
 		"a real upstream without AUTH": {nil, map[string]string{"ELEVENLABS_API_KEY": "canary"}, 2, []string{"AUTH: is required"}},
+		"a misspelt key":               {nil, map[string]string{"ELEVENLABS_KEY": "canary"}, 2, []string{"ELEVENLABS_KEY: is not a setting; did you mean ELEVENLABS_API_KEY? The demo does not start"}},
+		"a misspelt key, with AUTH":    {nil, map[string]string{"XI_API_KEY": "canary", "AUTH": "none"}, 2, []string{"ELEVENLABS_API_KEY: is required", "\nXI_API_KEY is not a setting; did you mean ELEVENLABS_API_KEY?"}},
+		"a key in place of its file":   {nil, map[string]string{"ELEVENLABS_API_KEY_FILE": "canary", "AUTH": "none"}, 2, []string{"ELEVENLABS_API_KEY_FILE: the file cannot be read: no such file"}},
+		"a header with a secret":       {nil, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "canary"}, 2, []string{"OTEL_EXPORTER_OTLP_HEADERS: is not a list"}},
 		"faults, a line each":          {nil, map[string]string{"LISTEN_ADDR": "x", "LOG_LEVEL": "y"}, 2, []string{"\nLISTEN_ADDR: ", "\nLOG_LEVEL: "}},
 		"an address that is taken":     {nil, map[string]string{"LISTEN_ADDR": "256.0.0.1:1"}, 1, []string{"cannot listen"}},
 	} {
@@ -328,9 +333,8 @@ func TestHowItStarts(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer stderr.Close()
-			lookup := func(name string) (string, bool) { value, ok := c.env[name]; return value, ok }
 			var stdout strings.Builder
-			if code := run(t.Context(), c.args, lookup, &stdout, stderr); code != c.code {
+			if code := run(t.Context(), c.args, c.env, &stdout, stderr); code != c.code {
 				t.Errorf("the exit code is %d, want %d", code, c.code)
 			}
 			onStderr, _ := os.ReadFile(path)

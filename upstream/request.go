@@ -5,163 +5,95 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-
-	"rollcall/internal/http1"
 )
 
 // path is the endpoint's, below a server's base URL.
 const path = "/v1/convai/users"
 
 const (
-	// maxBody is how much of an answer is read, decompressed. The largest
-	// legitimate page is about 200 KiB.
-	maxBody = 2 << 20
-	// maxBuffer is the largest buffer that is kept for the next answer, and the
-	// largest that is made on the word of an answer's head.
-	maxBuffer = 512 << 10
-	// maxErrorBody is how much of a refusal is read.
+	// maxBody is how much of a response's body is read, decompressed. The largest
+	// legitimate page has about 200 KiB.
+	maxBody = 512 << 10
+	// maxErrorBody is how much of the body of another status than 200 is read.
 	maxErrorBody = 64 << 10
 	// maxTraceID is the longest trace ID that is passed on.
 	maxTraceID = 128
-	// maxRetryAfter is the longest wait that is believed: what stills a key is
-	// one header of one answer, and a limit by the minute is over by then.
+	// maxRetryAfter bounds Retry-After: one header of one response pauses the key,
+	// and a limit per minute is over by then.
 	maxRetryAfter = 5 * time.Minute
+	// headerMaximum has the number of requests that the key may have in flight
+	// (the vendor's manual; not confirmed for this endpoint).
+	headerMaximum = "Maximum-Concurrent-Requests"
 )
 
 // get makes one request.
-func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error) {
+func (c *Client) get(ctx context.Context, l *limiter, q PageQuery) (Page, error) {
 	endpoint := c.endpoint
 	endpoint.RawQuery = q.encode()
 	header := http.Header{"Accept": {"application/json"}, "User-Agent": {"rollcall"}}
+	key := l.key
 	if secret := key.Reveal(); secret != "" {
 		header["Xi-Api-Key"] = []string{secret}
 	}
 	req := (&http.Request{Method: http.MethodGet, URL: &endpoint, Host: endpoint.Host, Header: header}).WithContext(ctx)
 
-	resp, err := c.http.RoundTrip(req)
+	resp, err := l.transport.RoundTrip(req) // an http.Client would follow redirects, and send xi-api-key to another host
 	if err != nil {
-		return Page{}, broken(ctx, key, Sending, nil, err)
+		return Page{}, broken(ctx, key, Sending, nil, endOf(ctx, err))
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return Page{}, refused(resp, key)
+	if n, err := strconv.Atoi(resp.Header.Get(headerMaximum)); err == nil && n > 0 {
+		l.setMaximum(n)
+	}
+	switch {
+	case resp.StatusCode < http.StatusOK: // it has no body, and its connection may not end
+		return Page{}, bad(resp, key, Status, errInterim)
+	case resp.StatusCode != http.StatusOK:
+		return Page{}, refused(resp, key, q)
 	}
 
-	body, err := c.read(resp)
+	body := c.buffer()
+	defer c.buffers.Put(body)
+	_, err = body.ReadFrom(io.LimitReader(resp.Body, maxBody+1))
 	switch {
-	case errors.Is(err, errTooLarge):
-		return Page{}, bad(resp, key, Reading, err)
 	case err != nil:
-		return Page{}, broken(ctx, key, Reading, resp, err)
+		return Page{}, broken(ctx, key, Reading, resp, endOf(ctx, err))
+	case body.Len() > maxBody:
+		return Page{}, bad(resp, key, Reading, errTooLarge)
 	}
-	page, err := decodePage(body, q.Cursor)
+	page, err := decodePage(body.Bytes(), q.Cursor)
 	if err != nil {
 		return Page{}, bad(resp, key, Decoding, err)
 	}
 	return page, nil
 }
 
-var errTooLarge = errors.New("the body is larger than 2 MiB")
+const (
+	errTooLarge = contractError("the body is larger than 512 KiB")
+	errInterim  = contractError("a status below 200 is no response")
+)
 
-// read reads a body into memory of just its size, which most answers tell. One
-// that is compressed, or comes in chunks, goes through a buffer.
-func (c *Client) read(resp *http.Response) ([]byte, error) {
-	if n := resp.ContentLength; n > 0 && n <= maxBuffer {
-		body := make([]byte, n)
-		_, err := io.ReadFull(resp.Body, body)
-		return body, err
-	}
-	buffer, ok := c.buffers.Get().(*bytes.Buffer)
+// buffer returns an empty buffer for a body.
+func (c *Client) buffer() *bytes.Buffer {
+	b, ok := c.buffers.Get().(*bytes.Buffer)
 	if !ok {
-		buffer = new(bytes.Buffer)
+		return new(bytes.Buffer)
 	}
-	defer func() {
-		if buffer.Cap() <= maxBuffer {
-			buffer.Reset()
-			c.buffers.Put(buffer)
-		}
-	}()
-	if _, err := buffer.ReadFrom(io.LimitReader(resp.Body, maxBody+1)); err != nil {
-		return nil, err
-	}
-	if buffer.Len() > maxBody {
-		return nil, errTooLarge
-	}
-	return bytes.Clone(buffer.Bytes()), nil
+	b.Reset()
+	return b
 }
 
-// broken is the error of a connection that gave no whole answer.
-func broken(ctx context.Context, key APIKey, stage Stage, resp *http.Response, cause error) error {
-	if errors.Is(context.Cause(ctx), context.Canceled) {
-		return context.Canceled
+// endOf returns the cause of ctx's cancellation, if it is cancelled, and otherwise
+// err: closed connections have many errors.
+func endOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	e := &Error{Kind: Unavailable, Stage: stage, Cause: cause, stale: errors.Is(cause, http1.ErrStale)}
-	if resp != nil {
-		e.Status, e.TraceID = resp.StatusCode, traceIDOf(resp, key)
-	}
-	network, ok := errors.AsType[net.Error](cause)
-	switch {
-	case ok && network.Timeout():
-		e.Kind = Timeout
-	case !ok && stage == Reading:
-		e.Kind = BadResponse // cut short, or not the encoding that its header names
-	}
-	return e
-}
-
-// bad is the error of an answer with status 200 that breaks the contract.
-func bad(resp *http.Response, key APIKey, stage Stage, cause error) error {
-	return &Error{
-		Kind: BadResponse, Stage: stage, Status: resp.StatusCode,
-		TraceID: traceIDOf(resp, key), Cause: cause,
-	}
-}
-
-// refused is the error of an answer with another status than 200.
-func refused(resp *http.Response, key APIKey) error {
-	// What cannot be read of a refusal is not needed: the status decides.
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-	e := &Error{
-		Kind:       kindOf(resp.StatusCode),
-		Stage:      Status,
-		Status:     resp.StatusCode,
-		Detail:     decodeDetail(body).without(key),
-		TraceID:    traceIDOf(resp, key),
-		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
-	}
-	if e.TraceID == "" {
-		e.TraceID = traceID(e.Detail.RequestID)
-	}
-	if e.Kind == InvalidArgument && e.Detail.Type == "authentication_error" {
-		e.Kind = Unauthenticated
-	}
-	return e
-}
-
-func kindOf(status int) Kind {
-	switch status {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return InvalidArgument
-	case http.StatusUnauthorized:
-		return Unauthenticated
-	case http.StatusPaymentRequired, http.StatusForbidden:
-		return Forbidden
-	case http.StatusNotFound:
-		return NotFound
-	case http.StatusRequestTimeout:
-		return Timeout
-	case http.StatusTooManyRequests:
-		return RateLimited
-	}
-	if status >= 500 {
-		return Unavailable
-	}
-	return BadResponse
+	return err
 }
 
 // retryAfter reads a Retry-After header, seconds or an HTTP date; 0 where it

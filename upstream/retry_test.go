@@ -31,7 +31,7 @@ func TestWhatIsTriedTwice(t *testing.T) {
 		"not a 503 that is too long":     {firstly(503, http.Header{"Retry-After": {"60"}}), 1, "unavailable", 0},
 		"not a 400":                      {firstly(400, nil), 1, "invalid argument", 0},
 		"not a 401":                      {firstly(401, nil), 1, "unauthenticated", 0},
-		"not a 404, of no agent":         {firstly(404, nil), 1, "not found", 0},
+		"not a 404, of no agent":         {firstly(404, nil), 1, "bad response", 0},
 		"not a 422":                      {firstly(422, nil), 1, "invalid argument", 0},
 		"not an answer that is no page":  {firstly(299, nil), 1, "bad response", 0},
 		"not a hang, which ends in time": {firstly(-1, nil), 1, "timeout", 8 * time.Second},

@@ -101,7 +101,7 @@ func TestEveryEndOfARequestHasItsName(t *testing.T) {
 		}, 500, "500"},
 		"a redirect":               {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/canary", http.StatusFound) }, 0, "unexpected_status"},
 		"a status that nobody has": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(999) }, 0, "unexpected_status"},
-		"a page that is none":      {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `canary`) }, 200, "bad_response"},
+		"a page that is none":      {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `canary`) }, 200, "contract"},
 		"a connection that is cut": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0, "connection"},
 		"no answer":                {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 0, "timeout"},
 		"half an answer in no time": {func(w http.ResponseWriter, r *http.Request) {

@@ -22,6 +22,11 @@ import (
 //     resumes behind the latest of them that is left. Only where all sixteen
 //     have gone, and there were more, is the place a guess.
 //
+// An earlier user of the run proves nothing while a later one may still follow
+// the users that were read: others may have arrived between the two. If the
+// last user is not found, the run is therefore read to its end, for up to
+// maxSearch users.
+//
 // Having the value matters even where the user is still on the page: a user
 // who has called again stands at the end of an ascending list, and resuming
 // behind them would skip everybody else.
@@ -29,6 +34,11 @@ import (
 // maxTrail is how many users of a run with the same value are remembered. Each
 // takes four characters of a cursor.
 const maxTrail = 16
+
+// maxSearch bounds how many users beyond the expected ones are read to find the
+// last user passed over: a run of equal values may be the whole list. Beyond
+// that the latest user of the trail that was found counts.
+const maxSearch = 500
 
 // place is a place in a list: behind the first skip users that follow cursor.
 type place struct {
@@ -66,23 +76,31 @@ func placeAfter(cursor string, users []upstream.User, q upstream.Query) place {
 }
 
 // resume returns how many of users, which follow p.cursor now, are to be
-// passed over.
-func (p place) resume(users []upstream.User, q upstream.Query) int {
+// passed over. If more users follow these, it may report that it is not sure
+// without reading them.
+func (p place) resume(users []upstream.User, q upstream.Query, more bool) (n int, sure bool) {
 	if p.skip == 0 {
-		return 0
+		return 0, true
 	}
 	from, to, sorted := p.run(users, q)
-	for _, m := range p.trail.slice() {
+	complete := !more || to < len(users) || len(users) >= p.skip+maxSearch
+	for nearness, m := range p.trail.slice() {
+		if nearness > 0 && !complete {
+			return 0, false
+		}
 		for i := to - 1; i >= from; i-- {
 			if mark(users[i].ID) == m {
-				return i + 1
+				return i + 1, true
 			}
 		}
 	}
-	if sorted && !p.trail.full() {
-		return from // the trail was the whole run, and all of it has gone
+	switch {
+	case !complete:
+		return 0, false
+	case sorted && !p.trail.full():
+		return from, true // the trail was the whole run, and all of it has gone
 	}
-	return min(max(p.skip-p.trail.length, from), to)
+	return min(max(p.skip-p.trail.length, from), to), true
 }
 
 // run is where users with p's sort value stand, or would. A list that is not

@@ -67,9 +67,9 @@ func (w Window) Cursor() string { return w.place.cursor }
 // window can tell whether there is a next page.
 func (w Window) Extent() int { return w.place.skip + max(w.First, 1) }
 
-// Take cuts the window out of the pages that follow Cursor, in order. Where
-// they do not hold enough users and there are more, it returns how many are
-// missing instead.
+// Take cuts the window out of the pages that follow Cursor, in order. If they do
+// not hold enough users, or do not show where the window begins, and there are
+// more, it returns how many to read in addition instead.
 func (w Window) Take(pages []upstream.Page) (s Slice, missing int) {
 	var users []upstream.User // all of them, for finding the place
 	if len(pages) == 1 {
@@ -80,7 +80,10 @@ func (w Window) Take(pages []upstream.Page) (s Slice, missing int) {
 		}
 	}
 	more := len(pages) == 0 || pages[len(pages)-1].Next != ""
-	start := w.place.resume(users, w.Query)
+	start, sure := w.place.resume(users, w.Query, more)
+	if !sure {
+		return Slice{}, upstream.MaxPageSize
+	}
 	end := start + w.First
 	if end > len(users) && more {
 		return Slice{}, end - len(users)

@@ -85,7 +85,7 @@ func parseKeyset(cursor string, q upstream.Query) upstream.User {
 	return u
 }
 
-var sealer = connection.NewSealer("key", "")
+var sealer = connection.NewSealer("key")
 
 // load reads a window from the list as the loader does.
 func (l *list) load(t *testing.T, first int, after *string) connection.Slice {
@@ -327,6 +327,123 @@ func TestHeavyChurnAmongTies(t *testing.T) {
 	t.Logf("resumed %d times, cursors of at most %d characters", resumed, longest)
 	if longest > 140 {
 		t.Errorf("a cursor has %d characters", longest)
+	}
+}
+
+// TestDistantAnchors covers lists in which users have joined a run of equal
+// values, so that the users that are read again end before the anchors do.
+func TestDistantAnchors(t *testing.T) {
+	equal := func(ids ...string) (users []upstream.User) {
+		for _, id := range ids {
+			users = append(users, upstream.User{ID: id, ConversationCount: 5})
+		}
+		return users
+	}
+	numbered := func(prefix string, n int) (ids []string) {
+		for i := range n {
+			ids = append(ids, fmt.Sprintf("%s%03d", prefix, i))
+		}
+		return ids
+	}
+	run := numbered("m", 40)
+	for name, c := range map[string]struct {
+		before, after []string
+		at            string // the user whose cursor is resumed
+		first         int
+		want          []string
+	}{
+		"the user has gone, and three have arrived before the nearest anchor": {
+			[]string{"a", "b", "c", "d", "e", "f"}, []string{"a", "b", "c", "c1", "c2", "c3", "d", "f"}, "e", 1, []string{"f"},
+		},
+		"the user is still there, and three have arrived before it": {
+			[]string{"a", "b", "c", "d", "e", "f"}, []string{"a", "b", "c", "d", "d1", "d2", "d3", "e", "f"}, "e", 1, []string{"f"},
+		},
+		"all that were passed over are behind more than a page of arrivals": {
+			[]string{"m", "n", "o"}, append(numbered("k", 130), "m", "n", "o"), "n", 1, []string{"o"},
+		},
+		"the anchors are full, and all of them are behind the arrivals": {
+			run, append(numbered("k", 60), run...), "m030", 2, []string{"m031", "m032"},
+		},
+		"all that were passed over have gone": {
+			[]string{"m", "n", "o"}, append(numbered("p", 120), "q"), "n", 1, []string{"p000"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &list{query: upstream.Query{Sort: upstream.SortConversationCount}, users: equal(c.before...)}
+			s := l.load(t, len(c.before), nil)
+			cursor := s.Cursor(slices.Index(c.before, c.at))
+			l.users = equal(c.after...)
+			l.sort()
+			if got := ids(l.load(t, c.first, &cursor)); !slices.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTheSearchForAUserWhoHasGoneIsBounded(t *testing.T) {
+	q := upstream.Query{Sort: upstream.SortConversationCount}
+	l := &list{query: q}
+	for i := range 5000 {
+		l.users = append(l.users, upstream.User{ID: fmt.Sprintf("user_%04d", i), ConversationCount: 1})
+	}
+	cursor := l.load(t, 30, nil).Cursor(9)
+	l.users = slices.Delete(l.users, 9, 10)
+	l.calls = 0
+	if got := ids(l.load(t, 1, &cursor)); !slices.Equal(got, []string{"user_0010"}) || l.calls > 7 {
+		t.Errorf("got %v after %d calls", got, l.calls)
+	}
+}
+
+// TestWalksAmongArrivals walks lists of few values, whose users change to
+// another of these values between the windows: they leave and join runs anywhere.
+func TestWalksAmongArrivals(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	resumed, moves := 0, 0
+	for round := range 600 {
+		q := queries()[round%6]
+		l := world(r, 20+r.IntN(200), q, false)
+		unmoved, seen := make(map[string]bool), make(map[string]int)
+		for _, u := range l.users {
+			unmoved[u.ID] = true
+		}
+		var after *string
+		for range 400 {
+			s := l.load(t, 1+r.IntN(20), after)
+			if s.Len() == 0 {
+				break
+			}
+			edge := r.IntN(s.Len())
+			for i := range edge + 1 {
+				seen[s.User(i).ID]++
+			}
+			cursor := s.Cursor(edge)
+			after, resumed = &cursor, resumed+1
+			for range r.IntN(9) {
+				i := r.IntN(len(l.users))
+				if r.IntN(3) == 0 {
+					i = max(0, slices.IndexFunc(l.users, func(u upstream.User) bool { return u.ID == s.User(edge).ID }))
+				}
+				delete(unmoved, l.users[i].ID)
+				moves++
+				setValue(&l.users[i], r.IntN(max(1, len(l.users)/5)))
+				l.sort()
+			}
+		}
+		for id := range unmoved {
+			if seen[id] != 1 {
+				t.Fatalf("round %d (%+v): %s did not move and was seen %d times", round, q, id, seen[id])
+			}
+		}
+	}
+	t.Logf("resumed %d times under %d moves", resumed, moves)
+}
+
+func setValue(u *upstream.User, value int) {
+	u.LastContact, u.ConversationCount = int64(value), value
+	if u.Sentiment != nil {
+		score := upstream.Score{Value: float64(value) / 7, Known: true}
+		u.Sentiment = &upstream.Sentiment{Overall: upstream.SentimentSummary{AverageSentimentScore: score}}
 	}
 }
 

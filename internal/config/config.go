@@ -1,59 +1,76 @@
 // Package config reads the service's settings from the environment, all at once
-// and before anything starts. Nothing else reads the environment, but for main,
-// which looks whether GOGC is set, and two libraries: net/http its proxies, and
-// OpenTelemetry's SDK the OTEL_* variables of its specification. Of those config
-// reads whether there is a collector.
+// and before anything starts. It does not touch the process: the environment and
+// the reading of files are arguments.
+//
+// Nothing else reads the environment, except main, which checks whether GOGC is
+// set, and two libraries: net/http reads its proxies, and OpenTelemetry's SDK the
+// OTEL_* variables of its specification. Of those, config reads whether there is
+// a collector, and checks the values that the SDK would use.
 package config
 
 import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Config is what the environment asks for.
+// Config is the service's configuration.
 type Config struct {
-	// ListenAddr is host:port; port 0 takes any that is free.
+	// ListenAddr is host:port; port 0 takes any free port.
 	ListenAddr string
-	// AdminAddr is host:port as well; empty for no admin listener.
+	// AdminAddr is host:port as well; empty means no admin listener.
 	AdminAddr string
-	// AdminOptional says that nobody has asked for the admin listener.
+	// AdminOptional reports that ADMIN_ADDR was not set: the service starts
+	// without the admin listener if its default address is in use.
 	AdminOptional bool
-	// ShutdownDelay is how long the service goes on after it was told to stop.
+	// IdleTimeout is how long a caller's connection may be idle.
+	IdleTimeout time.Duration
+	// ShutdownDelay is how long the service continues as before after SIGTERM.
 	ShutdownDelay time.Duration
-	// Demo says that the service brings its own upstream.
+
+	// Demo reports that the service provides its own upstream.
 	Demo bool
 	// Upstream is the server to call; nil in the demo.
 	Upstream *url.URL
-	// UpstreamTimeout bounds all of an operation's upstream work.
+	// UpstreamTimeout bounds all upstream work of an operation.
 	UpstreamTimeout time.Duration
 	// UpstreamConcurrency is how many requests one key may have in flight.
 	UpstreamConcurrency int
-	// APIKey is the service's own key; it may be empty where callers bring
-	// theirs, or where Upstream needs none.
+	// UpstreamConnections is how many connections there may be for all keys
+	// together, idle ones included.
+	UpstreamConnections int
+	// APIKey is the service's own key. It is empty if callers bring theirs, or if
+	// Upstream needs none.
 	APIKey string
-	Auth   Auth
-	JWT    JWT // with AuthJWT
+	// PreviousAPIKey is the key before the last rotation: it opens the cursors
+	// that it sealed. Empty if there is none.
+	PreviousAPIKey string
+	Auth           Auth
+	JWT            JWT // with AuthJWT
 
 	// CORSOrigins are the web sites that may use the service.
 	CORSOrigins []string
-	// CacheTTL is how old a page may be served to the caller it was fetched for; 0
-	// for pages that are not kept.
+	// CacheTTL is how old a page may be when it is served again; 0 means that
+	// pages are not kept.
 	CacheTTL time.Duration
-	// ShareRequests lets equal requests of one caller that are in flight have one
-	// answer.
+	// ShareRequests lets equal requests of one caller that are in flight share
+	// one response.
 	ShareRequests bool
-	// RateLimit is how many upstream calls a second a caller has; 0 for any number.
+	// RateLimit is how many upstream calls per second a caller may cause; 0 means
+	// any number.
 	RateLimit float64
-	Limits    Limits
+	// MaxBody bounds a request, in bytes.
+	MaxBody int
+	Limits  Limits
 
 	Introspection bool
 	Playground    bool
@@ -61,8 +78,12 @@ type Config struct {
 	LogLevel slog.Level
 	LogJSON  bool
 
-	// PushTraces and PushMetrics say that a collector wants them.
+	// PushTraces and PushMetrics report that a collector is configured for them.
 	PushTraces, PushMetrics bool
+
+	// Warnings are what is probably a mistake but does not prevent the start, one
+	// sentence each, without any value.
+	Warnings []string
 }
 
 // Auth is how callers are authenticated.
@@ -75,265 +96,58 @@ const (
 	AuthJWT         Auth = "jwt"
 )
 
-// JWT is who vouches for callers.
-type JWT struct{ JWKSURL, Issuer, Audience string }
+// JWT describes the tokens that are accepted.
+type JWT struct{ JWKSURL, Issuer, Audience, Scope string }
 
-// Limits are the most that a request may be.
-type Limits struct{ Body, Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int }
+// Limits are upper bounds on an operation.
+type Limits struct{ Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int }
 
-// Lookup is [os.LookupEnv].
-type Lookup func(name string) (value string, ok bool)
-
-// Machine is what the settings depend on besides the environment.
-type Machine struct {
-	// RegionURL is the server of a region, if there is one.
+// Deps are what the settings depend on besides the environment.
+type Deps struct {
+	// RegionURL returns the server of a region, if there is one.
 	RegionURL func(region string) (base string, ok bool)
-	// CheckOrigin says why an origin cannot be allowed.
-	CheckOrigin func(origin string) error
-	// Terminal says that a person reads the log.
+	// ParseOrigin returns an origin as browsers spell it, or why it cannot be
+	// allowed.
+	ParseOrigin func(origin string) (string, error)
+	// ReadFile is [os.ReadFile].
+	ReadFile func(name string) ([]byte, error)
+	// Terminal reports that the log is written to a terminal.
 	Terminal bool
 }
 
-// settings are the variables as they are written.
-type settings struct {
-	flags *flag.FlagSet
-
-	listenAddr, adminAddr     *string
-	shutdownDelay             *time.Duration
-	apiKey, region, url       *string
-	timeout                   *time.Duration
-	concurrency               *int
-	auth                      *string
-	jwks, issuer, audience    *string
-	origins                   *string
-	introspection, playground *string
-	cacheTTL                  *time.Duration
-	shareRequests             *string
-	rateLimit                 *float64
-	limits                    Limits
-	logLevel, logFormat       *string
-	otel                      otel
-}
-
-// defaultAdminAddr is where the admin listener is, if nobody has said where.
-const defaultAdminAddr = "127.0.0.1:9090"
-
-// define declares the variables, with the package flag for the types, the
-// defaults and the help text.
-func define() *settings {
-	f := flag.NewFlagSet("", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	s := &settings{
-		flags:         f,
-		listenAddr:    f.String("LISTEN_ADDR", "127.0.0.1:8080", "`host:port` that serves /graphql, and / for the playground"),
-		adminAddr:     f.String("ADMIN_ADDR", defaultAdminAddr, "`host:port` that serves /livez, /readyz, /metrics and /debug/pprof/; off for none"),
-		shutdownDelay: f.Duration("SHUTDOWN_DELAY", time.Second, "`duration` for which requests are still taken after SIGTERM, while /readyz is\n503 (none in the demo)"),
-		apiKey:        f.String("ELEVENLABS_API_KEY", "", "the service's `key` for the upstream"),
-		region:        f.String("UPSTREAM_REGION", "global", "the upstream's `region`: global, us, eu, in or sg"),
-		url:           f.String("UPSTREAM_URL", "", "an upstream's base `URL`, instead of a region; plain http only to loopback"),
-		timeout:       f.Duration("UPSTREAM_TIMEOUT", 10*time.Second, "`duration` for all of an operation's upstream work"),
-		concurrency:   f.Int("UPSTREAM_CONCURRENCY", 8, "the `number` of calls in flight for one key"),
-		auth:          f.String("AUTH", "", "how callers are known, a `word`: none (everybody is let in, and reads with the\nservice's key), passthrough (callers bring their own key in xi-api-key) or jwt\n(callers bring a bearer token); required with a real upstream"),
-		jwks:          f.String("JWT_JWKS_URL", "", "the `URL` of the token issuer's public keys; https, or plain http to loopback"),
-		issuer:        f.String("JWT_ISSUER", "", "the `name` that tokens must have as iss"),
-		audience:      f.String("JWT_AUDIENCE", "", "the `name` that tokens must have in aud"),
-		origins:       f.String("CORS_ORIGINS", "", "the web sites that may use the service, a `list` separated by commas"),
-		introspection: f.String("INTROSPECTION", "", "`on or off`: whether callers may read the schema (default off; on in the demo)"),
-		playground:    f.String("PLAYGROUND", "", "`on or off`: whether / serves a playground (default off; on in the demo)"),
-		cacheTTL:      f.Duration("CACHE_TTL", 0, "`duration` for which a page may be served again to the caller that it was fetched\nfor, and the users that it brought; 0s for not at all"),
-		shareRequests: f.String("SHARE_REQUESTS", "on", "`on or off`: whether equal requests of one caller that are in flight have one\nexecution and one answer"),
-		rateLimit:     f.Float64("RATE_LIMIT", 0, "the `number` of upstream calls a second that a caller has, ten seconds' worth at\nonce; 0 for any number"),
-		logLevel:      f.String("LOG_LEVEL", "info", "`level`: debug, info, warn or error"),
-		logFormat:     f.String("LOG_FORMAT", "", "`format`: text or json (default text on a terminal, else json)"),
+// Load reads and checks the environment, by variable name. An empty variable
+// counts as unset. The error joins one error for each fault, and the Warnings are
+// valid with an error too; none of them contains a secret.
+func Load(env map[string]string, deps Deps) (Config, error) {
+	s := newSettings(env)
+	s.readFlags()
+	s.readKeys(deps.ReadFile)
+	s.Demo = s.isDemo()
+	s.checkNames()
+	s.checkListeners()
+	s.checkBounds()
+	s.readChoices(deps.Terminal)
+	s.readOrigins(deps.ParseOrigin)
+	s.readUpstream(deps.RegionURL)
+	if !s.Demo {
+		s.checkAuth()
 	}
-	f.IntVar(&s.limits.Body, "LIMIT_BODY", 128<<10, "the largest request, a `number` of bytes")
-	f.IntVar(&s.limits.Tokens, "LIMIT_TOKENS", 1000, "the longest document, a `number` of tokens")
-	f.IntVar(&s.limits.Depth, "LIMIT_DEPTH", 12, "the deepest nesting, a `number` of fields")
-	f.IntVar(&s.limits.Aliases, "LIMIT_ALIASES", 30, "the `number` of aliases in an operation")
-	f.IntVar(&s.limits.RootFields, "LIMIT_ROOT_FIELDS", 20, "the `number` of fields at an operation's root")
-	f.IntVar(&s.limits.Fields, "LIMIT_FIELDS", 1000, "the `number` of fields in an operation")
-	f.IntVar(&s.limits.Directives, "LIMIT_DIRECTIVES", 20, "the `number` of directives in one place")
-	f.IntVar(&s.limits.Cost, "LIMIT_COST", 5000, "the `number` of users that an operation could fetch")
-	f.IntVar(&s.limits.Calls, "LIMIT_CALLS", 120, "the `number` of upstream calls that an operation may make")
-	s.otel.define(f)
-	return s
+	s.checkTelemetry()
+	return s.Config, errors.Join(s.faults...)
 }
 
-// WriteHelp lists the variables and their defaults.
-func WriteHelp(w io.Writer) {
-	f := define().flags
-	f.SetOutput(w)
-	f.VisitAll(func(s *flag.Flag) {
-		what, usage := flag.UnquoteUsage(s)
-		if s.DefValue != "" {
-			usage += fmt.Sprintf(" (default %s)", s.DefValue)
-		}
-		fmt.Fprintf(w, "  %s=%s\n        %s\n", s.Name, what, strings.ReplaceAll(usage, "\n", "\n        "))
-	})
-}
-
-// Load reads and checks the environment. An empty variable counts as unset. The
-// error joins one error for each fault; none of them shows a secret.
-func Load(lookup Lookup, on Machine) (Config, error) {
-	s := define()
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+// readFlags sets the variables that have a type of their own.
+func (s *settings) readFlags() {
 	s.flags.VisitAll(func(f *flag.Flag) {
-		value, _ := lookup(f.Name)
+		value := s.env[f.Name]
 		if value != "" && s.flags.Set(f.Name, value) != nil {
-			fault("%s: %q is not %s such as %s", f.Name, value, kindOf(f), f.DefValue)
+			s.fault(f.Name, "%q is not %s such as %s", value, kindOf(f), f.DefValue)
 			_ = s.flags.Set(f.Name, f.DefValue)
 		}
 	})
-	word := func(name, value string, allowed ...string) {
-		for _, a := range allowed {
-			if value == a {
-				return
-			}
-		}
-		fault("%s: %q is none of %s", name, value, strings.Join(allowed, ", "))
-	}
-
-	_, adminAsked := lookup("ADMIN_ADDR")
-	c := Config{
-		ListenAddr:          *s.listenAddr,
-		AdminAddr:           *s.adminAddr,
-		AdminOptional:       !adminAsked,
-		ShutdownDelay:       *s.shutdownDelay,
-		APIKey:              *s.apiKey,
-		UpstreamTimeout:     *s.timeout,
-		UpstreamConcurrency: *s.concurrency,
-		Auth:                Auth(*s.auth),
-		JWT:                 JWT{*s.jwks, *s.issuer, *s.audience},
-		RateLimit:           *s.rateLimit,
-		CacheTTL:            *s.cacheTTL,
-		Limits:              s.limits,
-		Demo:                *s.apiKey == "" && *s.url == "" && *s.auth == "",
-	}
-	if c.AdminAddr == "off" {
-		c.AdminAddr = ""
-	}
-	address := func(name, value string) {
-		if _, port, err := net.SplitHostPort(value); err != nil {
-			fault("%s: %q is not host:port", name, value)
-		} else if !isPort(port) {
-			fault("%s: the port of %q is not a number from 0 to 65535", name, value)
-		}
-	}
-	address("LISTEN_ADDR", c.ListenAddr)
-	if c.AdminAddr != "" {
-		address("ADMIN_ADDR", c.AdminAddr)
-	}
-	if c.Demo {
-		c.ShutdownDelay = 0
-	}
-	if c.ShutdownDelay < 0 || c.ShutdownDelay > 5*time.Minute {
-		fault("SHUTDOWN_DELAY: %v is not between 0s and 5m", c.ShutdownDelay)
-	}
-	s.flags.VisitAll(func(f *flag.Flag) {
-		if n, ok := f.Value.(flag.Getter).Get().(int); ok && n < 1 {
-			fault("%s: has to be at least 1", f.Name)
-		}
-	})
-	if c.CacheTTL < 0 || c.CacheTTL > 24*time.Hour {
-		fault("CACHE_TTL: %v is not between 0s and 24h", c.CacheTTL)
-	}
-	word("SHARE_REQUESTS", *s.shareRequests, "on", "off")
-	c.ShareRequests = *s.shareRequests == "on"
-	if math.IsNaN(c.RateLimit) || c.RateLimit < 0 || c.RateLimit > 1e6 {
-		fault("RATE_LIMIT: %v is not between 0 and a million", c.RateLimit)
-	}
-	for origin := range strings.SplitSeq(*s.origins, ",") {
-		origin = strings.TrimSpace(origin)
-		if origin == "" {
-			continue
-		}
-		if err := on.CheckOrigin(origin); err != nil {
-			fault("CORS_ORIGINS: %w", err)
-		}
-		c.CORSOrigins = append(c.CORSOrigins, origin)
-	}
-	if strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		fault("ELEVENLABS_API_KEY: there is a character in it that no key has; is there a line break at its end?")
-	}
-	if c.UpstreamTimeout <= 0 || c.UpstreamTimeout > 5*time.Minute {
-		fault("UPSTREAM_TIMEOUT: %v is not above 0s and up to 5m", c.UpstreamTimeout)
-	}
-
-	onOff := func(name, value string) bool {
-		if value == "" {
-			return c.Demo
-		}
-		word(name, value, "on", "off")
-		return value == "on"
-	}
-	c.Introspection = onOff("INTROSPECTION", *s.introspection)
-	c.Playground = onOff("PLAYGROUND", *s.playground)
-
-	if err := c.LogLevel.UnmarshalText([]byte(*s.logLevel)); err != nil {
-		fault("LOG_LEVEL: %q is none of debug, info, warn, error", *s.logLevel)
-	}
-	c.LogJSON = !on.Terminal
-	if *s.logFormat != "" {
-		word("LOG_FORMAT", *s.logFormat, "text", "json")
-		c.LogJSON = *s.logFormat == "json"
-	}
-
-	if err := s.otel.check(); err != nil {
-		faults = append(faults, err)
-	}
-	c.PushTraces, c.PushMetrics = s.otel.pushes()
-
-	base, known := on.RegionURL(*s.region)
-	if !known {
-		fault("UPSTREAM_REGION: %q is none of global, us, eu, in, sg", *s.region)
-	}
-	if *s.url != "" {
-		base = *s.url
-	}
-	upstream, err := parseBase(base)
-	if err != nil && (known || *s.url != "") {
-		fault("UPSTREAM_URL: %w", err)
-	}
-	if !c.Demo {
-		c.Upstream = upstream
-		switch c.Auth {
-		case "":
-			fault("AUTH: is required with a real upstream, as anybody who reaches the service could read personal data: " +
-				"set passthrough to have callers bring their own key, or none if something in front of the service keeps strangers out")
-		case AuthNone:
-			if c.APIKey == "" && *s.url == "" {
-				fault("ELEVENLABS_API_KEY: is required with AUTH=none")
-			}
-		case AuthJWT:
-			if c.APIKey == "" && *s.url == "" {
-				fault("ELEVENLABS_API_KEY: is required with AUTH=jwt")
-			}
-			for _, required := range []struct{ name, value string }{
-				{"JWT_JWKS_URL", c.JWT.JWKSURL}, {"JWT_ISSUER", c.JWT.Issuer}, {"JWT_AUDIENCE", c.JWT.Audience},
-			} {
-				if required.value == "" {
-					fault("%s: is required with AUTH=jwt", required.name)
-				}
-			}
-			if _, err := parseServer(c.JWT.JWKSURL); c.JWT.JWKSURL != "" && err != nil {
-				fault("JWT_JWKS_URL: %w", err)
-			}
-		default:
-			word("AUTH", string(c.Auth), string(AuthNone), string(AuthPassthrough), string(AuthJWT))
-		}
-	}
-	return c, errors.Join(faults...)
 }
 
-// Local reports whether the service listens on loopback, where nothing but this
-// machine reaches it.
-func (c Config) Local() bool {
-	host, _, err := net.SplitHostPort(c.ListenAddr)
-	return err == nil && isLoopback(host)
-}
-
-// kindOf is what a variable's value has to be.
+// kindOf describes the values that a variable may have.
 func kindOf(f *flag.Flag) string {
 	switch f.Value.(flag.Getter).Get().(type) {
 	case time.Duration:
@@ -347,32 +161,35 @@ func kindOf(f *flag.Flag) string {
 	}
 }
 
-// parseBase reads a server's base URL, which a path and a query are added to.
-func parseBase(base string) (*url.URL, error) {
-	u, err := parseServer(base)
-	if err == nil && u.RawQuery != "" {
-		return nil, errors.New("must not have a query")
-	}
-	return u, err
+// isDemo reports whether nothing asks for a real upstream.
+func (s *settings) isDemo() bool {
+	return !slices.ContainsFunc(realSettings, func(name string) bool { return s.env[name] != "" })
 }
 
-// parseServer reads the URL of something that a server has. Its errors do not
-// repeat it: a URL may carry a password.
-func parseServer(address string) (*url.URL, error) {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("is not an http or https URL")
-	case u.Port() != "" && (!isPort(u.Port()) || u.Port() == "0"):
-		return nil, errors.New("has a port that is not a number from 1 to 65535")
-	case u.User != nil:
-		return nil, errors.New("must not carry a user or a password")
-	case u.Fragment != "":
-		return nil, errors.New("must not have a fragment")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return nil, errors.New("must be https, because secrets would travel in the open; plain http is for loopback alone")
+func (s *settings) checkListeners() {
+	s.checkAddress("LISTEN_ADDR", s.ListenAddr)
+	s.AdminOptional = s.env["ADMIN_ADDR"] == ""
+	if s.AdminAddr == "off" {
+		s.AdminAddr = ""
+	} else {
+		s.checkAddress("ADMIN_ADDR", s.AdminAddr)
 	}
-	return u, nil
+	if s.Demo {
+		s.ShutdownDelay = 0
+	}
+}
+
+func (s *settings) checkAddress(name, value string) {
+	if _, port, err := net.SplitHostPort(value); err != nil {
+		s.fault(name, "%q is not host:port", value)
+	} else if !isPort(port) {
+		s.fault(name, "the port of %q is not a number from 0 to 65535", value)
+	}
+}
+
+// isScope reports whether s is a scope-token (RFC 6749, section 3.3), or empty.
+func isScope(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })
 }
 
 func isPort(s string) bool {
@@ -380,7 +197,141 @@ func isPort(s string) bool {
 	return err == nil
 }
 
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+// checkBounds checks the numbers and durations.
+func (s *settings) checkBounds() {
+	s.flags.VisitAll(func(f *flag.Flag) {
+		if n, ok := f.Value.(flag.Getter).Get().(int); ok && n < 1 {
+			s.fault(f.Name, "must be at least 1")
+		}
+	})
+	if s.UpstreamConnections < s.UpstreamConcurrency {
+		s.fault("UPSTREAM_CONNECTIONS", "%d is less than UPSTREAM_CONCURRENCY, %d", s.UpstreamConnections, s.UpstreamConcurrency)
+	}
+	if s.ShutdownDelay < 0 || s.ShutdownDelay > 5*time.Minute {
+		s.fault("SHUTDOWN_DELAY", "%v is not between 0s and 5m", s.ShutdownDelay)
+	}
+	if s.IdleTimeout < time.Second || s.IdleTimeout > 24*time.Hour {
+		s.fault("IDLE_TIMEOUT", "%v is not between 1s and 24h", s.IdleTimeout)
+	}
+	if s.CacheTTL < 0 || s.CacheTTL > 24*time.Hour {
+		s.fault("CACHE_TTL", "%v is not between 0s and 24h", s.CacheTTL)
+	}
+	if s.UpstreamTimeout <= 0 || s.UpstreamTimeout > 5*time.Minute {
+		s.fault("UPSTREAM_TIMEOUT", "%v is not above 0s and up to 5m", s.UpstreamTimeout)
+	}
+	if math.IsNaN(s.RateLimit) || s.RateLimit < 0 || s.RateLimit > 1e6 {
+		s.fault("RATE_LIMIT", "%v is not between 0 and a million", s.RateLimit)
+	}
+}
+
+// readChoices reads the variables that have one of a few words.
+func (s *settings) readChoices(terminal bool) {
+	s.ShareRequests = s.onOff("SHARE_REQUESTS", s.shareRequests, true)
+	s.Introspection = s.onOff("INTROSPECTION", s.introspection, s.Demo)
+	s.Playground = s.onOff("PLAYGROUND", s.playground, s.Demo)
+
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	s.logLevel = strings.ToLower(s.logLevel)
+	s.checkChoice("LOG_LEVEL", s.logLevel, "debug", "info", "warn", "error")
+	s.LogLevel = levels[s.logLevel]
+	s.LogJSON = !terminal
+	if s.logFormat != "" {
+		s.checkChoice("LOG_FORMAT", s.logFormat, "text", "json")
+		s.LogJSON = s.logFormat == "json"
+	}
+}
+
+func (s *settings) onOff(name, value string, byDefault bool) bool {
+	if value == "" {
+		return byDefault
+	}
+	s.checkChoice(name, value, "on", "off")
+	return value == "on"
+}
+
+func (s *settings) checkChoice(name, value string, choices ...string) {
+	if !slices.Contains(choices, value) {
+		s.faultChoice(name, value, choices...)
+	}
+}
+
+// faultChoice reports a value that is none of the choices, with a similar choice.
+func (s *settings) faultChoice(name, value string, choices ...string) {
+	hint := ""
+	for _, choice := range choices {
+		if isMisspelling(strings.ToLower(value), choice) {
+			hint = "; did you mean " + choice + "?"
+			break
+		}
+	}
+	s.fault(name, "%q is not one of %s%s", value, strings.Join(choices, ", "), hint)
+}
+
+func (s *settings) readOrigins(parse func(string) (string, error)) {
+	for text := range strings.SplitSeq(s.origins, ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		origin, err := parse(text)
+		if err != nil {
+			s.fault("CORS_ORIGINS", "%w", err)
+			continue
+		}
+		if !slices.Contains(s.CORSOrigins, origin) {
+			s.CORSOrigins = append(s.CORSOrigins, origin)
+		}
+	}
+}
+
+// checkAuth checks what the way to authenticate needs.
+func (s *settings) checkAuth() {
+	switch s.Auth {
+	case "":
+		s.fault("AUTH", "is required with a real upstream, because anyone who reaches the service could read personal data: "+
+			"set passthrough if callers bring their own key, jwt if they bring tokens, or none if something in front of the service authenticates them")
+	case AuthNone:
+		s.checkKey()
+	case AuthPassthrough:
+		if s.PreviousAPIKey != "" {
+			s.fault(s.previousName, "has no use with AUTH=passthrough: each caller's cursors are sealed with that caller's key")
+		}
+	case AuthJWT:
+		s.checkKey()
+		for _, required := range []struct{ name, value string }{
+			{"JWT_JWKS_URL", s.JWT.JWKSURL}, {"JWT_ISSUER", s.JWT.Issuer}, {"JWT_AUDIENCE", s.JWT.Audience},
+		} {
+			if required.value == "" {
+				s.fault(required.name, "is required with AUTH=jwt")
+			}
+		}
+		if !isScope(s.JWT.Scope) {
+			s.fault("JWT_SCOPE", "must be one scope: printable ASCII without spaces, quotation marks and backslashes")
+		}
+		if _, err := parseServer(s.JWT.JWKSURL); s.JWT.JWKSURL != "" && err != nil {
+			s.fault("JWT_JWKS_URL", "%w", err)
+		}
+	default:
+		s.checkChoice("AUTH", string(s.Auth), string(AuthNone), string(AuthPassthrough), string(AuthJWT))
+	}
+}
+
+// checkKey reports that the vendor's server cannot be called without a key. A
+// server of UPSTREAM_URL may add one.
+func (s *settings) checkKey() {
+	if s.APIKey == "" && !s.keyFaulty && s.url == "" {
+		s.fault("ELEVENLABS_API_KEY", "is required with AUTH=%s", s.Auth)
+	}
+}
+
+// sortedNames returns the names of the variables that are set.
+func (s *settings) sortedNames() []string {
+	return slices.Sorted(maps.Keys(s.env))
+}
+
+func (s *settings) fault(name, format string, args ...any) {
+	s.faults = append(s.faults, fmt.Errorf("%s: "+format, append([]any{name}, args...)...))
+}
+
+func (s *settings) warn(format string, args ...any) {
+	s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...))
 }

@@ -1,66 +1,188 @@
 package config
 
 import (
-	"errors"
 	"flag"
-	"fmt"
+	"math"
 	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // otel are those variables of OpenTelemetry's specification that decide whether
-// anything is exported. Their values are for the SDK to read.
+// anything is exported. The SDK reads their values itself.
 type otel struct {
-	disabled                                  bool
-	endpoint, tracesEndpoint, metricsEndpoint string
-	tracesExporter, metricsExporter           string
-	protocol, tracesProtocol, metricsProtocol string
+	disabled        bool
+	endpoint        string
+	protocol        string
+	traces, metrics signal
 }
+
+// signal are the variables of one signal.
+type signal struct{ name, endpoint, exporter, protocol string }
 
 func (o *otel) define(f *flag.FlagSet) {
-	f.StringVar(&o.endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT", "", "the `URL` of a collector that takes OTLP over HTTP; none, and nothing is exported.\nThe SDK reads the other OTEL_* variables as well")
-	f.StringVar(&o.tracesEndpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "", "the `URL` of one for traces alone")
-	f.StringVar(&o.metricsEndpoint, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "", "the `URL` of one for metrics alone")
-	f.StringVar(&o.protocol, "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "the `word` http/protobuf: there is no other")
-	f.StringVar(&o.tracesProtocol, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "", "the same for traces")
-	f.StringVar(&o.metricsProtocol, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "", "the same for metrics")
-	f.StringVar(&o.tracesExporter, "OTEL_TRACES_EXPORTER", "otlp", "`otlp or none`: whether a collector gets traces")
-	f.StringVar(&o.metricsExporter, "OTEL_METRICS_EXPORTER", "otlp", "`otlp or none`: whether a collector gets metrics")
-	f.BoolVar(&o.disabled, "OTEL_SDK_DISABLED", false, "`true or false`: whether a collector gets nothing at all")
+	o.traces.name, o.metrics.name = "TRACES", "METRICS"
+	f.StringVar(&o.endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT", "", "the `URL` of a collector that accepts OTLP over HTTP; if unset, nothing is exported.\nThe SDK reads the other OTEL_* variables too")
+	f.StringVar(&o.traces.endpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "", "the `URL` of a collector for traces alone")
+	f.StringVar(&o.metrics.endpoint, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "", "the `URL` of a collector for metrics alone")
+	f.StringVar(&o.protocol, "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "the `word` http/protobuf, the only protocol that is supported")
+	f.StringVar(&o.traces.protocol, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "", "the same `word`, for traces")
+	f.StringVar(&o.metrics.protocol, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "", "the same `word`, for metrics")
+	f.StringVar(&o.traces.exporter, "OTEL_TRACES_EXPORTER", "otlp", "`otlp or none`: whether traces are exported")
+	f.StringVar(&o.metrics.exporter, "OTEL_METRICS_EXPORTER", "otlp", "`otlp or none`: whether metrics are exported")
+	f.BoolVar(&o.disabled, "OTEL_SDK_DISABLED", false, "`true or false`: whether nothing at all is exported")
 }
 
-func (o *otel) check() error {
-	var faults []error
-	for _, e := range []struct{ name, value string }{
-		{"OTEL_EXPORTER_OTLP_ENDPOINT", o.endpoint}, {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", o.tracesEndpoint}, {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", o.metricsEndpoint},
-	} {
-		if u, err := url.Parse(e.value); e.value != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-			faults = append(faults, fmt.Errorf("%s: is not an http or https URL", e.name))
-		}
+// checkTelemetry finds out what is exported, and checks what the export uses.
+// Values that are not used are ignored: the same OTEL_* variables are often set
+// for all programs of a platform.
+func (s *settings) checkTelemetry() {
+	s.PushTraces = s.checkSignal(s.otel.traces)
+	s.PushMetrics = s.checkSignal(s.otel.metrics)
+	if s.PushTraces {
+		s.checkNumbers(traceNumbers)
+		s.checkSampler()
 	}
-	for _, e := range []struct{ name, value string }{
-		{"OTEL_EXPORTER_OTLP_PROTOCOL", o.protocol}, {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", o.tracesProtocol}, {"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", o.metricsProtocol},
-	} {
-		if e.value != "" && e.value != "http/protobuf" {
-			faults = append(faults, fmt.Errorf("%s: %q is not http/protobuf, which is all that is spoken here", e.name, e.value))
-		}
+	if s.PushMetrics {
+		s.checkNumbers(metricNumbers)
 	}
-	for _, e := range []struct{ name, value string }{{"OTEL_TRACES_EXPORTER", o.tracesExporter}, {"OTEL_METRICS_EXPORTER", o.metricsExporter}} {
-		if e.value != "otlp" && e.value != "none" {
-			faults = append(faults, fmt.Errorf("%s: %q is none of otlp, none", e.name, e.value))
-		}
+	if s.PushTraces || s.PushMetrics {
+		s.checkAttributes()
 	}
-	return errors.Join(faults...)
 }
 
-// pushes says what a collector wants.
-func (o *otel) pushes() (traces, metrics bool) {
-	wanted := func(exporter string, endpoints ...string) bool {
-		for _, endpoint := range endpoints {
-			if endpoint != "" && exporter == "otlp" && !o.disabled {
-				return true
-			}
-		}
+// checkSignal reports whether a signal is exported.
+func (s *settings) checkSignal(g signal) bool {
+	endpoint := g.endpoint
+	endpointName, protocolName := "OTEL_EXPORTER_OTLP_"+g.name+"_ENDPOINT", "OTEL_EXPORTER_OTLP_"+g.name+"_PROTOCOL"
+	if endpoint == "" {
+		endpoint, endpointName = s.otel.endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT"
+	}
+	if s.otel.disabled || endpoint == "" || g.exporter == "none" {
 		return false
 	}
-	return wanted(o.tracesExporter, o.endpoint, o.tracesEndpoint), wanted(o.metricsExporter, o.endpoint, o.metricsEndpoint)
+	before := len(s.faults)
+	s.checkChoice("OTEL_"+g.name+"_EXPORTER", g.exporter, "otlp", "none")
+	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		s.faultOnce(endpointName, "is not an http or https URL")
+	}
+	protocol := g.protocol
+	if protocol == "" {
+		protocol, protocolName = s.otel.protocol, "OTEL_EXPORTER_OTLP_PROTOCOL"
+	}
+	if protocol != "http/protobuf" {
+		s.faultOnce(protocolName, "%q is not supported; set http/protobuf, and the collector's port for OTLP over HTTP", protocol)
+	}
+	for _, prefix := range []string{"OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_" + g.name + "_"} {
+		if headers := s.env[prefix+"HEADERS"]; headers != "" && !areHeaders(headers) {
+			s.faultOnce(prefix+"HEADERS", "is not a list such as name=value,name=value with values percent-encoded")
+		}
+		if c := s.env[prefix+"COMPRESSION"]; c != "" && c != "gzip" && c != "none" {
+			s.faultOnce(prefix+"COMPRESSION", "%q is not one of gzip, none", c)
+		}
+		s.checkNumbers(map[string]bounds{prefix + "TIMEOUT": {0, day}})
+	}
+	return len(s.faults) == before
+}
+
+// faultOnce is fault for a variable that both signals use.
+func (s *settings) faultOnce(name, format string, args ...any) {
+	if !slices.ContainsFunc(s.faults, func(err error) bool { return strings.HasPrefix(err.Error(), name+": ") }) {
+		s.fault(name, format, args...)
+	}
+}
+
+// areHeaders reports whether the SDK can parse a list of headers. Otherwise it
+// prints the part that it cannot parse, which may be a secret.
+func areHeaders(list string) bool {
+	for pair := range strings.SplitSeq(list, ",") {
+		if strings.TrimSpace(pair) == "" {
+			continue
+		}
+		name, value, found := strings.Cut(pair, "=")
+		name = strings.TrimSpace(name)
+		notInToken := func(r rune) bool { // RFC 9110, section 5.6.2
+			return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+		}
+		value, err := url.PathUnescape(value)
+		inValue := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+		if !found || name == "" || strings.ContainsFunc(name, notInToken) || err != nil || strings.ContainsFunc(value, inValue) {
+			return false
+		}
+	}
+	return true
+}
+
+// bounds are the smallest and the largest value of a variable.
+type bounds struct{ least, most int }
+
+const (
+	day   = 24 * 60 * 60 * 1000 // in milliseconds
+	spans = 1 << 20             // memory for them is allocated at the start
+)
+
+// traceNumbers and metricNumbers are what the SDK reads. It panics if a size of a
+// batch or a queue is negative or too large, and spins if a delay is not positive.
+var (
+	traceNumbers = map[string]bounds{
+		"OTEL_BSP_SCHEDULE_DELAY":                {1, day},
+		"OTEL_BSP_EXPORT_TIMEOUT":                {0, day},
+		"OTEL_BSP_MAX_QUEUE_SIZE":                {1, spans},
+		"OTEL_BSP_MAX_EXPORT_BATCH_SIZE":         {1, spans},
+		"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT":      {-1, math.MaxInt32},
+		"OTEL_ATTRIBUTE_COUNT_LIMIT":             {-1, math.MaxInt32},
+		"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": {-1, math.MaxInt32},
+		"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT":        {-1, math.MaxInt32},
+		"OTEL_SPAN_EVENT_COUNT_LIMIT":            {-1, math.MaxInt32},
+		"OTEL_SPAN_LINK_COUNT_LIMIT":             {-1, math.MaxInt32},
+		"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT":       {-1, math.MaxInt32},
+		"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT":        {-1, math.MaxInt32},
+	}
+	metricNumbers = map[string]bounds{
+		"OTEL_METRIC_EXPORT_INTERVAL": {1, day},
+		"OTEL_METRIC_EXPORT_TIMEOUT":  {1, day},
+	}
+)
+
+func (s *settings) checkNumbers(numbers map[string]bounds) {
+	for _, name := range s.sortedNames() {
+		b, ok := numbers[name]
+		if !ok || s.env[name] == "" {
+			continue
+		}
+		if n, err := strconv.Atoi(s.env[name]); err != nil || n < b.least || n > b.most {
+			s.faultOnce(name, "%q is not a whole number from %d to %d", s.env[name], b.least, b.most)
+		}
+	}
+}
+
+func (s *settings) checkSampler() {
+	sampler := strings.ToLower(strings.TrimSpace(s.env["OTEL_TRACES_SAMPLER"]))
+	if sampler == "" {
+		return
+	}
+	s.checkChoice("OTEL_TRACES_SAMPLER", sampler,
+		"always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio")
+	arg := strings.TrimSpace(s.env["OTEL_TRACES_SAMPLER_ARG"])
+	if !strings.HasSuffix(sampler, "traceidratio") || arg == "" {
+		return
+	}
+	if ratio, err := strconv.ParseFloat(arg, 64); err != nil || !(ratio >= 0 && ratio <= 1) {
+		s.fault("OTEL_TRACES_SAMPLER_ARG", "%q is not a number from 0 to 1", arg)
+	}
+}
+
+func (s *settings) checkAttributes() {
+	attributes := strings.TrimSpace(s.env["OTEL_RESOURCE_ATTRIBUTES"])
+	if attributes == "" {
+		return
+	}
+	for pair := range strings.SplitSeq(attributes, ",") {
+		_, value, found := strings.Cut(pair, "=")
+		if _, err := url.PathUnescape(strings.TrimSpace(value)); !found || err != nil {
+			s.fault("OTEL_RESOURCE_ATTRIBUTES", "is not a list such as name=value,name=value with values percent-encoded")
+			return
+		}
+	}
 }

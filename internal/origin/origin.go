@@ -1,4 +1,4 @@
-// Package origin says which web sites may use the service from a browser.
+// Package origin decides which web sites may use the service from a browser.
 package origin
 
 import (
@@ -13,68 +13,140 @@ import (
 	"github.com/rs/cors"
 )
 
-// Check reports what keeps s from being an origin that can be allowed: one as a
-// browser spells it, in lower case and without a wildcard.
-func Check(s string) error {
+// defaultPorts are left out of the origins of web sites (RFC 6454, section 6.1).
+var defaultPorts = map[string]string{"http": ":80", "https": ":443"}
+
+// appSchemes are the schemes of pages inside apps: Capacitor, Ionic, Tauri, and
+// apps of Electron and others that register one. Those of extensions, such as
+// chrome-extension, end in a common suffix.
+var appSchemes = []string{"capacitor", "ionic", "tauri", "app"}
+
+// Parse returns an origin as browsers spell it: scheme, host and a port that is
+// not the scheme's default. Wildcards are not accepted.
+func Parse(s string) (string, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Scheme+"://"+u.Host != s || strings.ContainsAny(s, "*ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-		return fmt.Errorf("%q is not an origin such as https://app.example.com", s)
+	if err != nil || u.Hostname() == "" || u.Scheme+"://"+u.Host != s || strings.Contains(s, "*") {
+		return "", invalid(s)
 	}
-	return nil
+	port, isWeb := defaultPorts[u.Scheme]
+	switch {
+	case isWeb && s == strings.ToLower(s):
+		return strings.TrimSuffix(s, port), nil
+	case !isWeb && (slices.Contains(appSchemes, u.Scheme) || strings.HasSuffix(u.Scheme, "-extension")):
+		return s, nil // hosts of these schemes may have capitals, as Safari's extensions do
+	default:
+		return "", invalid(s)
+	}
 }
 
-// Admit returns what tells whether a request may be served: browsers' may where
-// they come from the service's own origin or from one of those given. Programs
-// that are no browsers send no origin and are not its concern. Origins have
-// passed [Check].
-func Admit(origins []string) func(*http.Request) error {
-	protection := http.NewCrossOriginProtection()
+func invalid(origin string) error {
+	return fmt.Errorf("%q is not an origin such as https://app.example.com", origin)
+}
+
+// spellings returns origins with those that spell a default port out.
+func spellings(origins []string) []string {
+	all := slices.Clone(origins)
 	for _, o := range origins {
-		if err := protection.AddTrustedOrigin(o); err != nil {
-			panic(err) // Check has let it pass
+		if u, err := url.Parse(o); err == nil && u.Port() == "" {
+			if port, isWeb := defaultPorts[u.Scheme]; isWeb {
+				all = append(all, o+port)
+			}
 		}
 	}
-	return protection.Check
+	return all
 }
 
-var errHost = errors.New("the host that is asked for is not this machine")
+// Admit returns a function that reports whether a request may be served. A
+// browser's request must come from the service's own origin or from one of those
+// given, which [Parse] has returned. Requests without an origin are not from a
+// web site, and pass. GET is checked as POST is.
+func Admit(origins []string) func(*http.Request) error {
+	protection := http.NewCrossOriginProtection()
+	for _, o := range spellings(origins) {
+		if err := protection.AddTrustedOrigin(o); err != nil {
+			panic(err) // Parse accepts only what this does
+		}
+	}
+	return func(r *http.Request) error {
+		if isRead(r) { // which the protection lets pass
+			post := *r
+			post.Method = http.MethodPost
+			r = &post
+		}
+		return protection.Check(r)
+	}
+}
 
-// AdmitLocal is [Admit] for a service that lets everybody in who reaches it on
-// loopback. A web site can have its own name lead there, and browsers then take
-// the service for that site's own (DNS rebinding); only the name tells. So a
-// page that is of none of the origins has to ask for localhost or for a loopback
-// address. Browsers name a page's origin in every POST.
+var errHost = errors.New("the request is addressed to another host than this machine")
+
+// AdmitLocal is [Admit] for a service on loopback that admits every caller. A web
+// site can make its own name resolve to 127.0.0.1, and browsers then take the
+// service for that site's own (DNS rebinding): only the name in the request
+// differs. So a page of none of the origins must address localhost or a loopback
+// address. Browsers send a page's origin with every POST, but not with a GET to
+// what they take for the same site: a GET must do so even without an origin.
+// (Fetch standard, "append a request Origin header".)
 func AdmitLocal(origins []string) func(*http.Request) error {
-	admit := Admit(origins)
+	admit, known := Admit(origins), spellings(origins)
 	return func(r *http.Request) error {
 		page := r.Header.Get("Origin")
-		host := strings.ToLower((&url.URL{Host: r.Host}).Hostname())
-		if page != "" && !slices.Contains(origins, page) && !isLoopback(host) {
+		mayBePage := page != "" || isRead(r)
+		if mayBePage && !slices.Contains(known, page) && !isLocal(r.Host) {
 			return errHost
 		}
 		return admit(r)
 	}
 }
 
-// isLoopback reports whether a host, in lower case, can be nothing but this
-// machine: nobody can have names below localhost lead elsewhere (RFC 6761).
-func isLoopback(host string) bool {
+// OnlyLocal refuses requests that are addressed to another host than this
+// machine, for a listener on loopback that serves no web site at all. Requests
+// without a host, which only HTTP/1.0 permits, are not from a browser.
+func OnlyLocal(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "" && !isLocal(r.Host) {
+			http.Error(w, errHost.Error(), http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isRead(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// isLocal reports whether a request's host can be nothing but this machine. Names
+// below localhost always resolve to it (RFC 6761, section 6.3).
+func isLocal(host string) bool {
+	host = strings.ToLower((&url.URL{Host: host}).Hostname())
 	ip := net.ParseIP(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
-// Share tells browsers that pages of the origins may read the answers.
-func Share(origins []string, next http.Handler) http.Handler {
+// CORS lets pages of the origins read the responses. A preflight allows the
+// headers that GraphQL clients, and the tracing libraries of browsers, add to the
+// requests of a page: they cannot be used to do any harm here, and without them
+// the page's request fails.
+func CORS(origins []string, next http.Handler) http.Handler {
 	if len(origins) == 0 {
-		return next // the library would take no list for everybody
+		return next // the library would allow every origin
 	}
 	return cors.New(cors.Options{
-		AllowedOrigins: origins,
+		AllowedOrigins: spellings(origins),
 		AllowedMethods: []string{http.MethodPost},
 		AllowedHeaders: []string{
-			"Accept", "Content-Type", "Authorization", "Xi-Api-Key", "X-Request-Id",
-			"Traceparent", "Tracestate", "Baggage", // W3C trace context
-			"Apollographql-Client-Name", "Apollographql-Client-Version", // Apollo Client's, where it has a name
+			"Accept", "Content-Type", "Authorization", "Xi-Api-Key", "X-Request-Id", "X-Requested-With",
+			// W3C Trace Context and Baggage
+			"Traceparent", "Tracestate", "Baggage",
+			// Sentry
+			"Sentry-Trace",
+			// Datadog's RUM
+			"X-Datadog-Trace-Id", "X-Datadog-Parent-Id", "X-Datadog-Origin", "X-Datadog-Sampling-Priority", "X-Datadog-Tags",
+			// Zipkin's B3, as one header or several
+			"B3", "X-B3-Traceid", "X-B3-Spanid", "X-B3-Parentspanid", "X-B3-Sampled", "X-B3-Flags",
+			// Elastic's RUM, New Relic's and AWS X-Ray
+			"Elastic-Apm-Traceparent", "Newrelic", "X-Amzn-Trace-Id",
+			// Apollo's clients for the web, Kotlin and iOS
+			"Apollographql-Client-Name", "Apollographql-Client-Version", "Apollo-Require-Preflight",
+			"X-Apollo-Operation-Name", "X-Apollo-Operation-Id", "X-Apollo-Operation-Type",
 		},
 		ExposedHeaders: []string{"X-Request-Id", "Retry-After"},
 		MaxAge:         600,

@@ -1,9 +1,10 @@
-// Package telemetry takes what the service tells of itself to where it is read:
-// a page for Prometheus, and a collector that takes OTLP over HTTP. It knows
-// OpenTelemetry's SDK; of what is told it knows nothing.
+// Package telemetry sets up OpenTelemetry's SDK: a page of metrics for Prometheus,
+// and exports to a collector that accepts OTLP over HTTP. It does not know what is
+// measured or traced.
 //
-// The SDK reads the specification's OTEL_* variables by itself. Whether there is
-// anything to export, internal/config says. Nothing here is global.
+// The SDK reads the specification's OTEL_* variables itself. internal/config
+// decides whether anything is exported. Providers are returned and not registered
+// globally; only the SDK's own messages go through a global logger, see sdklog.go.
 package telemetry
 
 import (
@@ -28,17 +29,17 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Options say who tells, and who wants to know.
+// Options describe the service, and where its telemetry goes.
 type Options struct {
 	Version, Commit, Go string // what the service was built from
 
-	Scrape      bool // a page of metrics
-	PushMetrics bool // metrics by OTLP
-	PushTraces  bool // traces by OTLP
+	Scrape      bool // serve a page of metrics
+	PushMetrics bool // export metrics by OTLP
+	PushTraces  bool // export traces by OTLP
 	Log         *slog.Logger
 }
 
-// Telemetry is where to tell. Whatever nobody wants to know is nil.
+// Telemetry has the providers. One that nothing reads is nil.
 type Telemetry struct {
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
@@ -48,28 +49,33 @@ type Telemetry struct {
 	shutdowns []func(context.Context) error
 }
 
-// Start connects nobody yet: exports happen in the background, and what goes
-// wrong with them is logged.
+// Start sets up what the options ask for. It does not connect: exports happen in
+// the background, and their errors are logged.
 func Start(ctx context.Context, o Options) (*Telemetry, error) {
+	redirectSDKLog(o.Log)
 	t := &Telemetry{}
-	who, err := resource.New(ctx,
-		resource.WithAttributes(semconv.ServiceName("rollcall"), semconv.ServiceVersion(o.Version)),
-		resource.WithTelemetrySDK(),
-		resource.WithFromEnv(), // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win
-	)
-	if err != nil {
-		return nil, fmt.Errorf("telemetry: OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	described := resource.Empty() // which the page does not show
+	if o.PushTraces || o.PushMetrics {
+		var err error
+		described, err = resource.New(ctx,
+			resource.WithAttributes(semconv.ServiceName("rollcall"), semconv.ServiceVersion(o.Version)),
+			resource.WithTelemetrySDK(),
+			resource.WithFromEnv(), // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence
+		)
+		if err != nil {
+			return nil, fmt.Errorf("telemetry: OTEL_RESOURCE_ATTRIBUTES: %w", err)
+		}
 	}
 	if o.PushTraces {
 		exporter, err := otlptracehttp.New(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("telemetry: traces: %w", err)
 		}
-		provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(loggedSpans{exporter, o.Log}), sdktrace.WithResource(who))
+		provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(loggedSpans{exporter, o.Log}), sdktrace.WithResource(described))
 		t.TracerProvider = provider
 		t.shutdowns = append(t.shutdowns, provider.Shutdown)
 	}
-	readers := []sdkmetric.Option{sdkmetric.WithResource(who)}
+	readers := []sdkmetric.Option{sdkmetric.WithResource(described)}
 	if o.Scrape {
 		registry := prometheus.NewRegistry()
 		reader, err := otelprometheus.New(otelprometheus.WithRegisterer(registry), otelprometheus.WithoutScopeInfo(), otelprometheus.WithoutTargetInfo())
@@ -95,7 +101,7 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	return t, nil
 }
 
-// Shutdown exports what is left.
+// Shutdown exports what has not been exported yet.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	var errs []error
 	for _, shutdown := range t.shutdowns {
@@ -104,19 +110,19 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// buildInfo is a metric that is always 1 and whose labels say what runs.
+// buildInfo is a metric that is always 1, with the build in its labels.
 func buildInfo(o Options) prometheus.Collector {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "rollcall_build_info",
-		Help:        "What runs: 1, with the build in the labels.",
+		Help:        "Always 1, with the build in the labels.",
 		ConstLabels: prometheus.Labels{"version": o.Version, "commit": o.Commit, "goversion": o.Go},
 	})
 	g.Set(1)
 	return g
 }
 
-// The SDK hands what goes wrong with an export to a global handler, which writes
-// it past the log. These two keep it from getting there.
+// The SDK passes an export's error to a global handler, which does not know the
+// signal. These two exporters log the error themselves.
 
 type loggedSpans struct {
 	sdktrace.SpanExporter
@@ -125,7 +131,7 @@ type loggedSpans struct {
 
 func (l loggedSpans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	if err := l.SpanExporter.ExportSpans(ctx, spans); err != nil {
-		l.log.WarnContext(ctx, "spans are lost: they cannot be exported", "spans", len(spans), "error", err)
+		l.log.WarnContext(ctx, "spans cannot be exported and are lost", "spans", len(spans), "error", err)
 	}
 	return nil
 }
@@ -137,7 +143,7 @@ type loggedMetrics struct {
 
 func (l loggedMetrics) Export(ctx context.Context, metrics *metricdata.ResourceMetrics) error {
 	if err := l.Exporter.Export(ctx, metrics); err != nil {
-		l.log.WarnContext(ctx, "metrics cannot be exported; the next export has them too", "error", err)
+		l.log.WarnContext(ctx, "metrics cannot be exported; the next export includes them", "error", err)
 	}
 	return nil
 }

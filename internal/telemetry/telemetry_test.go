@@ -127,7 +127,7 @@ func TestACollectorThatRefusesIsLogged(t *testing.T) {
 	tell, _ := start(t, http.StatusForbidden, telemetry.Options{PushMetrics: true, PushTraces: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	tellSomething(t, tell)
 	end(t, tell)
-	for _, want := range []string{"spans are lost", "metrics cannot be exported", "403"} {
+	for _, want := range []string{"spans cannot be exported", "metrics cannot be exported", "403"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("%q is missing in %s", want, log.String())
 		}
@@ -136,7 +136,7 @@ func TestACollectorThatRefusesIsLogged(t *testing.T) {
 
 func TestMalformedAttributes(t *testing.T) {
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "no-equals-sign")
-	if _, err := telemetry.Start(t.Context(), telemetry.Options{Log: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "OTEL_RESOURCE_ATTRIBUTES") {
+	if _, err := telemetry.Start(t.Context(), telemetry.Options{PushTraces: true, Log: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "OTEL_RESOURCE_ATTRIBUTES") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,0 +1,176 @@
+package graph
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	gqlexecutor "github.com/99designs/gqlgen/graphql/executor"
+	"github.com/maypok86/otter/v2"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"go.opentelemetry.io/otel/trace"
+
+	"rollcall/graph/connection"
+	"rollcall/graph/document"
+	"rollcall/graph/internal/generated"
+	"rollcall/graph/loader"
+	"rollcall/internal/panics"
+	"rollcall/upstream"
+)
+
+// Config determines what is answered. All fields but CallersKey, CursorSecret
+// and Introspection are required.
+type Config struct {
+	Client *upstream.Client
+	// CallersKey reports that the key for the upstream is the caller's own.
+	CallersKey bool
+	// CursorSecret seals the cursors of callers without a key.
+	CursorSecret string
+	// Introspection lets callers read the schema, and lets validation errors
+	// suggest names.
+	Introspection bool
+	// Timeout bounds all of an operation's upstream work.
+	Timeout time.Duration
+	Limits  Limits
+	// Log gets internal errors and panics.
+	Log *slog.Logger
+
+	unrendered bool
+}
+
+// Executor executes the operations of requests. It is safe for concurrent use.
+type Executor struct {
+	gqlgen    graphql.GraphExecutor
+	fields    fields
+	client    *upstream.Client
+	documents documents
+	limits    Limits
+	// introspection lets callers read the schema.
+	introspection bool
+	timeout       time.Duration
+	cursorSecret  string
+	sealers       *otter.Cache[upstream.APIKey, *connection.Sealer]
+	// unrendered leaves all writing to gqlgen, for comparison.
+	unrendered bool
+}
+
+// NewExecutor returns an executor of the service's schema.
+func NewExecutor(c Config) *Executor {
+	resolvers := &Resolver{}
+	schema := generated.NewExecutableSchema(generated.Config{Resolvers: resolvers})
+	presenter := &presenter{log: c.Log, callersKey: c.CallersKey}
+	exec := gqlexecutor.New(lists{schema})
+	exec.SetErrorPresenter(presenter.present)
+	exec.SetRecoverFunc(recovered)
+	return &Executor{
+		gqlgen:        exec,
+		fields:        fields{entities{resolvers.Entity()}},
+		client:        c.Client,
+		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection)),
+		limits:        c.Limits,
+		introspection: c.Introspection,
+		timeout:       c.Timeout,
+		cursorSecret:  c.CursorSecret,
+		sealers:       newSealers(),
+		unrendered:    c.unrendered,
+	}
+}
+
+// recovered implements gqlgen's RecoverFunc.
+func recovered(_ context.Context, panicked any) error { return panics.New(panicked) }
+
+// Execute returns the outcome of a request. A request that is refused makes no
+// upstream call.
+func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *graphql.RawParams) *Result {
+	work := Work{Span: trace.SpanContextFromContext(ctx)}
+	known, refused := e.documents.read(params.Query)
+	if refused != nil {
+		work.Document = fingerprint(params.Query)
+		return e.refuse(ctx, coded(refused), work)
+	}
+	work.Document = known.fingerprint
+	request, refused := e.request(known, params)
+	if refused != nil {
+		return e.refuse(ctx, coded(refused), work)
+	}
+	work.Operation, work.Cost = request.Operation, costOf(request)
+	if errs := e.limits.checkCost(request, work.Cost); errs != nil {
+		return e.refuse(ctx, errs, work)
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
+	session := e.client.As(caller)
+	op := &operation{
+		document:   known,
+		sealer:     e.sealer(caller.Key),
+		loader:     loader.New(session, e.limits.Calls),
+		unrendered: e.unrendered,
+	}
+	op.forecast = foresee(request, op)
+	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
+	response := respond(ctx)
+	if response == nil { // gqlgen starts nothing once the deadline has expired
+		response = e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
+	}
+	work.Usage, work.Batched = session.Usage(), op.loader.Saved()
+	return newResult(response, true, work)
+}
+
+// request returns the operation that a request names, with its variables.
+func (e *Executor) request(d *prepared, params *graphql.RawParams) (*graphql.OperationContext, *document.Refusal) {
+	operation, refused := d.Operation(params.OperationName)
+	if refused != nil {
+		return nil, refused
+	}
+	variables, refused := e.documents.reader.Variables(d.Document, operation, params.Variables)
+	if refused != nil {
+		return nil, refused
+	}
+	return &graphql.OperationContext{
+		RawQuery:               params.Query,
+		Variables:              variables,
+		OperationName:          params.OperationName,
+		Doc:                    d.QueryDocument,
+		Extensions:             params.Extensions,
+		Operation:              operation,
+		DisableIntrospection:   !e.introspection,
+		RecoverFunc:            recovered,
+		ResolverMiddleware:     e.fields.intercept,
+		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
+	}, nil
+}
+
+// refuse returns the outcome of a request that is not executed.
+func (e *Executor) refuse(ctx context.Context, errs gqlerror.List, work Work) *Result {
+	return newResult(e.gqlgen.DispatchError(ctx, errs), false, work)
+}
+
+// Fault returns the outcome of a request that failed outside of its fields,
+// for example by a panic.
+func (e *Executor) Fault(ctx context.Context, err error) *Result {
+	return newResult(e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)}), true, Work{})
+}
+
+// maxSealers is how many keys' sealers are kept: deriving one takes longer than
+// sealing a page of cursors.
+const maxSealers = 1000
+
+func newSealers() *otter.Cache[upstream.APIKey, *connection.Sealer] {
+	return otter.Must(&otter.Options[upstream.APIKey, *connection.Sealer]{
+		MaximumSize: maxSealers,
+		Executor:    func(task func()) { task() },
+	})
+}
+
+// sealer returns the sealer of a key's cursors. All callers of one key share it:
+// what a cursor leads to depends on nothing but the key.
+func (e *Executor) sealer(key upstream.APIKey) *connection.Sealer {
+	s, ok := e.sealers.GetIfPresent(key)
+	if !ok {
+		s = connection.NewSealer(cmp.Or(key.Reveal(), e.cursorSecret))
+		e.sealers.Set(key, s)
+	}
+	return s
+}
