@@ -137,9 +137,9 @@ func (c *codec) open(cursor string) (p position, reason string) {
 	return p, ""
 }
 
-func parse(version_ byte, b []byte) (p position, ok bool) {
+func parse(format byte, b []byte) (p position, ok bool) {
 	r := reader{rest: b}
-	switch version_ {
+	switch format {
 	case version:
 		skip := r.uvarint(maxSkip<<1 | 1)
 		p.mirrored, p.skip = skip&1 == 1, skip>>1

@@ -2,9 +2,9 @@ package connection_test
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -130,7 +130,7 @@ func TestVersion2(t *testing.T) {
 func TestTheLongestCursorOpens(t *testing.T) {
 	users := make([]upstream.User, 100)
 	for i := range users {
-		users[i].ID = fmt.Sprint(i)
+		users[i].ID = strconv.Itoa(i)
 	}
 	s, n := connection.NewSealer("key"), 300
 	w, err := connection.NewWindow(upstream.Query{}, connection.Args{First: &n}, s)

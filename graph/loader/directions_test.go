@@ -166,7 +166,7 @@ func TestWindowsOfBothDirectionsShareAWalk(t *testing.T) {
 }
 
 func TestPositionsThatAreTooFar(t *testing.T) {
-	cold := func(t *testing.T, p process) *loader.Memory { return newMemory(t, 0) }
+	cold := func(t *testing.T, _ process) *loader.Memory { return newMemory(t, 0) }
 	timed := func(t *testing.T, p process) *loader.Memory { // it knows that a call takes 20 ms
 		m := newMemory(t, 0)
 		if _, err := loader.New(p.source, m, upstream.NewAPIKey("key"), 1).Load(t.Context(), window(t, upstream.Query{}, 1, "")); err != nil {
