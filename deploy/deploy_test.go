@@ -331,7 +331,7 @@ func TestTheManualIsComplete(t *testing.T) {
 		words = append(words, m[1])
 	}
 	settings := len(words)
-	for _, m := range regexp.MustCompile(`(?m)^\tcode\w+ += "([A-Z_]+)"`).FindAllStringSubmatch(string(source), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\t[cC]ode\w+ += "([A-Z_]+)"`).FindAllStringSubmatch(string(source), -1) {
 		words = append(words, m[1])
 	}
 	if settings < 20 || len(words) < settings+13 {
