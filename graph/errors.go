@@ -117,12 +117,17 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	if inner, ok := errors.AsType[*gqlerror.Error](err); ok {
 		located = inner
 	}
+	locations := located.Locations
+	if field := graphql.GetFieldContext(ctx); len(locations) == 0 && field != nil && field.Field.Field != nil && field.Field.Position != nil {
+		// gqlgen gives no location for an error of an argument, or of an element.
+		locations = []gqlerror.Location{{Line: field.Field.Position.Line, Column: field.Field.Position.Column}}
+	}
 	path, argument := paths(ctx, located.Path)
 	seen := p.classify(ctx, err, located, argument)
 	shown := &gqlerror.Error{
 		Message:    seen.sentence,
 		Path:       path,
-		Locations:  located.Locations,
+		Locations:  locations,
 		Extensions: map[string]any{"code": seen.code},
 	}
 	if seen.argument != "" {

@@ -37,13 +37,13 @@ type Config struct {
 	// Log gets internal errors and panics.
 	Log *slog.Logger
 
-	unrendered bool
+	unrendered bool // see prepared
 }
 
 // Executor executes the operations of requests. It is safe for concurrent use.
 type Executor struct {
 	gqlgen    graphql.GraphExecutor
-	fields    fields
+	fields    fieldMiddleware
 	client    *upstream.Client
 	documents documents
 	limits    Limits
@@ -52,8 +52,6 @@ type Executor struct {
 	timeout       time.Duration
 	cursorSecret  string
 	sealers       *otter.Cache[upstream.APIKey, *connection.Sealer]
-	// unrendered leaves all writing to gqlgen, for comparison.
-	unrendered bool
 }
 
 // NewExecutor returns an executor of the service's schema.
@@ -66,15 +64,14 @@ func NewExecutor(c Config) *Executor {
 	exec.SetRecoverFunc(recovered)
 	return &Executor{
 		gqlgen:        exec,
-		fields:        fields{entities{resolvers.Entity()}},
+		fields:        fieldMiddleware{entities{resolvers.Entity()}},
 		client:        c.Client,
-		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection)),
+		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection), c.unrendered),
 		limits:        c.Limits,
 		introspection: c.Introspection,
 		timeout:       c.Timeout,
 		cursorSecret:  c.CursorSecret,
 		sealers:       newSealers(),
-		unrendered:    c.unrendered,
 	}
 }
 
@@ -102,13 +99,8 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	session := e.client.As(caller)
-	op := &operation{
-		document:   known,
-		sealer:     e.sealer(caller.Key),
-		loader:     loader.New(session, e.limits.Calls),
-		unrendered: e.unrendered,
-	}
-	op.forecast = foresee(request, op)
+	op := &operation{document: known, sealer: e.sealer(caller.Key), loader: loader.New(session, e.limits.Calls)}
+	op.plan.read(request, op)
 	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)
 	if response == nil { // gqlgen starts nothing once the deadline has expired
