@@ -1,15 +1,12 @@
 package graph
 
 import (
-	"fmt"
-	"strings"
-	"unicode"
-
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"rollcall/graph/connection"
 	"rollcall/graph/datetime"
+	"rollcall/graph/globalid"
 	"rollcall/graph/internal/generated"
 	"rollcall/upstream"
 )
@@ -112,7 +109,7 @@ func (args listArgs) window(sealer *connection.Sealer) (connection.Window, error
 	if err != nil {
 		return connection.Window{}, err
 	}
-	return connection.NewWindow(query, args.First, args.After, sealer)
+	return connection.NewWindow(query, connection.Args{First: args.First, After: args.After}, sealer)
 }
 
 func (args listArgs) query() (q upstream.Query, err error) {
@@ -158,27 +155,11 @@ func bound(at *datetime.DateTime) upstream.Bound {
 	return upstream.At(int64(*at))
 }
 
-// maxID is the longest ID that is accepted, in bytes.
-const maxID = 256
-
-// checkID refuses a text that cannot be an ID. An empty one would be no filter at
-// all upstream, and return all users. The error is a [*connection.ArgumentError].
+// checkID returns an error if an argument cannot be the ID of anything. The error
+// is a [*connection.ArgumentError].
 func checkID(argument, id string) error {
-	if reason := invalidID(id); reason != "" {
+	if reason := globalid.Fault(id); reason != "" {
 		return &connection.ArgumentError{Argument: argument, Reason: reason}
 	}
 	return nil
-}
-
-// invalidID returns why a text cannot be an ID, or "" if it can.
-func invalidID(id string) string {
-	switch {
-	case id == "":
-		return "must not be empty"
-	case len(id) > maxID:
-		return fmt.Sprintf("must not be longer than %d bytes", maxID)
-	case strings.ContainsFunc(id, unicode.IsControl):
-		return "must not have control characters"
-	}
-	return ""
 }

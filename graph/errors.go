@@ -137,7 +137,7 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 		if call.TraceID != "" {
 			shown.Extensions["upstreamTraceId"] = call.TraceID
 		}
-		if call.Kind == upstream.RateLimited && call.RetryAfter > 0 {
+		if (call.Kind == upstream.RateLimited || call.Kind == upstream.Overloaded) && call.RetryAfter > 0 {
 			shown.Extensions["retryAfter"] = int(math.Ceil(call.RetryAfter.Seconds()))
 		}
 	}
@@ -173,6 +173,8 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 		return public{CodeBadUserInput, argument.String() + ": " + datetime.ErrFormat.Error(), argument.String()}
 	case errors.Is(err, loader.ErrTooManyCalls):
 		return public{CodeTooComplex, "The operation needs too many calls of the upstream; ask for less at once.", ""}
+	case errors.Is(err, loader.ErrTooFar):
+		return public{CodeTooComplex, "The users on this side of the cursor are too many upstream calls away; start from the other end of the list.", ""}
 	case errors.Is(err, context.DeadlineExceeded):
 		return public{CodeUpstreamTimeout, "The upstream did not answer in time.", ""}
 	case errors.Is(err, context.Canceled):
@@ -205,6 +207,8 @@ func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) public 
 		return public{CodeNotFound, "The upstream knows no such agent or branch.", ""}
 	case upstream.RateLimited:
 		return public{CodeRateLimited, "The upstream takes no more calls right now.", ""}
+	case upstream.Overloaded:
+		return public{CodeOverloaded, "The service has no connection to the upstream left for this request.", ""}
 	case upstream.Timeout:
 		return public{CodeUpstreamTimeout, "The upstream did not answer in time.", ""}
 	case upstream.Unavailable:

@@ -78,7 +78,7 @@ func (p *plan) read(request *graphql.OperationContext, op *operation) {
 		list := agentList{field: field}
 		list.args, list.err = readArgs(field, request.Variables)
 		selection := op.document.selection(request, graphql.CollectedField{Field: field, Selections: field.SelectionSet})
-		list.needsPages = needsPages(selection, connection.Window{First: 1})
+		list.needsPages = needsPages(selection, connection.Window{Size: 1})
 		p.ofAgents = append(p.ofAgents, list)
 	}
 	p.expectRoots()
@@ -92,7 +92,7 @@ func (p *plan) expectRoots() {
 	}
 	windows := make([]connection.Window, 0, len(p.roots))
 	for _, list := range p.roots {
-		if list.err == nil && list.window.First > 0 && needsPages(list.selection, list.window) {
+		if list.err == nil && list.window.Size > 0 && needsPages(list.selection, list.window) {
 			windows = append(windows, list.window)
 		}
 	}
@@ -145,7 +145,7 @@ func (p *plan) open(agentID string) []agentWindow {
 		}
 		window, err := list.args.ofAgent(agentID).window(p.op.sealer)
 		windows[i] = agentWindow{window, err}
-		if err == nil && window.First > 0 && list.needsPages {
+		if err == nil && window.Size > 0 && list.needsPages {
 			expected = append(expected, window)
 		}
 	}

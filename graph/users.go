@@ -8,6 +8,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"rollcall/graph/connection"
+	"rollcall/graph/globalid"
 	"rollcall/graph/internal/generated"
 	"rollcall/graph/render"
 )
@@ -48,7 +49,7 @@ func (op *operation) load(ctx context.Context, list listField) (_ *generated.Use
 
 // needsPages reports whether anything is selected that needs the upstream's pages.
 func needsPages(s *render.Selection, w connection.Window) bool {
-	return s.HasNextPage || w.First > 0 && (s.Users || s.StartCursor || s.EndCursor)
+	return s.HasNextPage || w.Size > 0 && (s.Users || s.StartCursor || s.EndCursor)
 }
 
 // rendered writes a slice, all of whose selection is at hand.
@@ -75,7 +76,9 @@ func newConnection(s connection.Slice, selected *render.Selection) *generated.Us
 		Nodes:    make([]*generated.User, s.Len()),
 	}
 	for i := range s.Len() {
-		c.Nodes[i] = newUser(s.User(i))
+		if u := s.User(i); globalid.Fault(u.ID) == "" {
+			c.Nodes[i] = newUser(u)
+		}
 		c.Edges[i] = &generated.UserEdge{Node: c.Nodes[i]}
 		if selected.Cursors {
 			c.Edges[i].Cursor = s.Cursor(i)
