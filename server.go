@@ -155,7 +155,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	defer endTelemetry(ctx, tel, log)
 	var draining drain.Drain
 	calls := newQuota(c)
-	client := newClient(c, calls, tel) //nolint:contextcheck // its counters begin outside any request
+	client := newClient(c, calls, tel, log) //nolint:contextcheck // its counters begin outside any request
 	defer client.Close()
 	authenticate, known := newAuthenticator(ctx, c, log)
 	ready := func() bool { return draining.Ready() && known() }
@@ -232,10 +232,10 @@ func newQuota(c config.Config) *quota.Quota[upstream.Caller] {
 }
 
 // newClient returns a client for the upstream, whose calls are taken from the quota.
-func newClient(c config.Config, calls *quota.Quota[upstream.Caller], tel *telemetry.Telemetry) *upstream.Client {
+func newClient(c config.Config, calls *quota.Quota[upstream.Caller], tel *telemetry.Telemetry, log *slog.Logger) *upstream.Client {
 	u := upstream.Config{
 		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, CacheTTL: c.CacheTTL,
-		TracerProvider: tel.TracerProvider, MeterProvider: tel.MeterProvider,
+		TracerProvider: tel.TracerProvider, MeterProvider: tel.MeterProvider, Log: log,
 	}
 	if calls != nil {
 		u.OnCall = calls.Spend

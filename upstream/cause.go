@@ -77,7 +77,7 @@ func bad(resp *http.Response, key APIKey, stage Stage, cause error) error {
 // is safe to log: it quotes no URL and nothing that the upstream wrote.
 func (e *Error) Reason() string {
 	if e.Cause == nil {
-		return ""
+		return denials[e.Denial]
 	}
 	_, reason := describe(e.Cause)
 	return reason

@@ -14,6 +14,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -53,6 +54,9 @@ type Config struct {
 	// nobody.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
+	// Log gets a line about failing calls, at most one a second for each kind of
+	// failure, and about the breaker; nil for none.
+	Log *slog.Logger
 }
 
 // Client calls one server on behalf of any number of callers. It is safe for
