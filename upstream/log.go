@@ -18,7 +18,8 @@ const logInterval = time.Second
 // not sent, but at most one line in each interval for each kind, because an
 // upstream that is down would fill the log. It is safe for concurrent use.
 type failureLog struct {
-	log *slog.Logger
+	log         *slog.Logger
+	callersKeys bool
 
 	mu    sync.Mutex
 	kinds map[Kind]logged
@@ -30,11 +31,11 @@ type logged struct {
 	suppressed int // failures since then
 }
 
-func newFailureLog(log *slog.Logger) *failureLog {
+func newFailureLog(log *slog.Logger, callersKeys bool) *failureLog {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &failureLog{log: log, kinds: make(map[Kind]logged)}
+	return &failureLog{log: log, callersKeys: callersKeys, kinds: make(map[Kind]logged)}
 }
 
 // failed logs a failure, with nothing of what the upstream wrote but its trace
@@ -53,8 +54,8 @@ func (l *failureLog) failed(ctx context.Context, err error) {
 		return
 	}
 	message := "upstream call failed"
-	if e.Kind == Unauthenticated || e.Kind == Forbidden {
-		message = "the upstream refused the API key"
+	if refused := e.Kind == Unauthenticated || e.Kind == Forbidden; refused && !l.callersKeys {
+		message = "the upstream refused the service's API key"
 	}
 	list := []slog.Attr{slog.String("kind", e.Kind.String()), slog.String("stage", e.Stage.String())}
 	if e.Status != 0 {

@@ -80,8 +80,8 @@ func TestFailureLog(t *testing.T) {
 	}{
 		"no such host":      {noHost, map[string]any{"msg": "upstream call failed", "kind": "unavailable", "stage": "sending", "status": nil, "cause": "no such host"}},
 		"a 422":             {replies(422, "canary"), map[string]any{"kind": "invalid argument", "stage": "status", "status": 422.0, "upstream_trace_id": "trace-1", "cause": nil}},
-		"a key is refused":  {replies(401, "invalid_api_key"), map[string]any{"msg": "the upstream refused the API key", "kind": "unauthenticated", "status": 401.0, "cause": nil}},
-		"a permission":      {replies(401, "missing_permissions"), map[string]any{"msg": "the upstream refused the API key", "kind": "forbidden", "cause": "the key lacks a permission"}},
+		"a key is refused":  {replies(401, "invalid_api_key"), map[string]any{"msg": "the upstream refused the service's API key", "kind": "unauthenticated", "status": 401.0, "cause": nil}},
+		"a permission":      {replies(401, "missing_permissions"), map[string]any{"msg": "the upstream refused the service's API key", "kind": "forbidden", "cause": "the key lacks a permission"}},
 		"a 404 of no agent": {replies(404, "document_not_found"), map[string]any{"kind": "bad response", "status": 404.0, "cause": "a 404, but the request named no agent or branch"}},
 		"a broken contract": {replies(200, "canary"), map[string]any{"kind": "bad response", "stage": "decoding", "cause": "the page: users is missing"}},
 		"a hang": {func(r *http.Request) (*http.Response, error) {
