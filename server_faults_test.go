@@ -98,8 +98,11 @@ func TestSecrets(t *testing.T) {
 			tell.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 			c := inFrontOf(realUpstream(t, answer))
 			calls := newQuota(c)
-			client := newClient(c, calls, tell, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-			handler := newHandler(c, client, calls, auth.None("canary-key"), tell, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+			logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			client := newClient(c, calls, tell, logger)
+			executor := newExecutor(c, client, "secret", logger)
+			defer executor.Close()
+			handler := newHandler(c, executor, "secret", calls, auth.None("canary-key"), tell, logger)
 			server := newServer(handler, inFrontOf(nil), slog.New(slog.NewJSONHandler(&log, nil)))
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
