@@ -71,13 +71,14 @@ func newBallast() []byte {
 }
 
 // run is the whole process except its exit. It returns the exit code: 0 after a
-// graceful stop, -help or -version; 1 if serving failed; 2 if an argument or a
-// setting is wrong.
+// graceful stop, -help, -version or a successful -healthcheck; 1 if serving or the
+// health check failed; 2 if an argument or a setting is wrong.
 func run(ctx context.Context, args []string, env map[string]string, stdout io.Writer, stderr *os.File) int {
 	flags := flag.NewFlagSet("rollcall", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {}
 	version := flags.Bool("version", false, "")
+	healthcheck := flags.Bool("healthcheck", false, "")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		writeHelp(stdout)
@@ -92,10 +93,12 @@ func run(ctx context.Context, args []string, env map[string]string, stdout io.Wr
 		fmt.Fprintf(stdout, "rollcall %v\n", build.Read())
 		return 0
 	}
-
 	c, err := config.Load(env, config.Deps{
 		RegionURL: upstream.RegionURL, ParseOrigin: origin.Parse, ReadFile: os.ReadFile, Terminal: isTerminal(stderr),
 	})
+	if *healthcheck { // of a service that has started, so that other settings do not matter
+		return checkHealth(ctx, c.ListenAddr, stdout, stderr)
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "rollcall: the configuration is not valid:\n%s\n", strings.Join(append([]string{err.Error()}, c.Warnings...), "\n"))
 		return 2
@@ -114,6 +117,17 @@ func run(ctx context.Context, args []string, env map[string]string, stdout io.Wr
 		return 1
 	}
 	log.Info("stopped")
+	return 0
+}
+
+// checkHealth prints whether the service that listens on an address is alive and
+// ready, and returns the exit code: 0 or 1.
+func checkHealth(ctx context.Context, listenAddr string, stdout, stderr io.Writer) int {
+	if err := admin.CheckHealth(ctx, listenAddr); err != nil {
+		fmt.Fprintf(stderr, "rollcall: not healthy: %v\n", err)
+		return 1
+	}
+	fmt.Fprintln(stdout, "rollcall: healthy")
 	return 0
 }
 
@@ -351,7 +365,10 @@ func isTerminal(f *os.File) bool {
 func writeHelp(w io.Writer) {
 	fmt.Fprint(w, `Rollcall serves the users who have talked to your ElevenLabs agents as a GraphQL API.
 
-Usage: rollcall [-version | -help]
+Usage: rollcall [-version | -help | -healthcheck]
+
+-healthcheck requests /livez and /readyz of the service that runs on this machine with the same
+LISTEN_ADDR, and exits with 0 or 1.
 
 If none of ELEVENLABS_API_KEY, ELEVENLABS_API_KEY_FILE, UPSTREAM_URL, UPSTREAM_REGION and AUTH is
 set, it serves a demo in front of an emulator of the upstream. All settings are environment variables:
