@@ -1,10 +1,16 @@
-# make check is what CI runs: it passes on a fresh machine with Go and Node.
+# make check is what CI runs: it passes on a fresh machine with Go and Node. Each step prints one line, and its
+# output only if it fails; VERBOSE=1 prints it all.
 
 GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 KUBECTL_VALIDATE = go run sigs.k8s.io/kubectl-validate@v0.0.4
 GOVULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+STEP = .ci/step
+NEED = .ci/need
+NPM_CI = npm ci --no-audit --no-fund
+NODE_TEST = npm --silent test
 
-.PHONY: check generated lint test operations e2e bench bench-short golden help
+.PHONY: check check-slow help generated generate lint test redis operations prometheus e2e browser web clients gateways \
+  manifests soak vulnerabilities playground bench bench-short golden
 
 ## help: this list
 help:
@@ -13,106 +19,98 @@ help:
 ## check: everything that CI checks
 check: generated lint test operations bench-short e2e
 
-## generated: fails where the generated code was not what the schema gives
-generated:
-	@echo "== generated code"
-	@sum() { cat graph/internal/generated/*.go graph/*.resolvers.go | sha256sum; }; \
-	before=$$(sum) && go generate ./... && test "$$before" = "$$(sum)" || \
-	{ echo "the generated code was stale; it has been renewed: look at it and commit it"; exit 1; }
+## check-slow: checks that take minutes and seldom fail; not part of check
+check-slow: manifests soak
 
-## generate: the code that gqlgen makes from the schema
+## generated: fails if the generated code is not what the schema gives
+generated:
+	@$(STEP) "generated code" sh -c ' \
+	  sum() { cat graph/internal/generated/*.go graph/*.resolvers.go | sha256sum; }; \
+	  before=$$(sum) && go generate ./... && test "$$before" = "$$(sum)" || \
+	  { echo "The generated code was stale, and has been renewed: review it and commit it."; exit 1; }'
+
+## generate: generates the code of gqlgen from the schema
 generate:
 	go generate ./...
 
 ## lint: gofmt, vet and the linters of .golangci.yml
 lint:
-	@echo "== linters"
-	go mod tidy -diff
-	$(GOLANGCI_LINT) run ./...
-	cd bench && go mod tidy -diff && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
+	@$(STEP) "go mod tidy" sh -c 'go mod tidy -diff && cd bench && go mod tidy -diff'
+	@$(STEP) "linters" $(GOLANGCI_LINT) run ./...
+	@$(STEP) "linters, bench" sh -c 'cd bench && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...'
 
 ## test: the Go tests, with the race detector
 test:
-	@echo "== Go tests"
-	go test -race $$(go list ./... | grep -v /deploy$$)
-	go test -run FewAllocations ./graph # which the race detector would add to
+	@$(STEP) "Go tests" sh -c 'go test -race $$(go list ./... | grep -v /deploy$$)'
+	@$(STEP) "Go tests of allocations, without race detector" go test -run FewAllocations ./graph
+
+# Debian's, for the tests of shared limits, which start their own server. Debian's service is not needed.
+redis:
+	@$(NEED) redis-server "The tests of shared limits" redis-server
 
 ## operations: the dashboard, the alerts and the manual against the running service
 operations: prometheus
-	@echo "== operations"
-	go test -count=1 ./deploy -prometheus
+	@$(STEP) "dashboard, alerts, manual" go test -count=1 ./deploy -prometheus
 
-# Debian's, for promtool and for the queries of the dashboard. Its service is not needed.
-.PHONY: prometheus
+# Debian's, for promtool and for the dashboard's queries. Debian's service is not needed.
 prometheus:
-	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { \
-	  echo "== installing Debian's Prometheus"; \
-	  test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus >/dev/null; } || { \
-	  echo "The tests of the alerts need Prometheus: sudo apt-get install -y prometheus"; exit 1; }
+	@$(NEED) prometheus "The tests of the alerts" prometheus promtool
 
-## manifests: the Kubernetes manifests against the API server's own validation; not part of check, as it takes minutes to build
-.PHONY: manifests
+## manifests: the Kubernetes manifests against the API server's own validation, which takes minutes to build
 manifests:
-	$(KUBECTL_VALIDATE) --version 1.30 deploy/kubernetes/rollcall.yaml
+	@$(STEP) "Kubernetes manifests" $(KUBECTL_VALIDATE) --version 1.30 deploy/kubernetes/rollcall.yaml
 
-## vulnerabilities: the modules against Go's database of vulnerabilities; not part of check, as it needs the internet
-.PHONY: vulnerabilities
+## soak: the Go tests that are named TestSoak…, which are skipped unless SOAK is set
+soak:
+	@SOAK=1 $(STEP) "soak tests" go test -count=1 -timeout 60m -run '^TestSoak' ./...
+
+## vulnerabilities: the modules against Go's database of vulnerabilities; not part of check, because it needs the internet
 vulnerabilities:
 	$(GOVULNCHECK) ./...
 
 ## playground: GraphiQL from npm, for the next build to embed
-.PHONY: playground
 playground:
-	@internal/playground/install.sh
+	@$(STEP) "playground's files" internal/playground/install.sh
 
-## e2e: the built service with real clients, a browser, and behind gateways
+## e2e: the built service with real clients, in a browser, and behind gateways
 e2e: browser playground web clients gateways
-	@echo "== end to end"
-	cd e2e && npm ci --no-audit --no-fund && npm test
+	@cd e2e && ../$(STEP) "packages of e2e" $(NPM_CI)
+	@cd e2e && ../$(STEP) "end to end" $(NODE_TEST)
 
-## web: the example application, built
-.PHONY: web
+## web: builds the example application
 web:
-	@echo "== examples/web"
-	cd examples/web && npm ci --no-audit --no-fund && npm run build
+	@cd examples/web && ../../$(STEP) "packages of examples/web" $(NPM_CI)
+	@cd examples/web && ../../$(STEP) "build of examples/web" npm run build
 
 ## clients: the recipes of docs/clients.md
-.PHONY: clients
 clients:
-	@echo "== clients"
-	@command -v jq >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends jq >/dev/null; } || \
-	{ echo "The recipe for curl needs jq: sudo apt-get install -y jq"; exit 1; }
-	cd e2e/clients && npm ci --no-audit --no-fund && npm test
+	@$(NEED) jq "The recipe for curl" jq
+	@cd e2e/clients && ../../$(STEP) "packages of e2e/clients" $(NPM_CI)
+	@cd e2e/clients && ../../$(STEP) "recipes of docs/clients.md" $(NODE_TEST)
 
-# Composers and gateways are large and apart; the README's commands need them too.
-## gateways: composed, and behind gateways
-.PHONY: gateways
+# Apart from e2e, because composers and gateways are large. The README's commands need them too.
+## gateways: the composed graph, and the service behind gateways
 gateways:
-	@echo "== behind gateways"
-	cd examples/federation && npm ci
-	cd e2e/federation && npm ci && npm test
+	@cd examples/federation && ../../$(STEP) "packages of examples/federation" $(NPM_CI)
+	@cd e2e/federation && ../../$(STEP) "packages of e2e/federation" $(NPM_CI)
+	@cd e2e/federation && ../../$(STEP) "behind gateways" $(NODE_TEST)
 
-# The browser is Debian's: npm packages would fetch one of their own from elsewhere.
-.PHONY: browser
+# Debian's, because npm packages download their own from elsewhere.
 browser:
-	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
-	  echo "== installing Debian's Chromium"; \
-	  test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { \
-	  echo "The browser tests need Chromium: sudo apt-get install -y chromium"; exit 1; }
+	@$(NEED) chromium "The tests in a browser" "chromium|google-chrome"
 
-# Such as FLAGS='-only W2,rollcall,proxy -rounds 9'; BASE=v1.0 compares with the
-# service as it stood there, WRITE=1 renews the result in docs/performance.md.
+# For example FLAGS='-only W2,rollcall,proxy -rounds 9'. BASE=v1.0 also measures the
+# service at that commit; WRITE=1 writes the result to docs/performance.md.
 BENCH = go run . $(if $(BASE),-base $(BASE)) $(if $(WRITE),-write ../docs) $(FLAGS)
 
-## bench: the service against a reverse proxy, gqlgen and Tailcall, in three minutes
+## bench: measures the service, a reverse proxy, gqlgen and Tailcall, in three minutes
 bench:
 	@cd bench && tailcall/install.sh && $(BENCH)
 
-## bench-short: that what bench compares still answers as it should
+## bench-short: the responses and upstream calls of the servers that bench compares
 bench-short:
-	@echo "== benchmark, answers and upstream calls"
-	cd bench && go test ./... && go run . -short
+	@$(STEP) "benchmark's responses and upstream calls" sh -c 'cd bench && go test ./... && go run . -short'
 
-## golden: renews the golden files of the tests
+## golden: rewrites the golden files of the tests
 golden:
 	go test ./graph -update

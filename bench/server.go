@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/bench/load"
 	"rollcall/bench/process"
 )
 
@@ -41,7 +40,19 @@ func (s *server) start(ctx context.Context, on process.Processors, upstreamAddr 
 	return err
 }
 
+// launch starts the process on a free port and returns when it listens there. If another program takes the
+// port first, the process ends, and launch tries another port.
 func (s *server) launch(ctx context.Context, on process.Processors, upstreamAddr string) error {
+	var err error
+	for range 3 {
+		if err = s.launchOnce(ctx, on, upstreamAddr); !errors.Is(err, errEnded) {
+			break
+		}
+	}
+	return err
+}
+
+func (s *server) launchOnce(ctx context.Context, on process.Processors, upstreamAddr string) error {
 	var err error
 	if s.addr, err = freeAddr(); err != nil {
 		return err
@@ -53,22 +64,26 @@ func (s *server) launch(ctx context.Context, on process.Processors, upstreamAddr
 	if s.process, err = on.Start(ctx, env, command...); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		c, err := load.Dial(s.addr)
-		if err == nil {
-			c.Close()
-			return nil
-		}
+	return s.listens()
+}
+
+// errEnded reports that a server has ended before it listened.
+var errEnded = errors.New("it has ended")
+
+// listens waits until the process listens on its address: an answer from there could be another program's.
+func (s *server) listens() error {
+	for deadline := time.Now().Add(20 * time.Second); !s.process.Listens(s.addr); {
 		if time.Now().After(deadline) {
 			s.stop()
-			return fmt.Errorf("it does not listen: %w\n%s", err, s.process.Output())
+			return fmt.Errorf("it does not listen:\n%s", s.process.Output())
 		}
 		select {
 		case <-s.process.Ended():
-			return fmt.Errorf("it has ended:\n%s", s.process.Output())
+			return fmt.Errorf("%w:\n%s", errEnded, s.process.Output())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+	return nil
 }
 
 func (s *server) stop() {
@@ -77,7 +92,7 @@ func (s *server) stop() {
 	}
 }
 
-// freeAddr is a port of loopback that nobody had a moment ago.
+// freeAddr returns an address on loopback whose port was free a moment ago.
 func freeAddr() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
 	if err != nil {

@@ -1,4 +1,5 @@
-// Every command of the README, as it stands there, and the reply it promises.
+// Runs every command of the README as it is written, except that its servers listen on free ports, and compares the
+// output with what the README promises.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -15,30 +16,46 @@ const inline = [...readme.matchAll(/`((?:go|make|npm|curl) [^`\n]+)`/g)].map((m)
 
 const run = (command) => promisify(execFile)("bash", ["-c", command], { cwd: root });
 
-/** Starts a server by a command of the README and waits until it says where. */
-async function serve(command, ready) {
-  const child = spawn("bash", ["-c", command], { cwd: root, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+/** Replaces an address of a command, which must have it. */
+function move(command, from, to) {
+  assert.ok(command.includes(from), `${command} does not name ${from}`);
+  return command.replaceAll(from, to);
+}
+
+// The addresses of the README. Another program may use them while the tests run: the servers listen on free ports
+// instead, and a test connects to the address that its own server has printed.
+const serviceAt = "127.0.0.1:8080";
+const emulatorAt = "127.0.0.1:9100";
+const freePorts = { LISTEN_ADDR: "127.0.0.1:0", ADMIN_ADDR: "127.0.0.1:0", LOG_FORMAT: "json" };
+const serviceReady = /"graphql":"http:\/\/(127\.0\.0\.1:\d+)\/graphql"/;
+const emulatorReady = /http:\/\/(127\.0\.0\.1:\d+)/;
+
+/** Starts a server by a command of the README and waits until it prints its address. */
+async function serve(command, ready, env = {}) {
+  const child = spawn("bash", ["-c", command], { cwd: root, detached: true, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+  const ended = new Promise((resolve) => child.once("exit", resolve));
   let output = "";
-  await new Promise((resolve, reject) => {
+  const at = await new Promise((resolve, reject) => {
     const read = (chunk) => {
       output += chunk;
-      if (ready.test(output)) resolve();
+      const found = ready.exec(output);
+      if (found) resolve(found[1]);
     };
     child.stdout.on("data", read);
     child.stderr.on("data", read);
     child.once("exit", (code) => reject(new Error(`exit ${code}: ${output}`)));
   });
   return {
-    stop: () =>
-      new Promise((resolve) => {
-        child.once("exit", resolve);
-        process.kill(-child.pid, "SIGINT");
-      }),
+    at,
+    async stop() {
+      if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, "SIGINT");
+      await ended;
+    },
   };
 }
 
 const tried = new Set();
-/** The one command of the README that matches, marked as tried. */
+/** The only command of the README that matches, marked as tried. */
 function command(pattern) {
   const found = [...commands, ...inline].filter((c) => pattern.test(c));
   assert.equal(new Set(found).size, 1, `${pattern} matches ${JSON.stringify(found)}`);
@@ -49,38 +66,49 @@ function command(pattern) {
 describe("the README", () => {
   describe("the demo", () => {
     let demo;
-    before(async () => (demo = await serve(command(/^go run \.$/), /127\.0\.0\.1:8080/)));
-    after(() => demo.stop());
+    before(async () => (demo = await serve(command(/^go run \.$/), serviceReady, freePorts)));
+    after(() => demo?.stop());
 
-    it("replies to the query as printed", async () => {
-      const { stdout } = await run(command(/^curl/));
+    it("returns the printed response to the query", async () => {
+      const { stdout } = await run(move(command(/^curl/), serviceAt, demo.at));
       const printed = blocks[blocks.findIndex((b) => b.text.startsWith("curl")) + 1];
       assert.equal(printed.language, "json");
       assert.deepEqual(JSON.parse(stdout), JSON.parse(printed.text));
     });
     it("has a playground", async () => {
-      const page = await fetch("http://127.0.0.1:8080/");
+      assert.ok(readme.includes(`<http://${serviceAt}/>`));
+      const page = await fetch(`http://${demo.at}/`);
       assert.equal(page.status, 200);
       assert.match(await page.text(), /graphql/i);
     });
   });
 
   it("starts in front of a real upstream", async () => {
-    const service = await serve(command(/^ELEVENLABS_API_KEY=\S+ AUTH=none go run \.$/), /127\.0\.0\.1:8080/);
+    const service = await serve(command(/^ELEVENLABS_API_KEY=\S+ AUTH=none go run \.$/), serviceReady, freePorts);
     await service.stop();
   });
 
   it("runs the emulator by itself, and the service in front of it", async () => {
-    const emulator = await serve(command(/^go run \.\/upstream\/emulator/), /http:\/\/127\.0\.0\.1:9100/);
-    const service = await serve(command(/^UPSTREAM_URL=/), /127\.0\.0\.1:8080/);
-    const { data } = await query("http://127.0.0.1:8080/graphql", "{ users(first: 500) { nodes { userId } pageInfo { hasNextPage } } }");
-    assert.equal(data.users.nodes.length, 500);
-    await service.stop();
-    await emulator.stop();
+    const emulator = await serve(move(command(/^go run \.\/upstream\/emulator/), emulatorAt, "127.0.0.1:0"), emulatorReady);
+    const service = await serve(move(command(/^UPSTREAM_URL=/), emulatorAt, emulator.at), serviceReady, freePorts);
+    try {
+      const { data } = await query(`http://${service.at}/graphql`, "{ users(first: 500) { nodes { userId } pageInfo { hasNextPage } } }");
+      assert.equal(data.users.nodes.length, 500);
+    } finally {
+      await service.stop();
+      await emulator.stop();
+    }
+  });
+
+  it("names the default addresses", async () => {
+    const { stdout } = await run("go run . -help");
+    assert.match(stdout, new RegExp(`LISTEN_ADDR=.*\n?.*default ${serviceAt}`));
+    const emulator = await promisify(execFile)("go", ["run", "./upstream/emulator/cmd/emulator", "-help"], { cwd: root }).catch((error) => error);
+    assert.match(emulator.stdout + emulator.stderr, new RegExp(`default "?${emulatorAt}`));
   });
 
   it("composes a router's configuration", async () => {
-    // wgc as whoever has installed it finds it; see e2e/federation.
+    // wgc is on the PATH, as after its installation; see e2e/federation.
     const PATH = `${join(root, "e2e/federation/node_modules/.bin")}:${process.env.PATH}`;
     const out = join(root, "router.json");
     try {
@@ -103,26 +131,27 @@ describe("the README", () => {
     assert.deepEqual(listed.sort(), settings.sort());
   });
 
-  it("generates what is committed, and lists the parts of make check", async () => {
+  it("generates the committed code, and lists the parts of make check", async () => {
     const generated = () => ["exec.go", "federation.go", "models.go"].map((f) => readFileSync(join(root, "graph/internal/generated", f), "utf8"));
     const committed = generated();
     await run(command(/^make generate$/));
     assert.deepEqual(generated(), committed);
     const { stdout } = await run(command(/^make help$/));
-    assert.match(stdout, /make check/);
+    assert.match(stdout, /make check:/);
+    assert.ok(stdout.includes(command(/^make check-slow$/)));
   });
 
   it("embeds the playground", async () => {
     await run(command(/^make playground$/));
   });
 
-  it("is checked by the command it names", () => {
-    // This very test is a part of it.
+  it("names the command that CI runs", () => {
+    // This test is a part of it.
     assert.match(readFileSync(join(root, ".ci/run"), "utf8"), new RegExp(`^${command(/^make check$/)}$`, "m"));
     assert.match(readFileSync(join(root, "Makefile"), "utf8"), /^check:.*\be2e\b/m);
   });
 
-  it("has no command that was not tried", () => {
+  it("has no command without a test", () => {
     assert.deepEqual([...commands, ...inline].filter((c) => !tried.has(c)), []);
   });
 

@@ -1,54 +1,64 @@
-// Runs the recipes of docs/clients.md, as they stand there, against the demo
-// and against a service that wants keys.
+// Runs the recipes of docs/clients.md as they are written, in empty folders:
+// against the demo, against a service that requires keys, and behind a proxy
+// that fails.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { transformFileSync } from "@babel/core";
+import { gql } from "@apollo/client";
 import { buildClientSchema, buildSchema, getIntrospectionQuery, lexicographicSortSchema, printSchema } from "graphql";
 import { query, root, startEmulator, startService } from "../processes.mjs";
+import { faults, startProxy } from "./fault.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const built = mkdtempSync(join(here, "built-")); // beside node_modules, for imports
-const since = "2026-10-31T12:00:00Z";
-const run = (file, args, options) => promisify(execFile)(file, args, { timeout: 60_000, ...options });
+const built = mkdtempSync(join(tmpdir(), "rollcall-clients-"));
+const since = "2026-10-31T12:00:00Z"; // as the recipes have it
 
-/** The blocks of the page by the file that each says it is. */
+/** The blocks of the page by the file that each names. */
 const page = readFileSync(join(root, "docs/clients.md"), "utf8");
 const blocks = new Map([...page.matchAll(/^```\w+ file=(\S+)\n(.*?)^```$/gms)].map(([, file, text]) => [file, text]));
+const recipes = ["curl", "relay", "apollo", "urql", "go"];
 
-/** Runs a script of the page and returns its output's lines. */
-async function script(file, args = [], env = {}, cwd = join(built, dirname(file))) {
-  const { stdout } = await run("bash", ["-eu", join(built, file), ...args], { cwd, env: { ...process.env, ...env } });
-  return stdout.split("\n").slice(0, -1);
+/** The block of a recipe's commands, with the continued lines joined. */
+const commands = (file) => blocks.get(file).replaceAll(/\\\n */g, "").trim().split("\n");
+
+/** Runs shell commands in a folder. Resolves to { code, lines, stderr }; lines are those of stdout. */
+async function sh(text, folder, env = {}) {
+  const { PATH, HOME } = process.env;
+  const settings = { PATH, HOME, npm_config_audit: "false", npm_config_fund: "false", npm_config_ignore_scripts: "true", ...env };
+  const { code = 0, stdout, stderr } = await promisify(execFile)("sh", ["-euc", text], { cwd: folder, env: settings, timeout: 120_000 }).catch((error) => error);
+  return { code, lines: stdout.split("\n").slice(0, -1), stderr };
 }
 
-describe("the clients' recipes", () => {
-  let demo, emulator, withKeys, everybody;
+describe("docs/clients.md", () => {
+  let demo, emulator, withKeys, all;
   before(async () => {
     for (const [file, text] of blocks) {
       mkdirSync(dirname(join(built, file)), { recursive: true });
       writeFileSync(join(built, file), text);
     }
-    // The first recipe is written for the project's folder, and others read what it makes.
+    // The recipe for the schema is written for the project's folder; others use its result.
     symlinkSync(join(root, "graph"), join(built, "graph"));
-    await script("schema.sh");
+    assert.equal((await sh(blocks.get("schema.sh"), built)).code, 0);
+    for (const folder of ["relay/src", "apollo", "urql"]) cpSync(join(built, "fetch.js"), join(built, folder, "fetch.js"));
+    for (const name of ["relay", "go"]) cpSync(join(built, "schema.graphql"), join(built, name, "schema.graphql"));
 
     demo = await startService();
     emulator = await startEmulator("-users", "300", "-keys", "right-key");
     withKeys = await startService({ UPSTREAM_URL: emulator.url, AUTH: "passthrough", INTROSPECTION: "off" });
-    everybody = await list(demo);
+    all = await list(demo);
   });
   after(async () => {
     for (const program of [demo, withKeys, emulator]) await program?.stop();
     rmSync(built, { recursive: true, force: true });
   });
 
-  /** Who has called since then, as one page. */
+  /** The users who have called since then, read as one page. */
   async function list(service, key = "") {
     const text = "query ($since: DateTime!) { users(first: 500, filter: { callStartedAfter: $since }) { nodes { userId } pageInfo { hasNextPage } } }";
     const { data } = await query(service.url, text, { since }, { "xi-api-key": key });
@@ -56,17 +66,28 @@ describe("the clients' recipes", () => {
     return data.users.nodes.map((user) => user.userId);
   }
 
-  it("are all of the page's blocks", () => {
+  it("has a file name for each block, and a test for each recipe", () => {
     assert.equal(page.match(/^```\w/gm).length, blocks.size);
-    assert.equal(blocks.size, 11);
+    const folders = new Set([...blocks.keys()].map((file) => file.split("/")[0]));
+    assert.deepEqual([...folders].sort(), ["schema.sh", "fetch.js", ...recipes].sort());
   });
 
-  it("page at least three times", () => {
-    assert.ok(everybody.length > 60, `${everybody.length} users`);
-    assert.equal(new Set(everybody).size, everybody.length);
+  it("installs the npm packages that are locked here, at the same versions", () => {
+    const installed = {};
+    for (const name of ["relay", "apollo", "urql"]) {
+      for (const line of commands(`${name}/install.sh`).filter((line) => line.startsWith("npm install"))) {
+        for (const [, pkg, version] of line.matchAll(/ (@?[^\s@]+)@(\S+)/g)) installed[pkg] = version;
+      }
+    }
+    assert.deepEqual(installed, JSON.parse(readFileSync(join(here, "package.json"), "utf8")).dependencies);
   });
 
-  it("make of the file what introspection says, but for federation", async () => {
+  it("tests lists of at least four pages", () => {
+    assert.ok(all.length > 60, `${all.length} users`);
+    assert.equal(new Set(all).size, all.length);
+  });
+
+  it("derives from the schema file what introspection returns, without the federation's types", async () => {
     const { data } = await query(demo.url, getIntrospectionQuery({ specifiedByUrl: true }));
     const federation = /^(_Any|_Entity|_Service|Entity|FieldSet|federation__\w+|link__\w+)$/;
     data.__schema.types = data.__schema.types.filter((type) => !federation.test(type.name));
@@ -77,121 +98,91 @@ describe("the clients' recipes", () => {
     assert.equal(print(buildSchema(readFileSync(join(built, "schema.graphql"), "utf8"))), print(buildClientSchema(data)));
   });
 
-  /** A client: who it finds behind a URL with a key, or the code of the error. */
-  const clients = {
-    curl: {
-      prepare: async () => {},
-      ask: programAsk((env) => script("curl.sh", [since], env)),
-    },
-    Relay: {
-      async prepare() {
-        // What the page says of agents, for the compiler to check.
-        writeFileSync(
-          join(built, "relay/agent.js"),
-          `graphql\`fragment agent_users on Agent @refetchable(queryName: "agentUsersQuery") @argumentDefinitions(first: { type: "Int", defaultValue: 3 }, after: { type: "String" }) {
-            users(first: $first, after: $after) @connection(key: "agent_users") { edges { node { userId } } }
-          }\``,
-        );
-        await run(join(here, "node_modules/.bin/relay-compiler"), ["relay.config.json"], { cwd: join(built, "relay") });
-        const { code } = transformFileSync(join(built, "relay/everybody.js"), { plugins: [["relay", { eagerEsModules: true }]], babelrc: false, configFile: false });
-        // What a bundler does for an import without an extension.
-        writeFileSync(join(built, "relay.js"), code.replace(/"\.\/__generated__\/(\w+\.graphql)"/g, '"./relay/__generated__/$1.js"'));
-      },
-      ask: moduleAsk("relay.js"),
-    },
-    "Apollo Client": { prepare: async () => {}, ask: moduleAsk("apollo.js") },
-    urql: { prepare: async () => {}, ask: moduleAsk("urql.js") },
-    genqlient: {
-      async prepare() {
-        for (const file of ["go.mod", "go.sum"]) cpSync(join(here, "go", file), join(built, "go", file));
-        await script("go/generate.sh");
-        // The page's versions are those that are pinned.
-        const { stdout } = await run("go", ["list", "-m", "github.com/Khan/genqlient", "golang.org/x/tools"], { cwd: join(built, "go") });
-        for (const line of stdout.trim().split("\n")) assert.ok(blocks.get("go/get.sh").includes(line.replace(" ", "@")), line);
-        await run("go", ["vet", "."], { cwd: join(built, "go") });
-        await run("go", ["build", "-o", "client", "."], { cwd: join(built, "go") });
-      },
-      ask: programAsk(async (env) => {
-        const { stdout } = await run(join(built, "go/client"), [since], { env });
-        return stdout.split("\n").slice(0, -1);
-      }),
-    },
-  };
+  for (const name of recipes) {
+    describe(`the recipe for ${name}`, () => {
+      const folder = join(built, name);
+      let proxy;
+      after(() => proxy?.close());
+      before(async () => {
+        proxy = await startProxy(demo.url);
+        const install = blocks.get(`${name}/install.sh`);
+        if (!install) return;
+        // The lock file holds the versions of what the packages themselves require.
+        if (/npm install/.test(install)) cpSync(join(here, "package-lock.json"), join(folder, "package-lock.json"));
+        const { code, lines, stderr } = await sh(install, folder);
+        assert.equal(code, 0, [...lines, stderr].join("\n"));
+      });
 
-  /** For a program that writes users to its output, and a code to its errors. */
-  function programAsk(start) {
-    return async (url, key) => {
-      try {
-        return { users: await start({ ROLLCALL_URL: url, XI_API_KEY: key }) };
-      } catch ({ code, stderr }) {
-        assert.equal(code, 1, stderr);
-        return { code: stderr.trim() };
+      /** Runs the recipe's program against a service, as its last command does. */
+      const run = (url, key = "") => sh(commands(`${name}/run.sh`).at(-1), folder, { ROLLCALL_URL: url, XI_API_KEY: key });
+
+      /** Checks that the program has failed, and printed a reason that begins with a code if there is one. */
+      function failed({ code, lines, stderr }, expected) {
+        assert.equal(code, 1, `${lines.length} users and ${stderr}`);
+        assert.ok(lines.length < all.length);
+        assert.deepEqual(lines, all.slice(0, lines.length));
+        // The last line; before it are warnings of libraries, and after it is one of go run.
+        const reason = stderr.trim().replace(/\nexit status 1$/, "").split("\n").at(-1);
+        assert.ok(reason.length > 10 && reason.length < 200, reason);
+        assert.doesNotMatch(reason, /undefined|null|panic|Cannot read|<h1>/);
+        if (expected) assert.ok(reason.startsWith(`${expected}: `), reason);
       }
-    };
-  }
 
-  /** For a module, in a process of its own: it reads its settings once. */
-  function moduleAsk(file) {
-    const asked = `
-      const { everybodySince, codeOf } = await import(${JSON.stringify(join(built, file))});
-      const warnings = [];
-      console.warn = console.error = (...args) => warnings.push(args.join(" "));
-      const found = await everybodySince(${JSON.stringify(since)}).then((users) => ({ users }), (error) => ({ code: codeOf(error) }));
-      console.log(JSON.stringify({ ...found, warnings }));`;
-    return async (url, key) => {
-      const { stdout } = await run(process.execPath, ["--input-type=module", "-e", asked], { env: { ...process.env, ROLLCALL_URL: url, XI_API_KEY: key } });
-      const { users, code, warnings } = JSON.parse(stdout);
-      assert.deepEqual(warnings, []);
-      if (!users) return { code };
-      // Everything that was asked for has come through the client's cache.
-      for (const user of users) {
-        assert.match(user.lastContactAt, /Z$/);
-        assert.match(user.lastContactConversation.conversationId, /^conv_/);
-      }
-      return { users: users.map((user) => user.userId) };
-    };
-  }
-
-  for (const [name, { prepare, ask }] of Object.entries(clients)) {
-    describe(name, () => {
-      before(prepare);
-      it("finds everybody once and in order, page by page", async () => assert.deepEqual(await ask(demo.url, ""), { users: everybody }));
+      it("prints each user once and in order, without a key", async () => {
+        // XI_API_KEY is not set, and the commands before the last one run too.
+        const { code, lines, stderr } = await sh(blocks.get(`${name}/run.sh`), folder, { ROLLCALL_URL: demo.url });
+        assert.equal(code, 0, stderr);
+        assert.deepEqual(lines.slice(-all.length), all);
+      });
       it("sends a key", async () => {
         const users = await list(withKeys, "right-key");
         assert.ok(users.length > 0);
-        assert.deepEqual(await ask(withKeys.url, "right-key"), { users });
+        assert.deepEqual(await run(withKeys.url, "right-key"), { code: 0, lines: users, stderr: "" });
       });
-      it("reads the code of a request that was refused", async () => assert.deepEqual(await ask(withKeys.url, ""), { code: "UNAUTHENTICATED" }));
-      it("reads the code of a field that failed", async () => assert.deepEqual(await ask(withKeys.url, "wrong-key"), { code: "UNAUTHENTICATED" }));
+      it("reports the code of a refused request", async () => failed(await run(withKeys.url), "UNAUTHENTICATED"));
+      it("reports the code of a failed field", async () => failed(await run(withKeys.url, "wrong-key"), "UNAUTHENTICATED"));
+      it("reports that it cannot connect", async () => failed(await run("http://127.0.0.1:1/graphql")));
+      for (const [what, fault] of Object.entries(faults)) {
+        for (const number of [1, 3]) {
+          it(`fails if response ${number} is ${what}`, async () => {
+            proxy.spoil(fault, number);
+            failed(await run(proxy.url), fault.code);
+            assert.equal(proxy.requests, number);
+          });
+        }
+      }
     });
   }
 
-  // The caches' settings for what the recipes do not ask for.
-  const pageOfAgent = `query ($id: ID!, $after: String) {
+  // The settings of the caches for what the recipes do not query.
+
+  /** A module of a recipe that connects to the demo. */
+  function load(file) {
+    process.env.ROLLCALL_URL = demo.url;
+    return import(pathToFileURL(join(built, file)));
+  }
+  const agentPage = `query ($id: ID!, $after: String) {
     node(id: $id) { ... on Agent { id users(first: 3, after: $after) { edges { cursor node { id userId } } pageInfo { hasNextPage endCursor } } } }
   }`;
-  const walks = {
-    "apollo.js": async ({ client }, { gql }, variables) => (await client.query({ query: gql(pageOfAgent), variables, fetchPolicy: "network-only" })).data,
-    "urql.js": async ({ client }, { gql }, variables) => (await client.query(gql(pageOfAgent), variables)).data,
+  const reads = {
+    apollo: async ({ client }, variables) => (await client.query({ query: gql(agentPage), variables, fetchPolicy: "network-only" })).data,
+    urql: async ({ client }, variables) => (await client.query(agentPage, variables)).data,
   };
-  for (const [file, turn] of Object.entries(walks)) {
-    it(`merge an agent's pages, with ${file}`, async () => {
+  for (const [name, read] of Object.entries(reads)) {
+    it(`merges an agent's pages in the cache of ${name}`, async () => {
       const { data } = await query(demo.url, "{ users(first: 1) { nodes { lastContactAgent { id users(first: 6) { nodes { userId } } } } } }");
       const { id, users } = data.users.nodes[0].lastContactAgent;
-      process.env.ROLLCALL_URL = demo.url;
-      const client = await import(join(built, file));
-      const library = await import({ "apollo.js": "@apollo/client", "urql.js": "@urql/core" }[file]);
-      const first = await turn(client, library, { id });
+      const module = await load(`${name}/client.js`);
+      const first = await read(module, { id });
       assert.equal(first.node.users.edges.length, 3);
-      await turn(client, library, { id, after: first.node.users.pageInfo.endCursor });
-      const merged = file === "apollo.js" ? client.client.readQuery({ query: library.gql(pageOfAgent), variables: { id } }) : await turn(client, library, { id });
+      await read(module, { id, after: first.node.users.pageInfo.endCursor });
+      const merged = name === "apollo" ? module.client.readQuery({ query: gql(agentPage), variables: { id } }) : await read(module, { id });
       assert.deepEqual(merged.node.users.edges.map((edge) => edge.node.userId), users.nodes.map((user) => user.userId));
     });
   }
 
-  it("know the keys of all types, with urql.js", async (t) => {
-    process.env.ROLLCALL_URL = demo.url;
-    const { client } = await import(join(built, "urql.js"));
+  it("names the keys of all types for urql", async (t) => {
+    const { client } = await load("urql/client.js");
     const warn = t.mock.method(console, "warn", () => {});
     const { data } = await client.query(
       `{ users(first: 100) { edges { node {
@@ -203,11 +194,25 @@ describe("the clients' recipes", () => {
     assert.deepEqual(warn.mock.calls.map((call) => call.arguments[0]), []);
   });
 
-  it("keep a conversation under its own key, with apollo.js", async () => {
-    const { client, everybodySince } = await import(join(built, "apollo.js"));
-    const [user] = await everybodySince(since);
-    const key = client.cache.identify(user.lastContactConversation);
+  it("keeps a conversation under its own key in the cache of apollo", async () => {
+    const { client } = await load("apollo/client.js");
+    const lists = "{ users(first: 1) { edges { cursor node { id lastContactConversation { conversationId } } } pageInfo { hasNextPage endCursor } } }";
+    const { data } = await client.query({ query: gql(lists) });
+    const key = client.cache.identify(data.users.edges[0].node.lastContactConversation);
     assert.match(key, /^Conversation:.*conv_/);
     assert.ok(client.cache.extract()[key]);
+  });
+
+  it("compiles a refetchable fragment on Agent for relay", async () => {
+    writeFileSync(
+      join(built, "relay/src/agent.js"),
+      `graphql\`fragment agent_users on Agent @refetchable(queryName: "agentUsersQuery") @argumentDefinitions(first: { type: "Int", defaultValue: 3 }, after: { type: "String" }) {
+        users(first: $first, after: $after) @connection(key: "agent_users") { edges { node { userId } } }
+      }\``,
+    );
+    const { code, lines, stderr } = await sh("npx relay-compiler", join(built, "relay"));
+    assert.equal(code, 0, [...lines, stderr].join("\n"));
+    const generated = readFileSync(join(built, "relay/src/__generated__/agentUsersQuery.graphql.js"), "utf8");
+    assert.match(generated, /node\(id: \$id\)|"name": "node"/);
   });
 });

@@ -34,7 +34,7 @@ describe("examples/federation", () => {
   });
   after(async () => {
     const rollcall = /^rollcall +(\S+)/m.exec(output)[1];
-    process.kill(-child.pid, "SIGINT");
+    if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, "SIGINT");
     await ended;
     await assert.rejects(fetch(rollcall), "Rollcall goes on after Ctrl-C");
   });
