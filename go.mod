@@ -5,7 +5,6 @@ go 1.26.0
 require (
 	github.com/99designs/gqlgen v0.17.98
 	github.com/MicahParks/jwkset v0.11.4
-	github.com/MicahParks/keyfunc/v3 v3.9.1
 	github.com/dchest/siphash v1.2.3
 	github.com/go-faster/jx v1.2.0
 	github.com/go-logr/logr v1.4.4

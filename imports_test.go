@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"rollcall/upstream/emulator":              nil,
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},
 	"rollcall/internal/admin":                 nil,
-	"rollcall/internal/auth":                  {"github.com/MicahParks/*", "github.com/golang-jwt/jwt/v5", "golang.org/x/sync/singleflight", "golang.org/x/time/rate"},
+	"rollcall/internal/auth":                  {"github.com/MicahParks/jwkset", "github.com/golang-jwt/jwt/v5", "golang.org/x/sync/singleflight", "golang.org/x/time/rate"},
 	"rollcall/internal/build":                 nil,
 	"rollcall/internal/config":                nil,
 	"rollcall/internal/cork":                  nil,

@@ -321,7 +321,7 @@ func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (a
 	case config.AuthPassthrough:
 		return auth.Passthrough(), always
 	case config.AuthJWT:
-		return auth.JWT(ctx, auth.Issuer{JWKSURL: c.JWT.JWKSURL, Name: c.JWT.Issuer, Audience: c.JWT.Audience}, c.APIKey, log)
+		return auth.JWT(ctx, auth.Issuer{JWKSURL: c.JWT.JWKSURL, Name: c.JWT.Issuer, Audience: c.JWT.Audience, Scope: c.JWT.Scope}, c.APIKey, log)
 	default:
 		return auth.None(c.APIKey), always
 	}

@@ -1,9 +1,8 @@
-// Package auth tells who a request comes from, and with which key it may go
-// upstream. It knows HTTP headers alone.
+// Package auth identifies the caller of a request, and the key with which the
+// request may go upstream. It depends on HTTP headers alone.
 package auth
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 )
@@ -11,35 +10,66 @@ import (
 // Identity is the outcome of an authentication.
 type Identity struct {
 	Key     string // for the upstream
-	Subject string // who it is, where several share one key; else empty
+	Subject string // the caller, if several share one key; otherwise empty
 }
 
-// Authenticator identifies the caller of a request. Its errors are for the
-// caller to read.
+// Authenticator identifies the caller of a request. Its error is a [*Error].
 type Authenticator func(*http.Request) (Identity, error)
 
-// None lets everybody in, and upstream with the service's own key.
+// Error is why a request is not accepted. Its text is for the caller; Reason is
+// not: it would help to forge credentials.
+type Error struct {
+	// Reason is for the log: one of the constants of this package.
+	Reason string
+	// Forbidden reports that the caller is known and may not use the service.
+	Forbidden bool
+
+	text string
+}
+
+func (e *Error) Error() string { return e.text }
+
+// The reasons. The first two also apply to API keys, the others to tokens.
+const (
+	ReasonMissing     = "missing"       // no credentials
+	ReasonMalformed   = "malformed"     // several headers, another scheme, or no key or token
+	ReasonCritical    = "critical"      // a header in crit, which has to be understood
+	ReasonAlgorithm   = "algorithm"     // not accepted, or not the key's
+	ReasonUnknownKey  = "unknown key"   // no usable key of the issuer has the token's kid
+	ReasonNoKeys      = "no keys"       // none of the issuer's keys are known yet
+	ReasonSignature   = "signature"     // not the key's
+	ReasonExpired     = "expired"       // more than [leeway] ago
+	ReasonNoExpiry    = "no expiry"     // exp is missing
+	ReasonNotYetValid = "not yet valid" // nbf is in the future
+	ReasonAudience    = "audience"      // aud is missing or another service's
+	ReasonIssuer      = "issuer"        // iss is missing or another issuer's
+	ReasonScope       = "scope"         // the token is valid and lacks the scope
+	ReasonCancelled   = "cancelled"     // the caller left during a wait for the issuer's keys
+)
+
+// None accepts all callers, and uses the service's own key.
 func None(key string) Authenticator {
 	return func(*http.Request) (Identity, error) { return Identity{Key: key}, nil }
 }
 
-// keyHeader is where callers bring the upstream's key, under the upstream's own name.
+// keyHeader is the header in which callers send the upstream's key, under the
+// upstream's own name.
 const keyHeader = "Xi-Api-Key"
 
-// maxKey is far longer than any key of the upstream, in bytes.
+// maxKey is much longer than any key of the upstream, in bytes.
 const maxKey = 256
 
-// Passthrough takes the upstream's key from the caller and looks no further
-// into it: the upstream does.
+// Passthrough takes the upstream's key from the caller and only checks its form:
+// the upstream decides whether it is valid.
 func Passthrough() Authenticator {
 	return func(r *http.Request) (Identity, error) {
 		values := r.Header.Values(keyHeader)
 		if len(values) == 0 || len(values) == 1 && values[0] == "" {
-			return Identity{}, errors.New("send an API key in the header xi-api-key")
+			return Identity{}, &Error{Reason: ReasonMissing, text: "send an API key in the header xi-api-key"}
 		}
 		key := values[0]
 		if len(values) > 1 || len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return Identity{}, errors.New("the header xi-api-key does not hold an API key")
+			return Identity{}, &Error{Reason: ReasonMalformed, text: "the header xi-api-key does not hold an API key"}
 		}
 		return Identity{Key: key}, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -42,7 +43,7 @@ type issuer struct {
 	asks atomic.Int32
 
 	mu     sync.Mutex
-	keys   []map[string]string
+	keys   []map[string]any
 	answer http.HandlerFunc // instead of the keys
 }
 
@@ -72,19 +73,19 @@ func newIssuer(t *testing.T) *issuer {
 	i.publish(i.rsaKey("rsa", i.rsa, "sig"))
 	i.publish(i.rsaKey("for encryption", i.rsa, "enc"))
 	i.publish(i.rsaKey("weak", i.weak, "sig"))
-	i.publish(map[string]string{"kty": "EC", "kid": "ec", "alg": "ES256", "use": "sig", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])})
-	i.publish(map[string]string{"kty": "OKP", "kid": "ed", "alg": "EdDSA", "use": "sig", "crv": "Ed25519", "x": b64(edPublic)})
-	i.publish(map[string]string{"kty": "oct", "kid": "shared", "k": b64([]byte("secret"))})
-	i.publish(map[string]string{"kty": "EC", "kid": "broken", "crv": "P-256", "x": "?"})
+	i.publish(map[string]any{"kty": "EC", "kid": "ec", "alg": "ES256", "use": "sig", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])})
+	i.publish(map[string]any{"kty": "OKP", "kid": "ed", "alg": "EdDSA", "use": "sig", "crv": "Ed25519", "x": b64(edPublic)})
+	i.publish(map[string]any{"kty": "oct", "kid": "shared", "k": b64([]byte("secret"))})
+	i.publish(map[string]any{"kty": "EC", "kid": "broken", "crv": "P-256", "x": "?"})
 	return i
 }
 
-func (*issuer) rsaKey(id string, k *rsa.PrivateKey, use string) map[string]string {
-	return map[string]string{"kty": "RSA", "kid": id, "alg": "RS256", "use": use, "n": b64(k.N.Bytes()), "e": b64(big.NewInt(int64(k.E)).Bytes())}
+func (*issuer) rsaKey(id string, k *rsa.PrivateKey, use string) map[string]any {
+	return map[string]any{"kty": "RSA", "kid": id, "alg": "RS256", "use": use, "n": b64(k.N.Bytes()), "e": b64(big.NewInt(int64(k.E)).Bytes())}
 }
 
 // publish adds a key to the set.
-func (i *issuer) publish(key map[string]string) {
+func (i *issuer) publish(key map[string]any) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.keys = append(i.keys, key)
@@ -155,6 +156,18 @@ func claims(change ...any) jwt.MapClaims {
 	return c
 }
 
+// reasonOf is the reason of a refusal; empty for no error.
+func reasonOf(err error) string {
+	refusal, ok := errors.AsType[*auth.Error](err)
+	switch {
+	case err == nil:
+		return ""
+	case !ok:
+		return "not a refusal: " + err.Error()
+	}
+	return refusal.Reason
+}
+
 func bearer(authorization ...string) *http.Request {
 	return &http.Request{Header: http.Header{"Authorization": authorization}}
 }
@@ -183,57 +196,63 @@ func TestTokens(t *testing.T) {
 
 	for name, c := range map[string]struct {
 		request *http.Request
-		ok      bool
+		reason  string // of the refusal; empty if the token is valid
 	}{
-		"of nobody":                          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("sub", nil))), true},
-		"RS256":                              {bearer("Bearer " + good), true},
-		"ES256":                              {bearer("bearer " + sign(t, jwt.SigningMethodES256, "ec", i.ec, claims())), true},
-		"EdDSA":                              {bearer("Bearer " + sign(t, jwt.SigningMethodEdDSA, "ed", i.ed, claims())), true},
-		"one audience of several":            {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("aud", []string{"x", "rollcall"}))), true},
-		"expired a moment ago":               {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("exp", time.Now().Add(-10*time.Second).Unix()))), true},
-		"nothing":                            {bearer(), false},
-		"nothing after the scheme":           {bearer("Bearer"), false},
-		"another scheme":                     {bearer("Basic " + good), false},
-		"no scheme":                          {bearer(good), false},
-		"two headers":                        {bearer("Bearer "+good, "Bearer "+good), false},
-		"no token":                           {bearer("Bearer canary"), false},
-		"another algorithm than the key's":   {bearer("Bearer " + sign(t, jwt.SigningMethodPS256, "rsa", i.rsa, claims())), false},
-		"no algorithm":                       {bearer("Bearer " + forged), false},
-		"no algorithm, by the book":          {bearer("Bearer " + sign(t, jwt.SigningMethodNone, "rsa", jwt.UnsafeAllowNoneSignatureType, claims())), false},
-		"HS256 with the public key":          {bearer("Bearer " + sign(t, jwt.SigningMethodHS256, "rsa", publicPEM, claims())), false},
-		"HS256 with the modulus":             {bearer("Bearer " + sign(t, jwt.SigningMethodHS256, "rsa", i.rsa.N.Bytes(), claims())), false},
-		"another's signature":                {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", stranger.rsa, claims())), false},
-		"another key's ID":                   {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "ec", i.rsa, claims())), false},
-		"an unknown key ID":                  {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "canary", i.rsa, claims())), false},
-		"no key ID":                          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "", stranger.rsa, claims())), false},
-		"another audience":                   {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("aud", "x"))), false},
-		"no audience":                        {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("aud", nil))), false},
-		"another issuer":                     {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("iss", "x"))), false},
-		"no issuer":                          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("iss", nil))), false},
-		"expired":                            {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("exp", time.Now().Add(-time.Hour).Unix()))), false},
-		"without an end":                     {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("exp", nil))), false},
-		"not yet":                            {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("nbf", time.Now().Add(time.Hour).Unix()))), false},
-		"with something that is critical":    {bearer("Bearer " + criticalToken), false},
-		"with a key for encryption":          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "for encryption", i.rsa, claims())), false},
-		"with a weak key":                    {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "weak", i.weak, claims())), false},
-		"with a weak key that has no name":   {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "", i.weak, claims())), false},
-		"with a shared secret":               {bearer("Bearer " + sign(t, jwt.SigningMethodHS256, "shared", []byte("secret"), claims())), false},
-		"with other claims than were signed": {bearer("Bearer " + parts[0] + "." + b64([]byte(`{"sub":"canary"}`)) + "." + parts[2]), false},
+		"of nobody":                          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("sub", nil))), ""},
+		"RS256":                              {bearer("Bearer " + good), ""},
+		"ES256":                              {bearer("bearer " + sign(t, jwt.SigningMethodES256, "ec", i.ec, claims())), ""},
+		"EdDSA":                              {bearer("Bearer " + sign(t, jwt.SigningMethodEdDSA, "ed", i.ed, claims())), ""},
+		"one audience of several":            {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("aud", []string{"x", "rollcall"}))), ""},
+		"expired a moment ago":               {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("exp", time.Now().Add(-10*time.Second).Unix()))), ""},
+		"after several spaces":               {bearer("Bearer   " + good), ""},
+		"after a tab":                        {bearer("Bearer\t" + good), "malformed"},
+		"after a space and a tab":            {bearer("Bearer \t" + good), "malformed"},
+		"before another word":                {bearer("Bearer " + good + " canary"), "malformed"},
+		"spaces and nothing else":            {bearer("Bearer   "), "malformed"},
+		"a space before the scheme":          {bearer(" Bearer " + good), "malformed"},
+		"nothing":                            {bearer(), "missing"},
+		"nothing after the scheme":           {bearer("Bearer"), "malformed"},
+		"another scheme":                     {bearer("Basic " + good), "malformed"},
+		"no scheme":                          {bearer(good), "malformed"},
+		"two headers":                        {bearer("Bearer "+good, "Bearer "+good), "malformed"},
+		"no token":                           {bearer("Bearer canary"), "malformed"},
+		"another algorithm than the key's":   {bearer("Bearer " + sign(t, jwt.SigningMethodPS256, "rsa", i.rsa, claims())), "algorithm"},
+		"no algorithm":                       {bearer("Bearer " + forged), "algorithm"},
+		"no algorithm, by the book":          {bearer("Bearer " + sign(t, jwt.SigningMethodNone, "rsa", jwt.UnsafeAllowNoneSignatureType, claims())), "algorithm"},
+		"HS256 with the public key":          {bearer("Bearer " + sign(t, jwt.SigningMethodHS256, "rsa", publicPEM, claims())), "algorithm"},
+		"HS256 with the modulus":             {bearer("Bearer " + sign(t, jwt.SigningMethodHS256, "rsa", i.rsa.N.Bytes(), claims())), "algorithm"},
+		"another's signature":                {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", stranger.rsa, claims())), "signature"},
+		"another key's ID":                   {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "ec", i.rsa, claims())), "algorithm"},
+		"an unknown key ID":                  {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "canary", i.rsa, claims())), "unknown key"},
+		"no key ID":                          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "", stranger.rsa, claims())), "signature"},
+		"another audience":                   {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("aud", "x"))), "audience"},
+		"no audience":                        {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("aud", nil))), "audience"},
+		"another issuer":                     {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("iss", "x"))), "issuer"},
+		"no issuer":                          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("iss", nil))), "issuer"},
+		"expired":                            {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("exp", time.Now().Add(-time.Hour).Unix()))), "expired"},
+		"without an end":                     {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("exp", nil))), "no expiry"},
+		"not yet":                            {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("nbf", time.Now().Add(time.Hour).Unix()))), "not yet valid"},
+		"with something that is critical":    {bearer("Bearer " + criticalToken), "critical"},
+		"with a key for encryption":          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "for encryption", i.rsa, claims())), "unknown key"},
+		"with a weak key":                    {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "weak", i.weak, claims())), "unknown key"},
+		"with a weak key that has no name":   {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "", i.weak, claims())), "signature"},
+		"with a shared secret":               {bearer("Bearer " + sign(t, jwt.SigningMethodHS256, "shared", []byte("secret"), claims())), "algorithm"},
+		"with other claims than were signed": {bearer("Bearer " + parts[0] + "." + b64([]byte(`{"sub":"canary"}`)) + "." + parts[2]), "signature"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
 			who, err := authenticate(c.request)
-			if c.ok != (err == nil) {
-				t.Fatalf("got %+v, %v", who, err)
+			if got := reasonOf(err); got != c.reason {
+				t.Fatalf("got %+v, %v, for the reason %q, want %q", who, err, got, c.reason)
 			}
 			subject := "alice"
 			if name == "of nobody" {
 				subject = ""
 			}
-			if c.ok && who != (auth.Identity{Key: "service-key", Subject: subject}) {
+			if c.reason == "" && who != (auth.Identity{Key: "service-key", Subject: subject}) {
 				t.Errorf("got %+v", who)
 			}
-			if err != nil && (who != auth.Identity{} || strings.Contains(err.Error(), "canary")) {
+			if err != nil && (who != auth.Identity{} || err.Error() != "send a valid bearer token in the header Authorization") {
 				t.Errorf("got %+v, %v", who, err)
 			}
 			if took := time.Since(began); took > time.Second {

@@ -92,7 +92,7 @@ const (
 )
 
 // JWT describes the tokens that are accepted.
-type JWT struct{ JWKSURL, Issuer, Audience string }
+type JWT struct{ JWKSURL, Issuer, Audience, Scope string }
 
 // Limits are upper bounds on a request.
 type Limits struct{ Body, Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int }
@@ -180,6 +180,11 @@ func (s *settings) checkAddress(name, value string) {
 	} else if !isPort(port) {
 		s.fault(name, "the port of %q is not a number from 0 to 65535", value)
 	}
+}
+
+// isScope reports whether s is a scope-token (RFC 6749, section 3.3), or empty.
+func isScope(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })
 }
 
 func isPort(s string) bool {
@@ -290,6 +295,9 @@ func (s *settings) checkAuth() {
 			if required.value == "" {
 				s.fault(required.name, "is required with AUTH=jwt")
 			}
+		}
+		if !isScope(s.JWT.Scope) {
+			s.fault("JWT_SCOPE", "must be one scope: printable ASCII without spaces, quotation marks and backslashes")
 		}
 		if _, err := parseServer(s.JWT.JWKSURL); s.JWT.JWKSURL != "" && err != nil {
 			s.fault("JWT_JWKS_URL", "%w", err)

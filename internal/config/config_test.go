@@ -81,6 +81,9 @@ func TestLoad(t *testing.T) {
 		"tokens": {map[string]string{"ELEVENLABS_API_KEY": "k", "AUTH": "jwt", "JWT_JWKS_URL": "https://issuer.test/keys", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}, func(c config.Config) bool {
 			return c.Auth == config.AuthJWT && c.JWT == config.JWT{JWKSURL: "https://issuer.test/keys", Issuer: "i", Audience: "a"}
 		}},
+		"tokens with a scope": {map[string]string{"ELEVENLABS_API_KEY": "k", "AUTH": "jwt", "JWT_JWKS_URL": "https://issuer.test/keys", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a", "JWT_SCOPE": "https://rollcall.test/users:read"}, func(c config.Config) bool {
+			return c.JWT.Scope == "https://rollcall.test/users:read"
+		}},
 		"keys at an address with a query": {map[string]string{"ELEVENLABS_API_KEY": "k", "AUTH": "jwt", "JWT_JWKS_URL": "https://issuer.test/keys?p=policy", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}, func(c config.Config) bool {
 			return c.JWT.JWKSURL == "https://issuer.test/keys?p=policy"
 		}},
@@ -185,6 +188,10 @@ func TestFaults(t *testing.T) {
 		"an issuer's keys over plain http": {
 			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "http://issuer.test", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},
 			[]string{"JWT_JWKS_URL: must be https"},
+		},
+		"two scopes": {
+			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://issuer.test", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a", "JWT_SCOPE": "a b"},
+			[]string{"JWT_SCOPE: must be one scope"},
 		},
 		"an issuer's keys behind a password": {
 			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://u:canary@issuer.test/keys?p=canary", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},

@@ -50,6 +50,7 @@ func newSettings(env map[string]string) *settings {
 	f.StringVar(&s.JWT.JWKSURL, "JWT_JWKS_URL", "", "the `URL` of the token issuer's public keys; https, or plain http to loopback")
 	f.StringVar(&s.JWT.Issuer, "JWT_ISSUER", "", "the `name` that tokens must have as iss")
 	f.StringVar(&s.JWT.Audience, "JWT_AUDIENCE", "", "the `name` that tokens must have in aud")
+	f.StringVar(&s.JWT.Scope, "JWT_SCOPE", "", "the `scope` that tokens must have in scope or scp; empty for none")
 	f.StringVar(&s.origins, "CORS_ORIGINS", "", "the origins of web sites and apps that may use the service from a browser, a\n`list` separated by commas")
 	f.StringVar(&s.introspection, "INTROSPECTION", "", "`on or off`: whether callers may read the schema (default off; on in the demo)")
 	f.StringVar(&s.playground, "PLAYGROUND", "", "`on or off`: whether / serves a playground (default off; on in the demo)")
