@@ -16,14 +16,24 @@ import (
 // that begins so.
 var allowed = map[string][]string{
 	"rollcall": {
-		"rollcall/graph", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/internal/*",
+		"rollcall/graph", "rollcall/graph/transport", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/internal/*",
 	},
 	"rollcall/deploy": nil, // tests
 	"rollcall/graph": {
-		"rollcall/graph/*", "rollcall/upstream", "rollcall/internal/flight",
-		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*", "github.com/maypok86/otter/v2", "github.com/go-faster/jx",
-		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
+		"rollcall/graph/connection", "rollcall/graph/datetime", "rollcall/graph/globalid", "rollcall/graph/internal/generated",
+		"rollcall/graph/loader", "rollcall/graph/render", "rollcall/upstream", "rollcall/internal/panics",
+		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*", "github.com/maypok86/otter/v2",
+		"go.opentelemetry.io/otel/trace",
+	},
+	"rollcall/graph/transport": {
+		"rollcall/graph", "rollcall/upstream", "rollcall/internal/flight", "rollcall/internal/instrument", "rollcall/internal/panics",
+		"github.com/99designs/gqlgen/graphql", "github.com/vektah/gqlparser/v2/gqlerror", "github.com/go-faster/jx",
+		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric",
 		"go.opentelemetry.io/otel/propagation", "go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
+	},
+	"rollcall/graph/internal/graphtest": { // for tests
+		"rollcall/graph", "rollcall/graph/transport", "rollcall/upstream", "rollcall/upstream/emulator",
+		"go.opentelemetry.io/otel/metric", "go.opentelemetry.io/otel/trace",
 	},
 	"rollcall/graph/connection": {"rollcall/upstream", "github.com/dchest/siphash"},
 	"rollcall/graph/loader":     {"rollcall/graph/connection", "rollcall/upstream"},
@@ -38,7 +48,7 @@ var allowed = map[string][]string{
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
 	},
 	"rollcall/upstream": {
-		"rollcall/internal/flight", "rollcall/internal/http1", "github.com/go-faster/jx", "github.com/maypok86/otter/v2", "github.com/sony/gobreaker/v2", "golang.org/x/sync/semaphore",
+		"rollcall/internal/flight", "rollcall/internal/http1", "rollcall/internal/instrument", "github.com/go-faster/jx", "github.com/maypok86/otter/v2", "github.com/sony/gobreaker/v2", "golang.org/x/sync/semaphore",
 		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
 		"go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
@@ -50,7 +60,9 @@ var allowed = map[string][]string{
 	"rollcall/internal/config":                nil,
 	"rollcall/internal/cork":                  nil,
 	"rollcall/internal/drain":                 {"golang.org/x/sys/unix"},
-	"rollcall/internal/flight":                nil,
+	"rollcall/internal/flight":                {"rollcall/internal/panics"},
+	"rollcall/internal/instrument":            {"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/metric*"},
+	"rollcall/internal/panics":                nil,
 	"rollcall/internal/idle":                  nil,
 	"rollcall/internal/http1":                 {"golang.org/x/net/http/httpguts"},
 	"rollcall/internal/origin":                {"github.com/rs/cors"},

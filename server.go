@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"rollcall/graph"
+	"rollcall/graph/transport"
 	"rollcall/internal/admin"
 	"rollcall/internal/auth"
 	"rollcall/internal/build"
@@ -158,20 +159,21 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		defer stop()
 	}
 	built := build.Read()
-	tell, err := telemetry.Start(ctx, telemetry.Options{
+	tel, err := telemetry.Start(ctx, telemetry.Options{
 		Version: built.Version, Commit: built.Commit, Go: built.Go,
 		Scrape: adminListener != nil, PushMetrics: c.PushMetrics, PushTraces: c.PushTraces, Log: log,
 	})
 	if err != nil {
 		return err
 	}
-	defer endTelemetry(ctx, tell, log)
+	defer endTelemetry(ctx, tel, log)
 	var draining drain.Drain
-	client, wait := newClient(c, tell) //nolint:contextcheck // its counters begin outside any request
+	calls := newQuota(c)
+	client := newClient(c, calls, tel) //nolint:contextcheck // its counters begin outside any request
 	defer client.Close()
 	authenticate, known := newAuthenticator(ctx, c, log)
 	ready := func() bool { return draining.Ready() && known() }
-	handler := newHandler(c, client, wait, authenticate, tell, log) //nolint:contextcheck // its counters begin outside any request
+	handler := newHandler(c, client, calls, authenticate, tel, log) //nolint:contextcheck // its counters begin outside any request
 	handler = idle.Handler(handler, 2*time.Second, debug.FreeOSMemory)
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
@@ -181,7 +183,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
-		adminServer := &http.Server{Handler: admin.NewHandler(ready, tell.Page), ReadHeaderTimeout: 5 * time.Second}
+		adminServer := &http.Server{Handler: admin.NewHandler(ready, tel.Page), ReadHeaderTimeout: 5 * time.Second}
 		defer func() { _ = adminServer.Close() }() // after the rest: it says how that is doing
 		go func() { failed <- adminServer.Serve(adminListener) }()
 		log.Info("listening", "admin", fmt.Sprintf("http://%s/", adminListener.Addr()))
@@ -207,11 +209,11 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	return err
 }
 
-// endTelemetry sends off what is left to tell.
-func endTelemetry(ctx context.Context, tell *telemetry.Telemetry, log *slog.Logger) {
+// endTelemetry sends off the remaining telemetry.
+func endTelemetry(ctx context.Context, tel *telemetry.Telemetry, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := tell.Shutdown(ctx); err != nil {
+	if err := tel.Shutdown(ctx); err != nil {
 		log.Warn("some telemetry is lost", "error", err)
 	}
 }
@@ -234,50 +236,65 @@ func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Se
 	}
 }
 
-// newClient is a client for the upstream, and how long a caller who has used up
-// their calls has to wait.
-func newClient(c config.Config, tell *telemetry.Telemetry) (client *upstream.Client, wait func(upstream.Caller) time.Duration) {
-	u := upstream.Config{
-		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, CacheTTL: c.CacheTTL,
-		TracerProvider: tell.TracerProvider, MeterProvider: tell.MeterProvider,
+// newQuota returns the quota of upstream calls that each caller has, or nil if it
+// may make any number.
+func newQuota(c config.Config) *quota.Quota[upstream.Caller] {
+	if c.RateLimit == 0 {
+		return nil
 	}
-	if c.RateLimit > 0 {
-		rations := quota.New[upstream.Caller](c.RateLimit)
-		u.OnCall, wait = rations.Spend, rations.Wait
-	}
-	return upstream.NewClient(u), wait
+	return quota.New[upstream.Caller](c.RateLimit)
 }
 
-// newHandler is everything that the service serves.
-func newHandler(c config.Config, client *upstream.Client, wait func(upstream.Caller) time.Duration, authenticate auth.Authenticator, tell *telemetry.Telemetry, log *slog.Logger) http.Handler {
+// newClient returns a client for the upstream, whose calls are taken from the quota.
+func newClient(c config.Config, calls *quota.Quota[upstream.Caller], tel *telemetry.Telemetry) *upstream.Client {
+	u := upstream.Config{
+		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, CacheTTL: c.CacheTTL,
+		TracerProvider: tel.TracerProvider, MeterProvider: tel.MeterProvider,
+	}
+	if calls != nil {
+		u.OnCall = calls.Spend
+	}
+	return upstream.NewClient(u)
+}
+
+// newHandler returns the handler of everything that the service serves.
+func newHandler(c config.Config, client *upstream.Client, calls *quota.Quota[upstream.Caller], authenticate auth.Authenticator, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
+	secret := callerSecret(c)
+	executor := graph.NewExecutor(graph.Config{
+		Client:        client,
+		CallersKey:    c.Auth == config.AuthPassthrough,
+		CursorSecret:  secret,
+		Introspection: c.Introspection,
+		Timeout:       c.UpstreamTimeout,
+		Limits:        graph.Limits(c.Limits),
+		Log:           log,
+	})
 	admit := origin.Admit
 	if c.Auth == config.AuthNone && c.Local() {
 		admit = origin.AdmitLocal
 	}
-	g := graph.Config{
-		Client: client,
-		Wait:   wait,
-		Admit:  admit(c.CORSOrigins),
+	t := transport.Config{
+		Executor: executor,
+		Admit:    admit(c.CORSOrigins),
 		Authenticate: func(r *http.Request) (upstream.Caller, error) {
-			who, err := authenticate(r)
-			return upstream.Caller{Key: upstream.NewAPIKey(who.Key), Subject: who.Subject}, err
+			caller, err := authenticate(r)
+			return upstream.Caller{Key: upstream.NewAPIKey(caller.Key), Subject: caller.Subject}, err
 		},
-		CallersKey:    c.Auth == config.AuthPassthrough,
-		CursorSecret:  cursorSecret(c),
-		Introspection: c.Introspection,
-		Timeout:       c.UpstreamTimeout,
-		ExecuteEach:   !c.ShareRequests,
-		Limits:        graph.Limits(c.Limits),
-		Log:           log,
-
-		TracerProvider: tell.TracerProvider,
-		MeterProvider:  tell.MeterProvider,
+		MaxBody:        c.MaxBody,
+		ExecuteEach:    !c.ShareRequests,
+		Log:            log,
+		LogSecret:      secret,
+		TracerProvider: tel.TracerProvider,
+		MeterProvider:  tel.MeterProvider,
+	}
+	if calls != nil {
+		t.Wait = calls.Wait
 	}
 	if c.Auth == config.AuthJWT {
-		g.Challenge = "Bearer"
+		t.Challenge = "Bearer"
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", cork.Handler(graph.NewHandler(g)))
+	mux.Handle("/graphql", cork.Handler(transport.NewHandler(t)))
 	if c.Playground {
 		p := playground.NewHandler(playground.Config{
 			Endpoint: "/graphql", Demo: c.Demo, Credential: credentialHeader(c.Auth), Introspection: c.Introspection,
@@ -285,17 +302,18 @@ func newHandler(c config.Config, client *upstream.Client, wait func(upstream.Cal
 		mux.Handle("/{$}", p)
 		mux.Handle("/playground/", p)
 		if !p.Embedded() {
-			log.Info("the playground takes GraphiQL from a CDN; make playground has the next build embed it")
+			log.Info("the playground loads GraphiQL from a CDN; make playground embeds it in the next build")
 		}
 	}
 	return origin.CORS(c.CORSOrigins, mux)
 }
 
-// cursorSecret returns what seals cursors if there is no API key. With AUTH=none
-// all callers are one, so that it protects nothing, and replicas need the same
-// one: it is derived from the upstream's URL. Otherwise a known secret would let
-// callers make each other's cursors: it is random, and ends with the process.
-func cursorSecret(c config.Config) string {
+// callerSecret seals cursors, and is the key of callers' hashes in the log, if
+// there is no API key. With AUTH=none all callers are one, so there is nothing to
+// protect, and replicas must agree on it: it is derived from the upstream's URL.
+// Otherwise a caller who knew it could make other callers' cursors: it is random
+// and ends with the process.
+func callerSecret(c config.Config) string {
 	if c.Auth == config.AuthNone {
 		return "rollcall: cursors without a key: " + c.Upstream.String()
 	}

@@ -36,7 +36,8 @@ import (
 func inFrontOf(base *url.URL) config.Config {
 	return config.Config{
 		Upstream: base, APIKey: "canary-key", Auth: config.AuthNone, UpstreamTimeout: 2 * time.Second, UpstreamConcurrency: 8,
-		Limits: config.Limits{Body: 128 << 10, Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120},
+		MaxBody: 128 << 10,
+		Limits:  config.Limits{Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120},
 	}
 }
 
@@ -76,8 +77,9 @@ func TestNothingSecretIsSaid(t *testing.T) {
 			spans := tracetest.NewSpanRecorder()
 			tell.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 			c := inFrontOf(realUpstream(t, answer))
-			client, wait := newClient(c, tell)
-			handler := newHandler(c, client, wait, auth.None("canary-key"), tell, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+			calls := newQuota(c)
+			client := newClient(c, calls, tell)
+			handler := newHandler(c, client, calls, auth.None("canary-key"), tell, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 			server := newServer(handler, inFrontOf(nil), slog.New(slog.NewJSONHandler(&log, nil)))
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {

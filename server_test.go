@@ -30,7 +30,8 @@ type started struct {
 
 func start(t *testing.T, c config.Config) started {
 	t.Helper()
-	c.Limits = config.Limits{Body: 128 << 10, Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120}
+	c.MaxBody = 128 << 10
+	c.Limits = config.Limits{Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"rollcall/graph"
+	"rollcall/graph/internal/graphtest"
 	"rollcall/upstream/emulator"
 )
 
@@ -59,7 +60,7 @@ func pages(t testing.TB, n int) canned {
 func walker(t testing.TB, config func(*graph.Config)) (next func() *httptest.ResponseRecorder) {
 	t.Helper()
 	const n = 50
-	s := newService(t, options{transport: pages(t, n), config: config})
+	s := graphtest.New(t, graphtest.Options{RoundTripper: pages(t, n), Graph: config})
 	bodies := make([]string, 0, n)
 	var after any
 	for range n {
@@ -68,16 +69,16 @@ func walker(t testing.TB, config func(*graph.Config)) (next func() *httptest.Res
 			t.Fatal(err)
 		}
 		bodies = append(bodies, string(body))
-		var r reply
-		if err := json.Unmarshal(s.post(string(body)).Body.Bytes(), &r); err != nil || len(r.Errors) > 0 {
+		var r graphtest.Reply
+		if err := json.Unmarshal(s.Post(string(body)).Body.Bytes(), &r); err != nil || len(r.Errors) > 0 {
 			t.Fatal(err, r.Errors)
 		}
-		after = get(r.Data, "users", "pageInfo", "endCursor")
+		after = graphtest.Get(r.Data, "users", "pageInfo", "endCursor")
 	}
 	i := 0
 	return func() *httptest.ResponseRecorder {
 		i++
-		w := s.post(bodies[i%n])
+		w := s.Post(bodies[i%n])
 		if w.Body.Len() < 10_000 || strings.HasPrefix(w.Body.String(), `{"errors"`) {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}

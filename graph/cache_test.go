@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"rollcall/graph/internal/graphtest"
 )
 
 // busy is an upstream whose users keep calling: those who do move to the top.
@@ -76,7 +78,7 @@ func TestAWalkInAndAfterTheCachesTimeGivesEveryUnmovedUserOnce(t *testing.T) {
 	for seed := range uint64(60) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBusy(seed, 150)
-			s := newService(t, options{transport: b, cacheTTL: time.Minute})
+			s := graphtest.New(t, graphtest.Options{RoundTripper: b, CacheTTL: time.Minute})
 			for range 3 { // walkers, who find each other's pages
 				for id := range b.moved {
 					delete(b.moved, id)
@@ -84,16 +86,16 @@ func TestAWalkInAndAfterTheCachesTimeGivesEveryUnmovedUserOnce(t *testing.T) {
 				seen := make(map[string]int)
 				var after any
 				for more := true; more; {
-					data := s.must(`query($first: Int, $after: String) { users(first: $first, after: $after) { edges { cursor node { userId } } pageInfo { hasNextPage } } }`,
+					data := s.Must(`query($first: Int, $after: String) { users(first: $first, after: $after) { edges { cursor node { userId } } pageInfo { hasNextPage } } }`,
 						map[string]any{"first": []int{10, 10, 10, 25, 1}[b.IntN(5)], "after": after})
-					edges := get(data, "users", "edges").([]any)
-					more = get(data, "users", "pageInfo", "hasNextPage").(bool)
+					edges := graphtest.Get(data, "users", "edges").([]any)
+					more = graphtest.Get(data, "users", "pageInfo", "hasNextPage").(bool)
 					if len(edges) > 0 && more && b.IntN(3) == 0 { // resumes in the middle
 						edges = edges[:1+b.IntN(len(edges))]
 					}
 					for _, e := range edges {
-						seen[get(e, "node", "userId").(string)]++
-						after = get(e, "cursor")
+						seen[graphtest.Get(e, "node", "userId").(string)]++
+						after = graphtest.Get(e, "cursor")
 					}
 					for range b.IntN(3) {
 						b.turn()
@@ -112,8 +114,8 @@ func TestAWalkInAndAfterTheCachesTimeGivesEveryUnmovedUserOnce(t *testing.T) {
 
 func TestTheCacheServesUsersAndEntities(t *testing.T) {
 	b := newBusy(1, 50)
-	s := newService(t, options{transport: b, cacheTTL: time.Minute})
-	s.must(`{ users(first: 30) { nodes { userId } } }`, nil)
+	s := graphtest.New(t, graphtest.Options{RoundTripper: b, CacheTTL: time.Minute})
+	s.Must(`{ users(first: 30) { nodes { userId } } }`, nil)
 	for _, query := range []string{
 		`{ users(first: 30) { nodes { userId } } }`,
 		`{ users(first: 7) { nodes { userId } } }`,
@@ -121,12 +123,12 @@ func TestTheCacheServesUsersAndEntities(t *testing.T) {
 		`{ _entities(representations: [{__typename: "User", userId: "u3"}, {__typename: "User", userId: "u4"}]) { ... on User { conversationCount } } }`,
 	} {
 		b.calls = 0
-		if s.must(query, nil); b.calls != 0 {
+		if s.Must(query, nil); b.calls != 0 {
 			t.Errorf("%s: %d calls", query, b.calls)
 		}
 	}
 	b.calls = 0
-	if s.must(`{ user(userId: "u45") { conversationCount } }`, nil); b.calls != 1 {
+	if s.Must(`{ user(userId: "u45") { conversationCount } }`, nil); b.calls != 1 {
 		t.Errorf("a user whom no page brought: %d calls", b.calls)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/graph/internal/graphtest"
 	"rollcall/upstream/emulator"
 )
 
@@ -24,16 +25,16 @@ func aliases(n int, field string) string {
 }
 
 func TestUpstreamCallsForAnOperation(t *testing.T) {
-	s := newService(t, options{})
-	page := s.must(`{ users(first: 40) { edges { cursor node { userId id } } pageInfo { endCursor } } }`, nil)
-	middle, end := get(page, "users", "edges", 9, "cursor"), get(page, "users", "pageInfo", "endCursor")
+	s := graphtest.New(t, graphtest.Options{})
+	page := s.Must(`{ users(first: 40) { edges { cursor node { userId id } } pageInfo { endCursor } } }`, nil)
+	middle, end := graphtest.Get(page, "users", "edges", 9, "cursor"), graphtest.Get(page, "users", "pageInfo", "endCursor")
 	agents := make(map[any]bool)
-	for _, n := range get(s.must(`{ users(first: 30) { nodes { lastContactAgent { agentId } } } }`, nil), "users", "nodes").([]any) {
-		if a := get(n, "lastContactAgent"); a != nil {
-			agents[get(a, "agentId")] = true
+	for _, n := range graphtest.Get(s.Must(`{ users(first: 30) { nodes { lastContactAgent { agentId } } } }`, nil), "users", "nodes").([]any) {
+		if a := graphtest.Get(n, "lastContactAgent"); a != nil {
+			agents[graphtest.Get(a, "agentId")] = true
 		}
 	}
-	user, id := get(page, "users", "edges", 0, "node", "userId"), get(page, "users", "edges", 0, "node", "id")
+	user, id := graphtest.Get(page, "users", "edges", 0, "node", "userId"), graphtest.Get(page, "users", "edges", 0, "node", "id")
 	variables := map[string]any{"middle": middle, "end": end, "user": user, "id": id}
 
 	for name, c := range map[string]struct {
@@ -72,9 +73,9 @@ func TestUpstreamCallsForAnOperation(t *testing.T) {
 		"the schema":                          {`{ __schema { queryType { name } } }`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.taken()
-			s.ask(c.query, variables)
-			if got := s.count(); got != c.calls {
+			s.Taken()
+			s.Ask(c.query, variables)
+			if got := s.Count(); got != c.calls {
 				t.Errorf("%d calls, want %d", got, c.calls)
 			}
 		})
@@ -87,7 +88,7 @@ func TestUpstreamCallsForAnOperation(t *testing.T) {
 func TestIdenticalRequestsAtOnceAreOneCall(t *testing.T) {
 	arrived, release := make(chan struct{}, 100), make(chan struct{})
 	upstream := emulator.New(emulator.Options{Users: 100})
-	s := newService(t, options{upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := graphtest.New(t, graphtest.Options{Upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived <- struct{}{}
 		<-release
 		upstream.ServeHTTP(w, r)
@@ -97,7 +98,7 @@ func TestIdenticalRequestsAtOnceAreOneCall(t *testing.T) {
 		started.Add(1)
 		wg.Go(func() {
 			started.Done()
-			s.must(`{ users(first: 30) { nodes { userId } } }`, nil)
+			s.Must(`{ users(first: 30) { nodes { userId } } }`, nil)
 		})
 	}
 	started.Wait()
@@ -105,33 +106,33 @@ func TestIdenticalRequestsAtOnceAreOneCall(t *testing.T) {
 	time.Sleep(50 * time.Millisecond) //nolint:forbidigo // real sockets: there is no bubble to wait in
 	close(release)
 	wg.Wait()
-	if got := s.count(); got != 1 {
+	if got := s.Count(); got != 1 {
 		t.Errorf("%d calls, want 1", got)
 	}
 }
 
 func TestWalking20PagesTakes20Calls(t *testing.T) {
-	s := newService(t, options{})
+	s := graphtest.New(t, graphtest.Options{})
 	seen := make(map[any]bool)
 	pages := 0
 	for after := any(nil); ; pages++ {
-		page := s.must(`query($after: String) { users(first: 25, after: $after) { nodes { userId } pageInfo { hasNextPage endCursor } } }`, map[string]any{"after": after})
-		for _, n := range get(page, "users", "nodes").([]any) {
-			seen[get(n, "userId")] = true
+		page := s.Must(`query($after: String) { users(first: 25, after: $after) { nodes { userId } pageInfo { hasNextPage endCursor } } }`, map[string]any{"after": after})
+		for _, n := range graphtest.Get(page, "users", "nodes").([]any) {
+			seen[graphtest.Get(n, "userId")] = true
 		}
-		if get(page, "users", "pageInfo", "hasNextPage") == false {
+		if graphtest.Get(page, "users", "pageInfo", "hasNextPage") == false {
 			pages++
 			break
 		}
-		after = get(page, "users", "pageInfo", "endCursor")
+		after = graphtest.Get(page, "users", "pageInfo", "endCursor")
 	}
-	if got := s.count(); pages != 20 || got != 20 || len(seen) != 500 {
+	if got := s.Count(); pages != 20 || got != 20 || len(seen) != 500 {
 		t.Errorf("%d users in %d pages by %d calls; want 500, 20, 20", len(seen), pages, got)
 	}
 }
 
 func TestAPageIsNoLargerThanWhatIsSelected(t *testing.T) {
-	s := newService(t, options{})
+	s := graphtest.New(t, graphtest.Options{})
 	for name, query := range map[string]string{
 		"a list that is skipped":           `query($yes: Boolean = true) { a: users(first: 5) { nodes { userId } } b: users(first: 90) @skip(if: $yes) { nodes { userId } } }`,
 		"a list that is not included":      `query($no: Boolean = false) { a: users(first: 5) { nodes { userId } } b: users(first: 90) @include(if: $no) { nodes { userId } } }`,
@@ -140,9 +141,9 @@ func TestAPageIsNoLargerThanWhatIsSelected(t *testing.T) {
 		"one that is included":             `query($yes: Boolean = true) { a: users(first: 3) { nodes { userId } } b: users(first: 5) @include(if: $yes) @skip(if: false) { nodes { userId } } }`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.taken()
-			s.must(query, nil)
-			if calls := s.taken(); len(calls) != 1 || calls[0].Get("page_size") != "5" {
+			s.Taken()
+			s.Must(query, nil)
+			if calls := s.Taken(); len(calls) != 1 || calls[0].Get("page_size") != "5" {
 				t.Errorf("called with %v", calls)
 			}
 		})

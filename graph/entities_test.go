@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rollcall/graph"
+	"rollcall/graph/internal/graphtest"
 	"rollcall/upstream/emulator"
 )
 
@@ -20,14 +21,14 @@ func representations[T any](list []T) map[string]any { return map[string]any{"r"
 
 func TestEachRepresentationFailsInItsOwnPlace(t *testing.T) {
 	world := emulator.New(emulator.Options{Users: 500})
-	s := newService(t, options{upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := graphtest.New(t, graphtest.Options{Upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("search") == "sick" {
-			refuse(503, ``).ServeHTTP(w, r)
+			graphtest.Refuse(503, ``).ServeHTTP(w, r)
 			return
 		}
 		world.ServeHTTP(w, r)
 	})})
-	r := s.ask(entitiesQuery, representations([]any{
+	r := s.Ask(entitiesQuery, representations([]any{
 		map[string]any{"__typename": "User", "userId": "user_00007", "email": "of another service"},
 		map[string]any{"__typename": "User", "userId": "nobody"},
 		map[string]any{"__typename": "User", "userId": "sick"},
@@ -49,14 +50,14 @@ func TestEachRepresentationFailsInItsOwnPlace(t *testing.T) {
 		map[string]any{"__typename": "User", "userId": 7.5},
 		map[string]any{"__typename": "Agent", "agentId": []any{"agent_7k612acbx9hx0zmrvzc83de18e9b"}},
 	}), "X-Request-Id", "req-1")
-	list := get(r.Data, "_entities").([]any)
-	if got := get(list, 0, "conversationCount"); got != 1.0 {
+	list := graphtest.Get(r.Data, "_entities").([]any)
+	if got := graphtest.Get(list, 0, "conversationCount"); got != 1.0 {
 		t.Errorf("the user has %v conversations", got)
 	}
 	if want := map[string]any{"__typename": "User", "userId": "nobody", "conversationCount": 0.0, "firstContactAt": nil, "lastContactAt": nil}; !reflect.DeepEqual(list[1], want) {
 		t.Errorf("a stranger is %v", list[1])
 	}
-	if got := get(list, 11, "users", "nodes").([]any); len(got) != 1 {
+	if got := graphtest.Get(list, 11, "users", "nodes").([]any); len(got) != 1 {
 		t.Errorf("the agent has %v", got)
 	}
 	codes := map[string]any{}
@@ -73,13 +74,13 @@ func TestEachRepresentationFailsInItsOwnPlace(t *testing.T) {
 	if !reflect.DeepEqual(codes, want) || len(r.Errors) != len(want) {
 		t.Errorf("got %v, want %v", codes, want)
 	}
-	if log := s.log.String(); strings.Contains(log, "level=ERROR") {
-		t.Errorf("logged %s", s.log)
+	if log := s.Log.String(); strings.Contains(log, "level=ERROR") {
+		t.Errorf("logged %s", s.Log)
 	}
 }
 
 func TestUpstreamCallsForRepresentations(t *testing.T) {
-	s := newService(t, options{})
+	s := graphtest.New(t, graphtest.Options{})
 	var users, same, agents []map[string]any
 	for i := range 100 {
 		users = append(users, map[string]any{"__typename": "User", "userId": fmt.Sprintf("user_%05d", i+1)})
@@ -99,11 +100,11 @@ func TestUpstreamCallsForRepresentations(t *testing.T) {
 		"nothing of 100 agents":   {`query($r: [_Any!]!) { _entities(representations: $r) { ... on Agent { id agentId } } }`, agents, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.taken()
-			if data := s.must(c.query, representations(c.representations)); len(get(data, "_entities").([]any)) != len(c.representations) {
+			s.Taken()
+			if data := s.Must(c.query, representations(c.representations)); len(graphtest.Get(data, "_entities").([]any)) != len(c.representations) {
 				t.Errorf("got %v", data)
 			}
-			if got := s.count(); got != c.calls {
+			if got := s.Count(); got != c.calls {
 				t.Errorf("%d calls, want %d", got, c.calls)
 			}
 		})
@@ -117,7 +118,7 @@ func TestUsersOfManyAgentsGoOutAtOnce(t *testing.T) {
 	world := emulator.New(emulator.Options{Users: 500})
 	var arrived sync.WaitGroup
 	arrived.Add(agents)
-	s := newService(t, options{upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := graphtest.New(t, graphtest.Options{Upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived.Done()
 		arrived.Wait()
 		world.ServeHTTP(w, r)
@@ -126,7 +127,7 @@ func TestUsersOfManyAgentsGoOutAtOnce(t *testing.T) {
 	for i := range 3 * agents {
 		list = append(list, map[string]any{"__typename": "Agent", "agentId": fmt.Sprintf("agent_nobody%d", i%agents)})
 	}
-	r := s.ask(entitiesQuery, representations(list))
+	r := s.Ask(entitiesQuery, representations(list))
 	if len(r.Errors) != len(list) {
 		t.Errorf("got %+v", r)
 	}
@@ -135,7 +136,7 @@ func TestUsersOfManyAgentsGoOutAtOnce(t *testing.T) {
 			t.Errorf("got %+v", e)
 		}
 	}
-	if got := s.count(); got != agents {
+	if got := s.Count(); got != agents {
 		t.Errorf("%d calls, want %d", got, agents)
 	}
 }
@@ -143,7 +144,7 @@ func TestUsersOfManyAgentsGoOutAtOnce(t *testing.T) {
 // TestUsersOfAnEntityAreAListLikeAnyOther walks an agent's users by _entities
 // and by users in turns: the cursors are the same.
 func TestUsersOfAnEntityAreAListLikeAnyOther(t *testing.T) {
-	s := newService(t, options{})
+	s := graphtest.New(t, graphtest.Options{})
 	agent := map[string]any{"__typename": "Agent", "agentId": "agent_7k612acbx9hx0zmrvzc83de18e9b"}
 	const list = `users(first: 7, after: $after, sortBy: CONVERSATION_COUNT, %s) { edges { cursor node { userId } } pageInfo { hasNextPage endCursor } }`
 	direct := fmt.Sprintf(`query($after: String, $agent: ID!) { %s }`, fmt.Sprintf(list, "filter: {agentId: $agent}"))
@@ -151,32 +152,32 @@ func TestUsersOfAnEntityAreAListLikeAnyOther(t *testing.T) {
 	pages := 0
 	for after := any(nil); pages < 5; pages++ {
 		variables := map[string]any{"after": after, "agent": agent["agentId"], "r": []any{agent, agent}}
-		want := get(s.must(direct, variables), "users")
-		got := get(s.must(entity, variables), "_entities")
-		if !reflect.DeepEqual(get(got, 0, "users"), want) || !reflect.DeepEqual(get(got, 1, "users"), want) {
+		want := graphtest.Get(s.Must(direct, variables), "users")
+		got := graphtest.Get(s.Must(entity, variables), "_entities")
+		if !reflect.DeepEqual(graphtest.Get(got, 0, "users"), want) || !reflect.DeepEqual(graphtest.Get(got, 1, "users"), want) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
-		if get(want, "pageInfo", "hasNextPage") != true {
+		if graphtest.Get(want, "pageInfo", "hasNextPage") != true {
 			t.Fatalf("the list ends on page %d", pages)
 		}
-		after = get(want, "edges", pages, "cursor") // the first edge, the second …: any of them
+		after = graphtest.Get(want, "edges", pages, "cursor") // the first edge, the second …: any of them
 	}
-	if got := s.count(); got != 2*pages {
+	if got := s.Count(); got != 2*pages {
 		t.Errorf("%d calls for %d pages, each read twice", got, pages)
 	}
 }
 
 func TestRepresentationsAreChargedToTheCost(t *testing.T) {
-	s := newService(t, options{})
+	s := graphtest.New(t, graphtest.Options{})
 	var agents []map[string]any
 	for i := range 100 {
 		agents = append(agents, map[string]any{"__typename": "Agent", "agentId": fmt.Sprintf("agent_%d", i)})
 	}
-	r := s.ask(`query($r: [_Any!]!) { _entities(representations: $r) { ... on Agent { users(first: 50) { nodes { userId } } } } }`, representations(agents))
+	r := s.Ask(`query($r: [_Any!]!) { _entities(representations: $r) { ... on Agent { users(first: 50) { nodes { userId } } } } }`, representations(agents))
 	if len(r.Errors) != 1 || r.Errors[0].Extensions["code"] != "OPERATION_TOO_COMPLEX" || r.Data != nil {
 		t.Errorf("got %+v", r)
 	}
-	if got := s.count(); got != 0 {
+	if got := s.Count(); got != 0 {
 		t.Errorf("%d calls", got)
 	}
 }
@@ -184,7 +185,7 @@ func TestRepresentationsAreChargedToTheCost(t *testing.T) {
 // TestMoreUsersThanCalls has operations refused at once that would run out of
 // calls.
 func TestMoreUsersThanCalls(t *testing.T) {
-	s := newService(t, options{config: func(c *graph.Config) { c.Limits.Calls = 20 }})
+	s := graphtest.New(t, graphtest.Options{Graph: func(c *graph.Config) { c.Limits.Calls = 20 }})
 	users := func(from, to int) (list []map[string]any) {
 		for i := from; i < to; i++ {
 			list = append(list, map[string]any{"__typename": "User", "userId": fmt.Sprintf("user_%05d", i+1)})
@@ -209,12 +210,12 @@ func TestMoreUsersThanCalls(t *testing.T) {
 			users(0, 30), nil, false, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.taken()
-			r := s.ask(c.query, map[string]any{"r": c.r, "s": c.s, "yes": c.skip})
+			s.Taken()
+			r := s.Ask(c.query, map[string]any{"r": c.r, "s": c.s, "yes": c.skip})
 			if refused := len(r.Errors) == 1 && r.Errors[0].Extensions["code"] == "OPERATION_TOO_COMPLEX" && r.Data == nil; refused != c.refused || !refused && len(r.Errors) > 0 {
 				t.Errorf("got %+v", r.Errors)
 			}
-			if got := s.count(); got != c.calls {
+			if got := s.Count(); got != c.calls {
 				t.Errorf("%d calls, want %d", got, c.calls)
 			}
 		})
@@ -222,13 +223,13 @@ func TestMoreUsersThanCalls(t *testing.T) {
 }
 
 func TestVeryManyErrorsAreBounded(t *testing.T) {
-	s := newService(t, options{})
+	s := graphtest.New(t, graphtest.Options{})
 	bad := make([]map[string]any, 1500)
 	for i := range bad {
 		bad[i] = map[string]any{"__typename": "Nobody"}
 	}
-	r := s.ask(entitiesQuery, representations(bad))
-	if got := len(get(r.Data, "_entities").([]any)); got != 1500 || len(r.Errors) != 101 {
+	r := s.Ask(entitiesQuery, representations(bad))
+	if got := len(graphtest.Get(r.Data, "_entities").([]any)); got != 1500 || len(r.Errors) != 101 {
 		t.Fatalf("%d places and %d errors", got, len(r.Errors))
 	}
 	if last := r.Errors[100]; last.Message != "1400 more errors are left out." || last.Extensions["code"] != "BAD_USER_INPUT" || last.Path != nil {
@@ -238,7 +239,7 @@ func TestVeryManyErrorsAreBounded(t *testing.T) {
 
 // TestWhatRoutersSend are subgraph requests as routers word them.
 func TestWhatRoutersSend(t *testing.T) {
-	s := newService(t, options{})
+	s := graphtest.New(t, graphtest.Options{})
 	user := map[string]any{"__typename": "User", "userId": "user_00001"}
 	agent := map[string]any{"__typename": "Agent", "agentId": "agent_7k612acbx9hx0zmrvzc83de18e9b"}
 	for name, c := range map[string]struct {
@@ -251,15 +252,15 @@ func TestWhatRoutersSend(t *testing.T) {
 		"with directives on variables":                           {`query($r:[_Any!]!,$yes:Boolean!){_entities(representations:$r){...on User{conversationCount @include(if:$yes) sentiment @skip(if:$yes){overall{positiveCount}}}}}`, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.taken()
+			s.Taken()
 			list := []any{user, agent, user}
-			data := s.must(c.query, map[string]any{"r": list, "s": list, "yes": true})
+			data := s.Must(c.query, map[string]any{"r": list, "s": list, "yes": true})
 			for key := range data {
-				if got := get(data, key).([]any); len(got) != 3 || !reflect.DeepEqual(got[0], got[2]) || len(got[0].(map[string]any)) == 0 {
+				if got := graphtest.Get(data, key).([]any); len(got) != 3 || !reflect.DeepEqual(got[0], got[2]) || len(got[0].(map[string]any)) == 0 {
 					t.Errorf("%s: got %v", key, got)
 				}
 			}
-			if got := s.count(); got != c.calls {
+			if got := s.Count(); got != c.calls {
 				t.Errorf("%d calls, want %d", got, c.calls)
 			}
 		})
@@ -272,10 +273,10 @@ func TestTheSchemaFileIsTheSDL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := get(newService(t, options{}).must(`{ _service { sdl } }`, nil), "_service", "sdl"); got != string(file) {
+	if got := graphtest.Get(graphtest.New(t, graphtest.Options{}).Must(`{ _service { sdl } }`, nil), "_service", "sdl"); got != string(file) {
 		t.Errorf("the served SDL is\n%s", got)
 	}
-	r := newService(t, options{config: func(c *graph.Config) { c.Introspection = false }}).ask(`{ _service { sdl } }`, nil)
+	r := graphtest.New(t, graphtest.Options{Graph: func(c *graph.Config) { c.Introspection = false }}).Ask(`{ _service { sdl } }`, nil)
 	if len(r.Errors) != 1 || r.Errors[0].Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" {
 		t.Errorf("got %+v", r)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -15,7 +16,7 @@ import (
 	"rollcall/graph/connection"
 	"rollcall/graph/datetime"
 	"rollcall/graph/loader"
-	"rollcall/internal/flight"
+	"rollcall/internal/panics"
 	"rollcall/upstream"
 )
 
@@ -23,37 +24,77 @@ import (
 
 // The values of extensions.code.
 const (
-	codeBadUserInput        = "BAD_USER_INPUT"
-	codeUnauthenticated     = "UNAUTHENTICATED"
-	codeForbidden           = "FORBIDDEN"
-	codeUpstreamCredentials = "UPSTREAM_CREDENTIALS"
-	codeNotFound            = "NOT_FOUND"
-	codeRateLimited         = "RATE_LIMITED"
-	codeUpstreamTimeout     = "UPSTREAM_TIMEOUT"
-	codeUpstreamUnavailable = "UPSTREAM_UNAVAILABLE"
-	codeUpstreamBadResponse = "UPSTREAM_BAD_RESPONSE"
-	codeTooComplex          = "OPERATION_TOO_COMPLEX"
-	codeInternal            = "INTERNAL_SERVER_ERROR"
+	CodeBadUserInput        = "BAD_USER_INPUT"
+	CodeUnauthenticated     = "UNAUTHENTICATED"
+	CodeForbidden           = "FORBIDDEN"
+	CodeUpstreamCredentials = "UPSTREAM_CREDENTIALS"
+	CodeNotFound            = "NOT_FOUND"
+	CodeRateLimited         = "RATE_LIMITED"
+	CodeOverloaded          = "OVERLOADED"
+	CodeUpstreamTimeout     = "UPSTREAM_TIMEOUT"
+	CodeUpstreamUnavailable = "UPSTREAM_UNAVAILABLE"
+	CodeUpstreamBadResponse = "UPSTREAM_BAD_RESPONSE"
+	CodeTooComplex          = "OPERATION_TOO_COMPLEX"
+	CodeInternal            = "INTERNAL_SERVER_ERROR"
 	// These two are gqlgen's.
-	codeParseFailed      = "GRAPHQL_PARSE_FAILED"
-	codeValidationFailed = "GRAPHQL_VALIDATION_FAILED"
+	CodeParseFailed      = "GRAPHQL_PARSE_FAILED"
+	CodeValidationFailed = "GRAPHQL_VALIDATION_FAILED"
 )
 
-// errorCodes are all codes, the gravest first: faults of the service, of its
+// errorCodes has all codes, the most severe first: faults of the service, of its
 // operator, of the upstream, and then of the caller.
 var errorCodes = [...]string{
-	codeInternal, codeUpstreamCredentials, codeUpstreamBadResponse, codeUpstreamUnavailable, codeUpstreamTimeout,
-	codeRateLimited, codeUnauthenticated, codeForbidden, codeNotFound, codeTooComplex,
-	codeParseFailed, codeValidationFailed, codeBadUserInput,
+	CodeInternal, CodeUpstreamCredentials, CodeUpstreamBadResponse, CodeUpstreamUnavailable, CodeUpstreamTimeout, CodeOverloaded,
+	CodeRateLimited, CodeUnauthenticated, CodeForbidden, CodeNotFound, CodeTooComplex,
+	CodeParseFailed, CodeValidationFailed, CodeBadUserInput,
 }
 
-// isFault reports whether a code stands for something that callers cannot mend.
-func isFault(code string) bool {
+// Codes returns all codes, the most severe first.
+func Codes() []string { return slices.Clone(errorCodes[:]) }
+
+// CodeOf returns an error's code. An error without one is a fault of the service.
+func CodeOf(err *gqlerror.Error) string { return errorCodes[severity(err)] }
+
+// CodesOf returns the codes of errors, each once, the most severe first.
+func CodesOf(errs gqlerror.List) []string {
+	if len(errs) == 0 {
+		return nil
+	}
+	var seen [len(errorCodes)]bool
+	for _, err := range errs {
+		seen[severity(err)] = true
+	}
+	var codes []string
+	for i, code := range errorCodes {
+		if seen[i] {
+			codes = append(codes, code)
+		}
+	}
+	return codes
+}
+
+// severity is the index of an error's code in errorCodes: lower is more severe.
+func severity(err *gqlerror.Error) int {
+	for i, code := range errorCodes {
+		if err.Extensions["code"] == code {
+			return i
+		}
+	}
+	return 0
+}
+
+// IsFault reports whether a code stands for an error that callers cannot mend.
+func IsFault(code string) bool {
 	switch code {
-	case codeInternal, codeUpstreamCredentials, codeUpstreamBadResponse, codeUpstreamUnavailable, codeUpstreamTimeout:
+	case CodeInternal, CodeUpstreamCredentials, CodeUpstreamBadResponse, CodeUpstreamUnavailable, CodeUpstreamTimeout, CodeOverloaded:
 		return true
 	}
 	return false
+}
+
+// Refusal returns the errors of a request that is not executed.
+func Refusal(code, sentence string) gqlerror.List {
+	return gqlerror.List{{Message: sentence, Extensions: map[string]any{"code": code}}}
 }
 
 // public is what a caller gets to see of an error.
@@ -119,29 +160,29 @@ func paths(ctx context.Context, path ast.Path) (response, argument ast.Path) {
 
 func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.Error, argument ast.Path) public {
 	if wrong, ok := errors.AsType[*connection.ArgumentError](err); ok {
-		return public{codeBadUserInput, wrong.Error(), wrong.Argument}
+		return public{CodeBadUserInput, wrong.Error(), wrong.Argument}
 	}
 	if call, ok := errors.AsType[*upstream.Error](err); ok {
 		return p.classifyCall(ctx, call)
 	}
 	switch {
 	case errors.Is(err, datetime.ErrFormat):
-		return public{codeBadUserInput, argument.String() + ": " + datetime.ErrFormat.Error(), argument.String()}
+		return public{CodeBadUserInput, argument.String() + ": " + datetime.ErrFormat.Error(), argument.String()}
 	case errors.Is(err, loader.ErrTooManyCalls):
-		return public{codeTooComplex, "The operation needs too many calls of the upstream; ask for less at once.", ""}
+		return public{CodeTooComplex, "The operation needs too many calls of the upstream; ask for less at once.", ""}
 	case errors.Is(err, context.DeadlineExceeded):
-		return public{codeUpstreamTimeout, "The upstream did not answer in time.", ""}
+		return public{CodeUpstreamTimeout, "The upstream did not answer in time.", ""}
 	case errors.Is(err, context.Canceled):
-		return public{codeUpstreamTimeout, "The request was cancelled.", ""}
+		return public{CodeUpstreamTimeout, "The request was cancelled.", ""}
 	case located.Extensions["code"] != nil:
 		return public{fmt.Sprint(located.Extensions["code"]), clip(p.refusal(ctx, located)), ""}
 	}
-	if panicked, ok := errors.AsType[*flight.PanicError](err); ok {
-		p.log.ErrorContext(ctx, "panic", "request_id", requestIDOf(ctx), "panic", panicked.What, "stack", string(panicked.Stack))
+	if panicked, ok := errors.AsType[*panics.Error](err); ok {
+		p.log.ErrorContext(ctx, "panic", "request_id", RequestID(ctx), "panic", panicked.What, "stack", string(panicked.Stack))
 	} else {
-		p.log.ErrorContext(ctx, "internal error", "request_id", requestIDOf(ctx), "error", err)
+		p.log.ErrorContext(ctx, "internal error", "request_id", RequestID(ctx), "error", err)
 	}
-	return public{codeInternal, "Something went wrong inside the service.", ""}
+	return public{CodeInternal, "Something went wrong inside the service.", ""}
 }
 
 func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) public {
@@ -151,22 +192,22 @@ func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) public 
 	case upstream.Unauthenticated, upstream.Forbidden:
 		switch {
 		case !p.callersKey:
-			return public{codeUpstreamCredentials, "The upstream refused this service's own key. The operator of the service has to correct that.", ""}
+			return public{CodeUpstreamCredentials, "The upstream refused this service's own key. The operator of the service has to correct that.", ""}
 		case e.Kind == upstream.Forbidden:
-			return public{codeForbidden, denials[e.Denial], ""}
+			return public{CodeForbidden, denials[e.Denial], ""}
 		default:
-			return public{codeUnauthenticated, "The upstream does not accept your key.", ""}
+			return public{CodeUnauthenticated, "The upstream does not accept your key.", ""}
 		}
 	case upstream.NotFound:
-		return public{codeNotFound, "The upstream knows no such agent or branch.", ""}
+		return public{CodeNotFound, "The upstream knows no such agent or branch.", ""}
 	case upstream.RateLimited:
-		return public{codeRateLimited, "The upstream takes no more calls right now.", ""}
+		return public{CodeRateLimited, "The upstream takes no more calls right now.", ""}
 	case upstream.Timeout:
-		return public{codeUpstreamTimeout, "The upstream did not answer in time.", ""}
+		return public{CodeUpstreamTimeout, "The upstream did not answer in time.", ""}
 	case upstream.Unavailable:
-		return public{codeUpstreamUnavailable, "The upstream cannot be reached, or is down.", ""}
+		return public{CodeUpstreamUnavailable, "The upstream cannot be reached, or is down.", ""}
 	default:
-		return public{codeUpstreamBadResponse, "The upstream's answer could not be understood.", ""}
+		return public{CodeUpstreamBadResponse, "The upstream's answer could not be understood.", ""}
 	}
 }
 
@@ -184,7 +225,7 @@ func refusedArgument(ctx context.Context, d upstream.Detail) public {
 	if len(faults) == 0 {
 		faults = []upstream.Fault{{Param: d.Param, Message: d.Message}}
 	}
-	seen := public{code: codeBadUserInput}
+	seen := public{code: CodeBadUserInput}
 	var sentences []string
 	for _, fault := range faults {
 		sentence := clip(strings.TrimPrefix(fault.Message, fault.Param+": ")) // it is named in our words

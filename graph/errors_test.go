@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/graph/internal/graphtest"
 	"rollcall/upstream/emulator"
 )
 
@@ -41,68 +42,68 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 		"no GraphQL":                       {query: `{`, want: map[string]any{"code": "GRAPHQL_PARSE_FAILED"}},
 		"@defer":                           {query: `{ ... @defer { users { nodes { userId } } } }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}, message: "@defer"},
 		"a 422": {
-			upstream: refuse(422, `{"detail":[{"loc":["query","call_start_after_unix"],"msg":"is odd","type":"x"},{"loc":["query","page_size"],"msg":"is large","type":"x"}]}`),
+			upstream: graphtest.Refuse(422, `{"detail":[{"loc":["query","call_start_after_unix"],"msg":"is odd","type":"x"},{"loc":["query","page_size"],"msg":"is large","type":"x"}]}`),
 			want:     map[string]any{"code": "BAD_USER_INPUT", "argument": "filter.callStartedAfter"}, message: "filter.callStartedAfter: is odd; first: is large",
 		},
 		"a 422 of a look-up": {
-			query: `{ user(userId: "u") { userId } }`, upstream: refuse(422, `{"detail":[{"loc":["query","search"],"msg":"is odd","type":"x"}]}`),
+			query: `{ user(userId: "u") { userId } }`, upstream: graphtest.Refuse(422, `{"detail":[{"loc":["query","search"],"msg":"is odd","type":"x"}]}`),
 			want: map[string]any{"code": "BAD_USER_INPUT", "argument": "userId"}, message: "userId: is odd",
 		},
 		"a 422 of a node": {
-			query: `{ node(id: "VXNlcjp1") { id } }`, upstream: refuse(422, `{"detail":[{"loc":["query","search"],"msg":"is odd","type":"x"}]}`),
+			query: `{ node(id: "VXNlcjp1") { id } }`, upstream: graphtest.Refuse(422, `{"detail":[{"loc":["query","search"],"msg":"is odd","type":"x"}]}`),
 			want: map[string]any{"code": "BAD_USER_INPUT", "argument": "id"},
 		},
-		"a 400 that blames a parameter":        {upstream: refuse(400, `{"detail":{"param":"cursor","message":"is stale"}}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "after"}, message: "after: is stale"},
-		"a 422 that names its own parameter":   {upstream: refuse(422, `{"detail":[{"loc":["query","page_size"],"msg":"page_size: is large"}]}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "first"}, message: "first: is large"},
-		"a 422 that quotes the key":            {callers: true, upstream: refuse(422, `{"detail":[{"loc":["query","page_size"],"msg":"odd \u0063anary/key, canary%2Fkey"}]}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "first"}, message: "first: odd [redacted], [redacted]"},
-		"a 400 that quotes the key":            {callers: true, upstream: refuse(400, `{"detail":{"message":"not for canary/key","request_id":"canary/key"}}`), want: map[string]any{"code": "BAD_USER_INPUT", "upstreamTraceId": "[redacted]"}, message: "not for [redacted]"},
-		"a string that quotes the key":         {callers: true, upstream: refuse(400, `{"detail":"not for canary/key"}`, "x-trace-id", "canary/key"), want: map[string]any{"code": "BAD_USER_INPUT", "upstreamTraceId": "[redacted]"}, message: "not for [redacted]"},
-		"a 404 of no agent":                    {upstream: refuse(404, `{"detail":{"status":"document_not_found"}}`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
-		"a 404 of a look-up":                   {query: `{ user(userId: "u") { userId } }`, upstream: refuse(404, ``), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
-		"a 404 of the framework, for an agent": {query: `{ users(filter: {agentId: "a"}) { nodes { userId } } }`, upstream: refuse(404, `{"detail":"Not Found"}`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
-		"an agent of another workspace":        {query: `{ users(filter: {agentId: "a"}) { nodes { userId } } }`, upstream: refuse(404, `{"detail":{"status":"document_not_found","message":"Not Found"}}`), want: map[string]any{"code": "NOT_FOUND"}},
-		"an unknown branch":                    {query: `{ users(filter: {branchId: "b"}) { nodes { userId } } }`, upstream: refuse(404, ``), want: map[string]any{"code": "NOT_FOUND"}},
-		"a 400 that says nothing":              {upstream: refuse(400, `<html>`), want: map[string]any{"code": "BAD_USER_INPUT"}},
-		"the service's key is refused":         {upstream: refuse(401, `{"detail":{"status":"invalid_api_key","message":"canary"}}`, "x-trace-id", "tr-1"), want: map[string]any{"code": "UPSTREAM_CREDENTIALS", "upstreamTraceId": "tr-1"}},
+		"a 400 that blames a parameter":        {upstream: graphtest.Refuse(400, `{"detail":{"param":"cursor","message":"is stale"}}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "after"}, message: "after: is stale"},
+		"a 422 that names its own parameter":   {upstream: graphtest.Refuse(422, `{"detail":[{"loc":["query","page_size"],"msg":"page_size: is large"}]}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "first"}, message: "first: is large"},
+		"a 422 that quotes the key":            {callers: true, upstream: graphtest.Refuse(422, `{"detail":[{"loc":["query","page_size"],"msg":"odd \u0063anary/key, canary%2Fkey"}]}`), want: map[string]any{"code": "BAD_USER_INPUT", "argument": "first"}, message: "first: odd [redacted], [redacted]"},
+		"a 400 that quotes the key":            {callers: true, upstream: graphtest.Refuse(400, `{"detail":{"message":"not for canary/key","request_id":"canary/key"}}`), want: map[string]any{"code": "BAD_USER_INPUT", "upstreamTraceId": "[redacted]"}, message: "not for [redacted]"},
+		"a string that quotes the key":         {callers: true, upstream: graphtest.Refuse(400, `{"detail":"not for canary/key"}`, "x-trace-id", "canary/key"), want: map[string]any{"code": "BAD_USER_INPUT", "upstreamTraceId": "[redacted]"}, message: "not for [redacted]"},
+		"a 404 of no agent":                    {upstream: graphtest.Refuse(404, `{"detail":{"status":"document_not_found"}}`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"a 404 of a look-up":                   {query: `{ user(userId: "u") { userId } }`, upstream: graphtest.Refuse(404, ``), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"a 404 of the framework, for an agent": {query: `{ users(filter: {agentId: "a"}) { nodes { userId } } }`, upstream: graphtest.Refuse(404, `{"detail":"Not Found"}`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"an agent of another workspace":        {query: `{ users(filter: {agentId: "a"}) { nodes { userId } } }`, upstream: graphtest.Refuse(404, `{"detail":{"status":"document_not_found","message":"Not Found"}}`), want: map[string]any{"code": "NOT_FOUND"}},
+		"an unknown branch":                    {query: `{ users(filter: {branchId: "b"}) { nodes { userId } } }`, upstream: graphtest.Refuse(404, ``), want: map[string]any{"code": "NOT_FOUND"}},
+		"a 400 that says nothing":              {upstream: graphtest.Refuse(400, `<html>`), want: map[string]any{"code": "BAD_USER_INPUT"}},
+		"the service's key is refused":         {upstream: graphtest.Refuse(401, `{"detail":{"status":"invalid_api_key","message":"canary"}}`, "x-trace-id", "tr-1"), want: map[string]any{"code": "UPSTREAM_CREDENTIALS", "upstreamTraceId": "tr-1"}},
 		"the service's key is malformed": {
-			upstream: refuse(400, `{"detail":{"type":"authentication_error","request_id":"tr-2"}}`),
+			upstream: graphtest.Refuse(400, `{"detail":{"type":"authentication_error","request_id":"tr-2"}}`),
 			want:     map[string]any{"code": "UPSTREAM_CREDENTIALS", "upstreamTraceId": "tr-2"},
 		},
-		"the service has to pay":      {upstream: refuse(402, `{"detail":{"status":"payment_required"}}`), want: map[string]any{"code": "UPSTREAM_CREDENTIALS"}},
-		"the service's key may not":   {upstream: refuse(403, `{"detail":{"status":"forbidden"}}`), want: map[string]any{"code": "UPSTREAM_CREDENTIALS"}},
-		"the caller's key is refused": {callers: true, upstream: refuse(401, ``), want: map[string]any{"code": "UNAUTHENTICATED"}},
+		"the service has to pay":      {upstream: graphtest.Refuse(402, `{"detail":{"status":"payment_required"}}`), want: map[string]any{"code": "UPSTREAM_CREDENTIALS"}},
+		"the service's key may not":   {upstream: graphtest.Refuse(403, `{"detail":{"status":"forbidden"}}`), want: map[string]any{"code": "UPSTREAM_CREDENTIALS"}},
+		"the caller's key is refused": {callers: true, upstream: graphtest.Refuse(401, ``), want: map[string]any{"code": "UNAUTHENTICATED"}},
 		"the caller's key is malformed": {
-			callers: true, upstream: refuse(400, `{"detail":{"type":"authentication_error"}}`), want: map[string]any{"code": "UNAUTHENTICATED"},
+			callers: true, upstream: graphtest.Refuse(400, `{"detail":{"type":"authentication_error"}}`), want: map[string]any{"code": "UNAUTHENTICATED"},
 		},
-		"the caller has to pay":                                  {callers: true, upstream: refuse(402, ``), want: map[string]any{"code": "FORBIDDEN"}, message: "quota"},
-		"the caller's key may not":                               {callers: true, upstream: refuse(403, ``), want: map[string]any{"code": "FORBIDDEN"}, message: "does not allow"},
-		"the caller's key lacks a permission, as a 401":          {callers: true, upstream: refuse(401, `{"detail":{"status":"missing_permissions","message":"canary"}}`), want: map[string]any{"code": "FORBIDDEN"}, message: "permission"},
-		"the caller's key lacks a permission, in the newer form": {callers: true, upstream: refuse(401, `{"detail":{"type":"authentication_error","code":"missing_permissions"}}`), want: map[string]any{"code": "FORBIDDEN"}, message: "permission"},
-		"the caller's key lacks a permission, as a 403":          {callers: true, upstream: refuse(403, `{"detail":{"code":"insufficient_permissions"}}`), want: map[string]any{"code": "FORBIDDEN"}, message: "permission"},
-		"the caller's quota is exhausted, as a 401":              {callers: true, upstream: refuse(401, `{"detail":{"status":"quota_exceeded","message":"canary"}}`), want: map[string]any{"code": "FORBIDDEN"}, message: "quota"},
-		"the caller's plan lacks the feature":                    {callers: true, upstream: refuse(403, `{"detail":{"status":"feature_not_available"}}`), want: map[string]any{"code": "FORBIDDEN"}, message: "plan"},
-		"the caller's key is unknown":                            {callers: true, upstream: refuse(401, `{"detail":{"status":"invalid_api_key","message":"missing_permissions"}}`), want: map[string]any{"code": "UNAUTHENTICATED"}},
-		"the service's key lacks a permission":                   {upstream: refuse(401, `{"detail":{"status":"missing_permissions"}}`), want: map[string]any{"code": "UPSTREAM_CREDENTIALS"}},
-		"the service's quota is exhausted":                       {upstream: refuse(401, `{"detail":{"status":"quota_exceeded"}}`), want: map[string]any{"code": "UPSTREAM_CREDENTIALS"}},
-		"an unknown agent":                                       {query: `{ users(filter: {agentId: "agent_nobody"}) { nodes { userId } } }`, upstream: refuse(404, `{"detail":{"status":"document_not_found"}}`), want: map[string]any{"code": "NOT_FOUND"}},
-		"a 429":                                                  {upstream: refuse(429, ``), want: map[string]any{"code": "RATE_LIMITED"}},
-		"a 429 that says when":                                   {upstream: refuse(429, ``, "Retry-After", "7"), want: map[string]any{"code": "RATE_LIMITED", "retryAfter": 7.0}},
-		"a 408":                                                  {upstream: refuse(408, ``), want: map[string]any{"code": "UPSTREAM_TIMEOUT"}},
+		"the caller has to pay":                                  {callers: true, upstream: graphtest.Refuse(402, ``), want: map[string]any{"code": "FORBIDDEN"}, message: "quota"},
+		"the caller's key may not":                               {callers: true, upstream: graphtest.Refuse(403, ``), want: map[string]any{"code": "FORBIDDEN"}, message: "does not allow"},
+		"the caller's key lacks a permission, as a 401":          {callers: true, upstream: graphtest.Refuse(401, `{"detail":{"status":"missing_permissions","message":"canary"}}`), want: map[string]any{"code": "FORBIDDEN"}, message: "permission"},
+		"the caller's key lacks a permission, in the newer form": {callers: true, upstream: graphtest.Refuse(401, `{"detail":{"type":"authentication_error","code":"missing_permissions"}}`), want: map[string]any{"code": "FORBIDDEN"}, message: "permission"},
+		"the caller's key lacks a permission, as a 403":          {callers: true, upstream: graphtest.Refuse(403, `{"detail":{"code":"insufficient_permissions"}}`), want: map[string]any{"code": "FORBIDDEN"}, message: "permission"},
+		"the caller's quota is exhausted, as a 401":              {callers: true, upstream: graphtest.Refuse(401, `{"detail":{"status":"quota_exceeded","message":"canary"}}`), want: map[string]any{"code": "FORBIDDEN"}, message: "quota"},
+		"the caller's plan lacks the feature":                    {callers: true, upstream: graphtest.Refuse(403, `{"detail":{"status":"feature_not_available"}}`), want: map[string]any{"code": "FORBIDDEN"}, message: "plan"},
+		"the caller's key is unknown":                            {callers: true, upstream: graphtest.Refuse(401, `{"detail":{"status":"invalid_api_key","message":"missing_permissions"}}`), want: map[string]any{"code": "UNAUTHENTICATED"}},
+		"the service's key lacks a permission":                   {upstream: graphtest.Refuse(401, `{"detail":{"status":"missing_permissions"}}`), want: map[string]any{"code": "UPSTREAM_CREDENTIALS"}},
+		"the service's quota is exhausted":                       {upstream: graphtest.Refuse(401, `{"detail":{"status":"quota_exceeded"}}`), want: map[string]any{"code": "UPSTREAM_CREDENTIALS"}},
+		"an unknown agent":                                       {query: `{ users(filter: {agentId: "agent_nobody"}) { nodes { userId } } }`, upstream: graphtest.Refuse(404, `{"detail":{"status":"document_not_found"}}`), want: map[string]any{"code": "NOT_FOUND"}},
+		"a 429":                                                  {upstream: graphtest.Refuse(429, ``), want: map[string]any{"code": "RATE_LIMITED"}},
+		"a 429 that says when":                                   {upstream: graphtest.Refuse(429, ``, "Retry-After", "7"), want: map[string]any{"code": "RATE_LIMITED", "retryAfter": 7.0}},
+		"a 408":                                                  {upstream: graphtest.Refuse(408, ``), want: map[string]any{"code": "UPSTREAM_TIMEOUT"}},
 		"a hang":                                                 {upstream: hang, want: map[string]any{"code": "UPSTREAM_TIMEOUT"}},
-		"a 500":                                                  {upstream: refuse(500, `canary`), want: map[string]any{"code": "UPSTREAM_UNAVAILABLE"}},
-		"a 503":                                                  {upstream: refuse(503, ``), want: map[string]any{"code": "UPSTREAM_UNAVAILABLE"}},
-		"HTML":                                                   {upstream: refuse(200, `<html>canary`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
-		"a user without an ID":                                   {upstream: refuse(200, `{"users":[{}],"has_more":false}`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
-		"a redirect":                                             {upstream: refuse(302, ``, "Location", "http://127.0.0.1:1/"), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"a 500":                                                  {upstream: graphtest.Refuse(500, `canary`), want: map[string]any{"code": "UPSTREAM_UNAVAILABLE"}},
+		"a 503":                                                  {upstream: graphtest.Refuse(503, ``), want: map[string]any{"code": "UPSTREAM_UNAVAILABLE"}},
+		"HTML":                                                   {upstream: graphtest.Refuse(200, `<html>canary`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"a user without an ID":                                   {upstream: graphtest.Refuse(200, `{"users":[{}],"has_more":false}`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
+		"a redirect":                                             {upstream: graphtest.Refuse(302, ``, "Location", "http://127.0.0.1:1/"), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
 		"more calls than one may":                                {query: `{ users(first: 500) { nodes { userId } } }`, upstream: drip(), want: map[string]any{"code": "OPERATION_TOO_COMPLEX"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newService(t, options{upstream: c.upstream, passthrough: c.callers, timeout: 500 * time.Millisecond})
+			s := graphtest.New(t, graphtest.Options{Upstream: c.upstream, Passthrough: c.callers, Timeout: 500 * time.Millisecond})
 			query := c.query
 			if query == "" {
 				query = list
 			}
-			r := s.ask(query, nil, "xi-api-key", "canary/key", "X-Request-Id", "req-1")
+			r := s.Ask(query, nil, "xi-api-key", "canary/key", "X-Request-Id", "req-1")
 			if len(r.Errors) != 1 {
 				t.Fatalf("got %+v", r)
 			}
@@ -117,7 +118,7 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 			if r.Data != nil && e.Path[0] != slices.Collect(maps.Keys(r.Data))[0] {
 				t.Errorf("the path is %v, the data %v", e.Path, r.Data)
 			}
-			if log := s.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, c.want["code"].(string)) || strings.Contains(log, "canary") {
+			if log := s.Log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, c.want["code"].(string)) || strings.Contains(log, "canary") {
 				t.Errorf("logged %s", log)
 			}
 		})
@@ -135,26 +136,26 @@ func drip() http.Handler {
 
 func TestOneFailureLeavesItsSiblings(t *testing.T) {
 	world := emulator.New(emulator.Options{Users: 100})
-	s := newService(t, options{upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := graphtest.New(t, graphtest.Options{Upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if q := r.URL.Query(); q.Get("sort_by") != "" || q.Get("search") == "sick" {
-			refuse(503, ``).ServeHTTP(w, r)
+			graphtest.Refuse(503, ``).ServeHTTP(w, r)
 			return
 		}
 		world.ServeHTTP(w, r)
 	})})
-	r := s.ask(`{
+	r := s.Ask(`{
 		good: users(first: 2) { nodes { userId } }
 		down: users(sortBy: CONVERSATION_COUNT) { nodes { userId } }
 		wrong: users(first: -1) { nodes { userId } }
 		nodes(ids: ["VXNlcjpzaWNr", "QWdlbnQ6YQ", "nonsense"]) { id }
 	}`, nil)
-	if got := len(get(r.Data, "good", "nodes").([]any)); got != 2 {
+	if got := len(graphtest.Get(r.Data, "good", "nodes").([]any)); got != 2 {
 		t.Errorf("the good alias has %d users", got)
 	}
 	if r.Data["down"] != nil || r.Data["wrong"] != nil {
 		t.Errorf("got %v", r.Data)
 	}
-	if got := get(r.Data, "nodes"); !reflect.DeepEqual(got, []any{nil, map[string]any{"id": "QWdlbnQ6YQ"}, nil}) {
+	if got := graphtest.Get(r.Data, "nodes"); !reflect.DeepEqual(got, []any{nil, map[string]any{"id": "QWdlbnQ6YQ"}, nil}) {
 		t.Errorf("nodes are %v", got)
 	}
 	codes := map[string]any{}
@@ -169,7 +170,7 @@ func TestOneFailureLeavesItsSiblings(t *testing.T) {
 // TestAliasesThatAreNamedLikeArguments has fields whose names in the response
 // are words that gqlgen's paths have a meaning for.
 func TestAliasesThatAreNamedLikeArguments(t *testing.T) {
-	s := newService(t, options{})
+	s := graphtest.New(t, graphtest.Options{})
 	for name, c := range map[string]struct {
 		query    string
 		path     string
@@ -184,7 +185,7 @@ func TestAliasesThatAreNamedLikeArguments(t *testing.T) {
 		"a place in a list":       {`{ variable: _entities(representations: [{__typename: "User"}]) { __typename } }`, "[variable 0]", "representations"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := s.ask(c.query, nil)
+			r := s.Ask(c.query, nil)
 			if len(r.Errors) != 1 || fmt.Sprint(r.Errors[0].Path) != c.path || r.Errors[0].Extensions["argument"] != c.argument {
 				t.Errorf("got %+v, want %s, %s", r.Errors, c.path, c.argument)
 			}
@@ -193,7 +194,7 @@ func TestAliasesThatAreNamedLikeArguments(t *testing.T) {
 }
 
 func TestWhatIsWrongWithARequestIsNamed(t *testing.T) {
-	s := newService(t, options{})
+	s := graphtest.New(t, graphtest.Options{})
 	for name, c := range map[string]struct {
 		query, variables, operation string
 		message                     string
@@ -207,8 +208,8 @@ func TestWhatIsWrongWithARequestIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body, _ := json.Marshal(map[string]any{"query": c.query, "variables": json.RawMessage(c.variables), "operationName": c.operation})
-			w := s.post(string(body))
-			var r reply
+			w := s.Post(string(body))
+			var r graphtest.Reply
 			if err := json.Unmarshal(w.Body.Bytes(), &r); err != nil || len(r.Errors) != 1 {
 				t.Fatalf("got %s", w.Body)
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"rollcall/graph/internal/graphtest"
 	"rollcall/upstream/emulator"
 )
 
@@ -21,7 +22,7 @@ func TestGolden(t *testing.T) {
 	if err != nil || len(queries) == 0 {
 		t.Fatalf("%d queries, %v", len(queries), err)
 	}
-	s := newService(t, options{upstream: emulator.New(emulator.Options{Users: 500})})
+	s := graphtest.New(t, graphtest.Options{Upstream: emulator.New(emulator.Options{Users: 500})})
 	for _, path := range queries {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			query, err := os.ReadFile(path)
@@ -33,7 +34,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got bytes.Buffer
-			if err := json.Indent(&got, s.post(string(body)).Body.Bytes(), "", "  "); err != nil {
+			if err := json.Indent(&got, s.Post(string(body)).Body.Bytes(), "", "  "); err != nil {
 				t.Fatal(err)
 			}
 			got.WriteByte('\n')

@@ -14,9 +14,8 @@ import (
 // validator, and whoever else walks it, follows each spread of a fragment anew.
 // So a document is measured before anything else reads it, each fragment once.
 
-// Limits are the most that a request may be. All of them have to be set.
+// Limits are the most that a document and its operation may be. All of them have to be set.
 type Limits struct {
-	Body       int // bytes of a request
 	Tokens     int // of a document
 	Depth      int // of nested fields, outside introspection
 	Aliases    int // in an operation, with its fragments spread out
@@ -85,7 +84,7 @@ func (l Limits) refuse(s shape) string {
 }
 
 func tooComplex(sentence string) gqlerror.List {
-	return gqlerror.List{{Message: sentence, Extensions: map[string]any{"code": codeTooComplex}}}
+	return Refusal(CodeTooComplex, sentence)
 }
 
 // shape is the size of a selection set with its fragments spread out.

@@ -3,13 +3,13 @@ package graph_test
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"rollcall/graph/internal/graphtest"
 	"rollcall/upstream"
 )
 
@@ -71,10 +71,10 @@ func TestAttacks(t *testing.T) {
 		"a wrong variable of 100 kB":           {`{"query":"query($n: Int) { users(first: $n) { nodes { id } } }","variables":{"n":"` + strings.Repeat("canary", 17_000) + `"}}`, "GRAPHQL_VALIDATION_FAILED"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newService(t, options{})
-			s.post(body("{ __typename }")) // the schema is read at the first request
+			s := graphtest.New(t, graphtest.Options{})
+			s.Post(body("{ __typename }")) // the schema is read at the first request
 			began := cpu()
-			w := s.post(c.body)
+			w := s.Post(c.body)
 			spent := cpu() - began
 			t.Logf("%v of CPU", spent)
 			if spent > 100*time.Millisecond*raceFactor {
@@ -89,7 +89,7 @@ func TestAttacks(t *testing.T) {
 			if strings.Contains(w.Body.String(), "canarycanary") || c.code != "GRAPHQL_VALIDATION_FAILED" && strings.Contains(w.Body.String(), "canary") {
 				t.Errorf("the answer repeats the request: %.300s", w.Body)
 			}
-			if n := s.count(); n != 0 {
+			if n := s.Count(); n != 0 {
 				t.Errorf("%d upstream calls", n)
 			}
 		})
@@ -121,7 +121,7 @@ func TestWhatRealClientsSend(t *testing.T) {
 		"30 aliases":             {strings.Replace(aliases(30, "userId"), "{", "{ users(first: 1) { nodes {", 1) + " } }", nil},
 		"12 levels":              {nested(12, "userId"), nil},
 	} {
-		t.Run(name, func(t *testing.T) { newService(t, options{}).must(c.query, c.variables) })
+		t.Run(name, func(t *testing.T) { graphtest.New(t, graphtest.Options{}).Must(c.query, c.variables) })
 	}
 }
 
@@ -137,46 +137,14 @@ fragment InputValue on __InputValue { name description type { ...TypeRef } defau
 fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name
   ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } } }`
 
-// allowance is a quota of so many calls.
-type allowance struct{ left int }
-
-func (a *allowance) Wait(upstream.Caller) time.Duration {
-	if a.left > 0 {
-		return 0
-	}
-	return 1500 * time.Millisecond
-}
-
-func (a *allowance) Spend(upstream.Caller) { a.left-- }
-
-func TestAQuotaIsSpentByUpstreamCalls(t *testing.T) {
-	q := &allowance{left: 5}
-	s := newService(t, options{quota: q})
-	s.must(`{ __typename users(first: 0) { nodes { id } } }`, nil) // costs nothing
-	s.must(`{ users(first: 400) { nodes { id } } }`, nil)
-	if q.left != 1 {
-		t.Errorf("%d calls are left, want 1", q.left)
-	}
-	s.must(`{ users(first: 1) { nodes { id } } }`, nil)
-	s.taken()
-	w := s.post(body(`{ __typename }`))
-	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "2" ||
-		!strings.Contains(w.Body.String(), `"RATE_LIMITED"`) || !strings.Contains(w.Body.String(), `"retryAfter":2`) {
-		t.Errorf("got %d %v %s", w.Code, w.Header(), w.Body)
-	}
-	if n := s.count(); n != 0 {
-		t.Errorf("%d upstream calls", n)
-	}
-}
-
 func TestAPanicCostsItsOwnFieldAlone(t *testing.T) {
 	var calls atomic.Int32
-	s := newService(t, options{onCall: func(upstream.Caller) {
+	s := graphtest.New(t, graphtest.Options{OnCall: func(upstream.Caller) {
 		if calls.Add(1) == 2 {
 			panic("canary")
 		}
 	}})
-	r := s.ask(`{ a: users(first: 1) { nodes { id } } b: users(first: 1, sortDirection: ASC) { nodes { id } } c: user(userId: "user_00001") { id } }`, nil, "X-Request-Id", "req-1")
+	r := s.Ask(`{ a: users(first: 1) { nodes { id } } b: users(first: 1, sortDirection: ASC) { nodes { id } } c: user(userId: "user_00001") { id } }`, nil, "X-Request-Id", "req-1")
 	failed := 0
 	for _, value := range r.Data {
 		if value == nil {
@@ -189,8 +157,8 @@ func TestAPanicCostsItsOwnFieldAlone(t *testing.T) {
 	if e := r.Errors[0]; e.Extensions["code"] != "INTERNAL_SERVER_ERROR" || e.Extensions["requestId"] != "req-1" || strings.Contains(e.Message, "canary") {
 		t.Errorf("got %+v", e)
 	}
-	if log := s.log.String(); !strings.Contains(log, "req-1") || !strings.Contains(log, "limits_test.go") || strings.Contains(log, "canary") {
+	if log := s.Log.String(); !strings.Contains(log, "req-1") || !strings.Contains(log, "limits_test.go") || strings.Contains(log, "canary") {
 		t.Errorf("logged %s", log)
 	}
-	s.must(`{ users(first: 2) { nodes { id } } }`, nil)
+	s.Must(`{ users(first: 2) { nodes { id } } }`, nil)
 }

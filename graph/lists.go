@@ -7,7 +7,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"rollcall/internal/flight"
+	"rollcall/internal/panics"
 )
 
 // lists executes operations that ask for lists of users and nothing else, which
@@ -56,7 +56,7 @@ func (l list) resolve(ctx context.Context) (value graphql.Marshaler) {
 	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Query", Field: l.field})
 	defer func() {
 		if p := recover(); p != nil {
-			graphql.AddError(ctx, flight.NewPanicError(p))
+			graphql.AddError(ctx, panics.New(p))
 			value = graphql.Null
 		}
 	}()

@@ -9,7 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"rollcall/internal/flight"
+	"rollcall/internal/panics"
 )
 
 // TestAPanicInAListIsItsError has a list that belongs to no operation.
@@ -20,7 +20,7 @@ func TestAPanicInAListIsItsError(t *testing.T) {
 		return gqlerror.Wrap(err)
 	}, graphql.DefaultRecover)
 	value := list{field: graphql.CollectedField{Field: &ast.Field{Name: "users", Alias: "users"}}}.resolve(ctx)
-	if _, panicked := errors.AsType[*flight.PanicError](presented); value != graphql.Null || !panicked {
+	if _, panicked := errors.AsType[*panics.Error](presented); value != graphql.Null || !panicked {
 		t.Errorf("got %v, %v", value, presented)
 	}
 }

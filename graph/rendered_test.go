@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"rollcall/graph"
+	"rollcall/graph/internal/graphtest"
 )
 
 // FuzzRenderedAnswersAreGqlgens compares, byte for byte, what the service writes
@@ -23,8 +24,8 @@ func FuzzRenderedAnswersAreGqlgens(f *testing.F) {
 	f.Add(uint64(1), "\x00\x1f \"\\/<>& \u2028 é王\t\n\r\x7f")
 	var page string
 	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(page)) })
-	rendered := newService(f, options{upstream: answer})
-	plain := newService(f, options{upstream: answer, config: func(c *graph.Config) { *c = c.Unrendered() }})
+	rendered := graphtest.New(f, graphtest.Options{Upstream: answer})
+	plain := graphtest.New(f, graphtest.Options{Upstream: answer, Graph: func(c *graph.Config) { *c = c.Unrendered() }})
 	f.Fuzz(func(t *testing.T, seed uint64, text string) {
 		g := &generator{rand.New(rand.NewPCG(seed, 0)), text}
 		page = g.page()
@@ -33,7 +34,7 @@ func FuzzRenderedAnswersAreGqlgens(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, want := rendered.post(string(body), "X-Request-Id", "same"), plain.post(string(body), "X-Request-Id", "same")
+			got, want := rendered.Post(string(body), "X-Request-Id", "same"), plain.Post(string(body), "X-Request-Id", "same")
 			if got.Body.String() != want.Body.String() {
 				t.Errorf("%s\nover %s\nis\n%s\nand by gqlgen\n%s", body, page, got.Body, want.Body)
 			}
@@ -61,8 +62,8 @@ func FuzzListsAreGqlgens(f *testing.F) {
 		}
 		_, _ = w.Write([]byte(page))
 	})
-	ours := newService(f, options{upstream: answer})
-	gqlgens := newService(f, options{upstream: answer, config: func(c *graph.Config) { *c = c.Unrendered() }})
+	ours := graphtest.New(f, graphtest.Options{Upstream: answer})
+	gqlgens := graphtest.New(f, graphtest.Options{Upstream: answer, Graph: func(c *graph.Config) { *c = c.Unrendered() }})
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		g := &generator{rand.New(rand.NewPCG(seed, 1)), ""}
 		page, status = g.page(), []int{400, 401, 404, 422}[g.IntN(4)]
@@ -71,7 +72,7 @@ func FuzzListsAreGqlgens(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, want := ours.post(string(body), "X-Request-Id", "same"), gqlgens.post(string(body), "X-Request-Id", "same")
+			got, want := ours.Post(string(body), "X-Request-Id", "same"), gqlgens.Post(string(body), "X-Request-Id", "same")
 			if sorted(t, got) != sorted(t, want) {
 				t.Errorf("%s\nis\n%s\nand by gqlgen\n%s", body, got.Body, want.Body)
 			}

@@ -1,21 +1,18 @@
 package graph
 
-import (
-	"context"
-	"strings"
-)
+import "context"
 
-// requestIDHeader carries a request's ID, in and out. A request without a
-// usable one gets a new one.
-const requestIDHeader = "X-Request-Id"
+type requestIDKey struct{}
 
-// usableRequestID keeps what a caller sends from becoming more than an ID in
-// logs and replies.
-func usableRequestID(id string) bool {
-	return id != "" && len(id) <= 128 && !strings.ContainsFunc(id, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.:/=+", r)
-	})
+// WithRequestID returns a context that carries the ID of the request that it
+// belongs to.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
 }
 
-// requestIDOf is the ID of the request that ctx belongs to.
-func requestIDOf(ctx context.Context) string { return accountOf(ctx).requestID }
+// RequestID returns the ID of the request that ctx belongs to, or "" if it
+// belongs to none.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}

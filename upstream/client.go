@@ -26,6 +26,7 @@ import (
 
 	"rollcall/internal/flight"
 	"rollcall/internal/http1"
+	"rollcall/internal/instrument"
 )
 
 // Config is what a client needs to know. The zero values of all but BaseURL
@@ -110,7 +111,7 @@ func NewClient(c Config) *Client {
 		sent:     c.OnCall,
 		tell:     tell,
 	}
-	tell.observe(client, meterOf(c))
+	tell.observe(client, instrument.Meter(c.MeterProvider, scope))
 	return client
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,9 +13,10 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"rollcall/internal/instrument"
 )
 
 // What the client tells of itself: a span and a duration for each request that
@@ -41,33 +41,28 @@ type telemetry struct {
 
 	server []attribute.KeyValue // which server it is
 
-	mu       sync.RWMutex
-	outcomes map[outcome][]metric.RecordOption
+	outcomes instrument.Table[outcome]
 }
 
 // The outcomes of a failure that a second attempt may mend.
 var (
-	retried       = label("outcome", "retried")
-	retryTooLate  = label("outcome", "too_late")
-	retryNoBudget = label("outcome", "no_budget")
+	retried       = instrument.Label("outcome", "retried")
+	retryTooLate  = instrument.Label("outcome", "too_late")
+	retryNoBudget = instrument.Label("outcome", "no_budget")
 )
 
 // The reasons for which a call is not sent.
 var (
-	refusedByQueue   = label("reason", "queue")
-	refusedByGate    = label("reason", "rate_limited")
-	refusedByBreaker = label("reason", "breaker")
+	refusedByQueue   = instrument.Label("reason", "queue")
+	refusedByGate    = instrument.Label("reason", "rate_limited")
+	refusedByBreaker = instrument.Label("reason", "breaker")
 )
-
-func label(key, value string) []metric.AddOption {
-	return []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(attribute.String(key, value)))}
-}
 
 // durationBuckets are those of the convention, in seconds.
 var durationBuckets = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
 func newTelemetry(c Config) *telemetry {
-	t := &telemetry{server: serverOf(c.BaseURL), outcomes: make(map[outcome][]metric.RecordOption)}
+	t := &telemetry{server: serverOf(c.BaseURL)}
 	if c.TracerProvider != nil {
 		t.tracer = c.TracerProvider.Tracer(scope)
 	}
@@ -77,14 +72,14 @@ func newTelemetry(c Config) *telemetry {
 		semconv.HTTPRequestMethodGet, semconv.URLFull(bare.String()), semconv.URLTemplate(path),
 	}, t.server...)...)
 
-	meter := meterOf(c)
-	t.duration = must(meter.Float64Histogram("http.client.request.duration", durationBuckets,
+	meter := instrument.Meter(c.MeterProvider, scope)
+	t.duration = instrument.Must(meter.Float64Histogram("http.client.request.duration", durationBuckets,
 		metric.WithUnit("s"), metric.WithDescription("Time that requests to the upstream took.")))
-	t.retries = must(meter.Int64Counter("rollcall.upstream.retries",
+	t.retries = instrument.Must(meter.Int64Counter("rollcall.upstream.retries",
 		metric.WithDescription("Failures that a second attempt might have mended, by what came of it.")))
-	t.refusals = must(meter.Int64Counter("rollcall.upstream.refusals",
+	t.refusals = instrument.Must(meter.Int64Counter("rollcall.upstream.refusals",
 		metric.WithDescription("Calls that were not sent, by reason.")))
-	t.trips = must(meter.Int64Counter("rollcall.upstream.breaker.trips",
+	t.trips = instrument.Must(meter.Int64Counter("rollcall.upstream.breaker.trips",
 		metric.WithDescription("Times that the breaker has opened.")))
 
 	// All counters begin at 0: what has not been there cannot be seen to rise.
@@ -99,19 +94,12 @@ func newTelemetry(c Config) *telemetry {
 	return t
 }
 
-func meterOf(c Config) metric.Meter {
-	if c.MeterProvider == nil {
-		return metricnoop.NewMeterProvider().Meter(scope)
-	}
-	return c.MeterProvider.Meter(scope)
-}
-
 // observe has the client's state read whenever somebody collects metrics.
 func (t *telemetry) observe(c *Client, meter metric.Meter) {
 	gauge := func(name, description string) metric.Int64ObservableGauge {
-		return must(meter.Int64ObservableGauge(name, metric.WithDescription(description)))
+		return instrument.Must(meter.Int64ObservableGauge(name, metric.WithDescription(description)))
 	}
-	active := must(meter.Int64ObservableUpDownCounter("http.client.active_requests",
+	active := instrument.Must(meter.Int64ObservableUpDownCounter("http.client.active_requests",
 		metric.WithDescription("Requests to the upstream in flight.")))
 	limit := gauge("rollcall.upstream.limit", "Requests that one key may have in flight.")
 	keys := gauge("rollcall.upstream.keys", "Keys that calls are made with right now.")
@@ -123,7 +111,7 @@ func (t *telemetry) observe(c *Client, meter metric.Meter) {
 	for s, name := range map[gobreaker.State]string{gobreaker.StateClosed: "closed", gobreaker.StateHalfOpen: "half_open", gobreaker.StateOpen: "open"} {
 		states[s] = metric.WithAttributes(attribute.String("state", name))
 	}
-	must(meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	instrument.Must(meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		used, waiting := c.lanes.count()
 		o.ObserveInt64(active, t.inFlight.Load(), server)
 		o.ObserveInt64(limit, int64(c.lanes.concurrency))
@@ -189,7 +177,7 @@ func (r *request) end(ctx context.Context, err error) {
 	t := r.telemetry
 	t.inFlight.Add(-1)
 	o := outcomeOf(err)
-	t.duration.Record(ctx, time.Since(r.began).Seconds(), t.labels(o)...)
+	t.duration.Record(ctx, time.Since(r.began).Seconds(), t.outcomes.Options(o, t.labels)...)
 	if r.span == nil {
 		return
 	}
@@ -244,20 +232,9 @@ func (o outcome) attributes() (list []attribute.KeyValue) {
 	return list
 }
 
-// labels are made once for each outcome, of which there are few.
-func (t *telemetry) labels(o outcome) []metric.RecordOption {
-	t.mu.RLock()
-	options, ok := t.outcomes[o]
-	t.mu.RUnlock()
-	if ok {
-		return options
-	}
-	list := append(o.attributes(), semconv.HTTPRequestMethodGet)
-	options = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(append(list, t.server...)...))}
-	t.mu.Lock()
-	t.outcomes[o] = options
-	t.mu.Unlock()
-	return options
+// labels are those of the duration of a request with this outcome.
+func (t *telemetry) labels(o outcome) []attribute.KeyValue {
+	return append(append(o.attributes(), semconv.HTTPRequestMethodGet), t.server...)
 }
 
 // serverOf names a server as the conventions do.
@@ -274,12 +251,4 @@ func btoi(b bool) int64 {
 		return 1
 	}
 	return 0
-}
-
-// must is for instruments, whose names are constants.
-func must[T any](instrument T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return instrument
 }

@@ -24,9 +24,8 @@ import (
 //	         3 bytes each        ┘
 //	cursor   the rest
 //
-// The seal's key is derived from the API key and the caller, so replicas agree
-// on it, and a cursor of another caller or another list opens no more than one
-// that somebody made up.
+// The seal's key is derived from the API key, so replicas agree on it. A cursor
+// of another key or another list is refused like a made-up one.
 
 const (
 	version      = 2
@@ -39,13 +38,12 @@ const (
 
 var encoding = base64.RawURLEncoding.Strict()
 
-// Sealer makes and opens the cursors of one caller. It is safe for concurrent use.
+// Sealer makes and opens the cursors of one API key. It is safe for concurrent use.
 type Sealer struct{ key [2]uint64 }
 
-// NewSealer derives a sealer from a secret, which is the caller's API key, and
-// from the caller's subject, if several share that key.
-func NewSealer(secret, subject string) *Sealer {
-	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "rollcall cursor\x00"+subject, 16)
+// NewSealer derives a sealer from a secret, which is the API key.
+func NewSealer(secret string) *Sealer {
+	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "rollcall cursor\x00", 16)
 	if err != nil {
 		panic(err) // only for a length beyond what SHA-256 can give
 	}

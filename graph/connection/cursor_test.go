@@ -37,7 +37,7 @@ func opens(q upstream.Query, s *connection.Sealer, cursor string) bool {
 func TestACursorOpensOnlyWhereItBelongs(t *testing.T) {
 	bound := upstream.At(7)
 	q := upstream.Query{Filter: upstream.Filter{AgentID: "agent_1", StartedAfter: bound}}
-	s := connection.NewSealer("key", "alice")
+	s := connection.NewSealer("key")
 	middle, end := cursors(t, q, s)
 	other := func(change func(*upstream.Query)) upstream.Query {
 		changed := q
@@ -50,9 +50,8 @@ func TestACursorOpensOnlyWhereItBelongs(t *testing.T) {
 		want   bool
 	}{
 		"the same list":               {q, s, true},
-		"another replica":             {q, connection.NewSealer("key", "alice"), true},
-		"another key":                 {q, connection.NewSealer("kez", "alice"), false},
-		"another subject":             {q, connection.NewSealer("key", "bob"), false},
+		"another replica":             {q, connection.NewSealer("key"), true},
+		"another key":                 {q, connection.NewSealer("kez"), false},
 		"another agent":               {other(func(q *upstream.Query) { q.Filter.AgentID = "agent_2" }), s, false},
 		"no agent":                    {other(func(q *upstream.Query) { q.Filter.AgentID = "" }), s, false},
 		"the agent as branch":         {other(func(q *upstream.Query) { q.Filter.AgentID, q.Filter.BranchID = "", "agent_1" }), s, false},
@@ -74,8 +73,8 @@ func TestACursorOpensOnlyWhereItBelongs(t *testing.T) {
 }
 
 func TestCursorsAreDeterministicAndURLSafe(t *testing.T) {
-	middle, end := cursors(t, upstream.Query{}, connection.NewSealer("key", ""))
-	again, endAgain := cursors(t, upstream.Query{}, connection.NewSealer("key", ""))
+	middle, end := cursors(t, upstream.Query{}, connection.NewSealer("key"))
+	again, endAgain := cursors(t, upstream.Query{}, connection.NewSealer("key"))
 	if middle != again || end != endAgain {
 		t.Error("the same place gave another cursor")
 	}
@@ -90,7 +89,7 @@ func TestCursorsAreDeterministicAndURLSafe(t *testing.T) {
 }
 
 func TestEveryChangedCharacterBreaksACursor(t *testing.T) {
-	s := connection.NewSealer("key", "")
+	s := connection.NewSealer("key")
 	middle, end := cursors(t, upstream.Query{}, s)
 	tried := 0
 	for _, cursor := range []string{middle, end} {
@@ -116,7 +115,7 @@ func TestEveryChangedCharacterBreaksACursor(t *testing.T) {
 
 func TestACursorThatDoesNotOpenBlamesAfterAndIsNotRepeated(t *testing.T) {
 	for _, cursor := range []string{"x", "eyJpZCI6MX0", "<script>", strings.Repeat("A", 1<<20)} {
-		_, err := connection.NewWindow(upstream.Query{}, nil, &cursor, connection.NewSealer("key", ""))
+		_, err := connection.NewWindow(upstream.Query{}, nil, &cursor, connection.NewSealer("key"))
 		var argument *connection.ArgumentError
 		if !errors.As(err, &argument) || argument.Argument != "after" {
 			t.Fatalf("err is %v", err)
@@ -129,14 +128,14 @@ func TestACursorThatDoesNotOpenBlamesAfterAndIsNotRepeated(t *testing.T) {
 
 func TestAnEmptyCursorIsTheStart(t *testing.T) {
 	empty := ""
-	w, err := connection.NewWindow(upstream.Query{}, nil, &empty, connection.NewSealer("key", ""))
+	w, err := connection.NewWindow(upstream.Query{}, nil, &empty, connection.NewSealer("key"))
 	if err != nil || w.Empty().HasPreviousPage {
 		t.Errorf("err %v, HasPreviousPage %v", err, w.Empty().HasPreviousPage)
 	}
 }
 
 func FuzzNewWindow(f *testing.F) {
-	s := connection.NewSealer("key", "")
+	s := connection.NewSealer("key")
 	middle, end := cursors(f, upstream.Query{}, s)
 	for _, seed := range []string{"", "x", middle, end, middle[:20], end + "AAAA", "AQ", "AQAAAAAAAAAAAAAAAAA"} {
 		f.Add(seed)

@@ -85,7 +85,7 @@ func parseKeyset(cursor string, q upstream.Query) upstream.User {
 	return u
 }
 
-var sealer = connection.NewSealer("key", "")
+var sealer = connection.NewSealer("key")
 
 // load reads a window from the list as the loader does.
 func (l *list) load(t *testing.T, first int, after *string) connection.Slice {

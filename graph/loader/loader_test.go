@@ -74,7 +74,7 @@ func (s *source) sizes() []int {
 	return sizes
 }
 
-var sealer = connection.NewSealer("key", "")
+var sealer = connection.NewSealer("key")
 
 func window(t testing.TB, q upstream.Query, first int, after string) connection.Window {
 	t.Helper()

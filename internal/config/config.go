@@ -65,7 +65,9 @@ type Config struct {
 	// RateLimit is how many upstream calls per second a caller may cause; 0 means
 	// any number.
 	RateLimit float64
-	Limits    Limits
+	// MaxBody bounds a request, in bytes.
+	MaxBody int
+	Limits  Limits
 
 	Introspection bool
 	Playground    bool
@@ -94,8 +96,8 @@ const (
 // JWT describes the tokens that are accepted.
 type JWT struct{ JWKSURL, Issuer, Audience, Scope string }
 
-// Limits are upper bounds on a request.
-type Limits struct{ Body, Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int }
+// Limits are upper bounds on an operation.
+type Limits struct{ Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int }
 
 // Deps are what the settings depend on besides the environment.
 type Deps struct {

@@ -59,7 +59,7 @@ func newSettings(env map[string]string) *settings {
 	f.Float64Var(&s.RateLimit, "RATE_LIMIT", 0, "the `number` of upstream calls per second that a caller may cause, in bursts of\nten seconds' worth; 0 for any number")
 	f.StringVar(&s.logLevel, "LOG_LEVEL", "info", "`level`: debug, info, warn or error")
 	f.StringVar(&s.logFormat, "LOG_FORMAT", "", "`format`: text or json (default text on a terminal, otherwise json)")
-	f.IntVar(&s.Limits.Body, "LIMIT_BODY", 128<<10, "the `number` of bytes of a request")
+	f.IntVar(&s.MaxBody, "LIMIT_BODY", 128<<10, "the `number` of bytes of a request")
 	f.IntVar(&s.Limits.Tokens, "LIMIT_TOKENS", 1000, "the `number` of tokens of a document")
 	f.IntVar(&s.Limits.Depth, "LIMIT_DEPTH", 12, "the `number` of levels of nested fields")
 	f.IntVar(&s.Limits.Aliases, "LIMIT_ALIASES", 30, "the `number` of aliases in an operation")

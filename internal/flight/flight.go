@@ -5,10 +5,9 @@ package flight
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime"
-	"runtime/debug"
 	"sync"
+
+	"rollcall/internal/panics"
 )
 
 // Group is a set of calls, each with a key. Its zero value is ready to use, and
@@ -33,7 +32,7 @@ type flight[V any] struct {
 
 // Do returns what call returns, having joined a call for the same key if there
 // is one. The context that call gets carries the first one's values and
-// deadline, but not their cancellation. The error is call's, a [*PanicError], or the
+// deadline, but not their cancellation. The error is call's, a [*panics.Error], or the
 // cause of ctx's end.
 //
 // Whoever comes first makes the call themselves, which saves a goroutine with
@@ -66,24 +65,6 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, call func(context.Context) 
 	}
 }
 
-// PanicError is the error of a call that panicked.
-type PanicError struct {
-	What  string // says nothing of the value unless it is the runtime's
-	Stack []byte
-}
-
-// NewPanicError describes what has been recovered, in the function that has
-// recovered it.
-func NewPanicError(recovered any) *PanicError {
-	what := fmt.Sprintf("%T", recovered) // the value might be somebody's data
-	if e, ok := recovered.(runtime.Error); ok {
-		what = e.Error()
-	}
-	return &PanicError{What: what, Stack: debug.Stack()}
-}
-
-func (p *PanicError) Error() string { return "panic in a call: " + p.What }
-
 // board joins the flight for a key, or makes one that is to fly with the
 // context returned.
 func (g *Group[K, V]) board(ctx context.Context, key K) (fl *flight[V], callContext context.Context, joined bool) {
@@ -114,7 +95,7 @@ func (g *Group[K, V]) fly(ctx context.Context, key K, fl *flight[V], call func(c
 	defer g.forget(key, fl)
 	defer func() {
 		if p := recover(); p != nil {
-			fl.err = NewPanicError(p)
+			fl.err = panics.New(p)
 		}
 	}()
 	fl.value, fl.err = call(ctx)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall/internal/flight"
+	"rollcall/internal/panics"
 )
 
 // second is a call that takes a second, and counts.
@@ -145,7 +146,7 @@ func TestAPanicIsEverybodysError(t *testing.T) {
 					time.Sleep(time.Second) //nolint:forbidigo // in fake time
 					panic("canary")
 				})
-				if p, ok := errors.AsType[*flight.PanicError](err); !ok || p.Error() != "panic in a call: string" || len(p.Stack) == 0 {
+				if p, ok := errors.AsType[*panics.Error](err); !ok || p.Error() != "panic: string" || len(p.Stack) == 0 {
 					t.Error(err)
 				}
 			})

@@ -1,4 +1,4 @@
-package graph_test
+package transport_test
 
 import (
 	"bytes"
@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"rollcall/graph"
+	"rollcall/graph/internal/graphtest"
+	"rollcall/graph/transport"
 )
 
 func TestTheLogHasALineForEachRequest(t *testing.T) {
 	var log bytes.Buffer
-	w := newWatched(t, options{passthrough: true, config: func(c *graph.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) }})
+	w := newWatched(t, graphtest.Options{Passthrough: true, Transport: func(c *transport.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) }})
 	line := func() map[string]any {
 		t.Helper()
 		defer log.Reset()
@@ -28,7 +29,7 @@ func TestTheLogHasALineForEachRequest(t *testing.T) {
 	}
 	ask := func(key, query string, variables map[string]any) map[string]any {
 		t.Helper()
-		w.ask(query, variables, "xi-api-key", key, "X-Request-Id", "req-1")
+		w.Ask(query, variables, "xi-api-key", key, "X-Request-Id", "req-1")
 		return line()
 	}
 	a := ask("key-a", `query Callers($n: Int!) { a: users(first: $n) { nodes { userId } } b: users(first: 3) { nodes { userId } } }`, map[string]any{"n": 7})
@@ -56,7 +57,7 @@ func TestTheLogHasALineForEachRequest(t *testing.T) {
 	if long["name"] != strings.Repeat("n", 64) {
 		t.Errorf("got %v", long)
 	}
-	w.post(`{"query":"{ __typename }"}`)
+	w.Post(`{"query":"{ __typename }"}`)
 	if refused := line(); refused["msg"] != "no operation" || refused["refused"] != "credentials" || refused["status"] != 401.0 || refused["caller"] != nil {
 		t.Errorf("got %v", refused)
 	}

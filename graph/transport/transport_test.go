@@ -1,4 +1,4 @@
-package graph_test
+package transport_test
 
 import (
 	"encoding/json"
@@ -8,8 +8,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"rollcall/graph"
+	"rollcall/graph/internal/graphtest"
+	"rollcall/graph/transport"
+	"rollcall/upstream"
 )
 
 const (
@@ -42,8 +45,8 @@ func TestRequests(t *testing.T) {
 		"for nothing in particular":      {ok, []string{"Accept", ""}, 200, typeJSON, ""},
 		"for HTML alone":                 {ok, []string{"Accept", "text/html"}, 406, typeJSON, "BAD_USER_INPUT"},
 		"for all but JSON":               {ok, []string{"Accept", "application/json;q=0"}, 406, typeJSON, ""},
-		"an array":                       {`[{"query":"{ __typename }"}]`, nil, 400, typeJSON, "has to be a JSON object"},
-		"a string":                       {`"canary"`, nil, 400, typeJSON, "has to be a JSON object"},
+		"an array":                       {`[{"query":"{ __typename }"}]`, nil, 400, typeJSON, "must be a JSON object"},
+		"a string":                       {`"canary"`, nil, 400, typeJSON, "must be a JSON object"},
 		"broken JSON":                    {`{"query":"canary`, nil, 400, typeJSON, "not JSON"},
 		"nothing":                        {``, nil, 400, typeJSON, "not JSON"},
 		"null":                           {`null`, nil, 400, typeJSON, "no query"},
@@ -62,8 +65,8 @@ func TestRequests(t *testing.T) {
 		"as many tokens as can be":       {`{"query":"{ user(userId: \"\") {` + strings.Repeat(" userId", 985) + ` } }"}`, nil, 200, typeJSON, `"data"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newService(t, options{})
-			w := s.post(c.body, c.headers...)
+			s := graphtest.New(t, graphtest.Options{})
+			w := s.Post(c.body, c.headers...)
 			if w.Code != c.status || w.Header().Get("Content-Type") != c.media || !strings.Contains(w.Body.String(), c.answer) {
 				t.Errorf("got %d %s %s; want %d %s %s", w.Code, w.Header().Get("Content-Type"), w.Body, c.status, c.media, c.answer)
 			}
@@ -76,7 +79,7 @@ func TestRequests(t *testing.T) {
 			if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("the headers are %v", w.Header())
 			}
-			if n := s.count(); n != 0 {
+			if n := s.Count(); n != 0 {
 				t.Errorf("%d upstream calls", n)
 			}
 		})
@@ -84,10 +87,10 @@ func TestRequests(t *testing.T) {
 }
 
 func TestOtherMethodsAreRefused(t *testing.T) {
-	s := newService(t, options{})
+	s := graphtest.New(t, graphtest.Options{})
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPatch} {
 		w := httptest.NewRecorder()
-		s.handler.ServeHTTP(w, httptest.NewRequest(method, "/graphql?query={__typename}", nil))
+		s.Handler.ServeHTTP(w, httptest.NewRequest(method, "/graphql?query={__typename}", nil))
 		if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != http.MethodPost {
 			t.Errorf("%s: %d, Allow %q", method, w.Code, w.Header().Get("Allow"))
 		}
@@ -95,19 +98,19 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 }
 
 func TestWhoIsNotKnownIsRefusedBeforeAnyCall(t *testing.T) {
-	s := newService(t, options{passthrough: true})
-	w := s.post(`{"query":"{ users { nodes { id } } }"}`)
-	if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "UNAUTHENTICATED") || s.count() != 0 {
+	s := graphtest.New(t, graphtest.Options{Passthrough: true})
+	w := s.Post(`{"query":"{ users { nodes { id } } }"}`)
+	if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "UNAUTHENTICATED") || s.Count() != 0 {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 }
 
 func TestRequestIDs(t *testing.T) {
-	s := newService(t, options{})
+	s := graphtest.New(t, graphtest.Options{})
 	for sent, kept := range map[string]bool{
 		"req-1": true, "": false, strings.Repeat("x", 128): true, strings.Repeat("x", 129): false, "a b": false, "<script>": false, "a\"b": false,
 	} {
-		w := s.post(`{"query":"{ canary }"}`, "X-Request-Id", sent)
+		w := s.Post(`{"query":"{ canary }"}`, "X-Request-Id", sent)
 		got := w.Header().Get("X-Request-Id")
 		if got == "" || kept != (got == sent) {
 			t.Errorf("%q became %q", sent, got)
@@ -118,28 +121,10 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
-func TestWithoutIntrospectionTheSchemaIsNotTold(t *testing.T) {
-	s := newService(t, options{config: func(c *graph.Config) { c.Introspection = false }})
-	for _, query := range []string{`{ __schema { types { name } } }`, `{ __type(name: "User") { name } }`, `{ _service { sdl } }`, `{ user(userID: 1) { x } }`, `{ userz { x } }`, `{ users(sortBy: LAST) { nodes { usrId } } }`, `{ users(filter: {agentID: 1}) { nodes } }`} {
-		r := s.ask(query, nil)
-		if len(r.Errors) == 0 {
-			t.Errorf("%s is answered: %v", query, r.Data)
-		}
-		for _, e := range r.Errors {
-			if e.Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" || strings.Contains(e.Message, "Did you mean") {
-				t.Errorf("%s: %+v", query, e)
-			}
-		}
-	}
-	if r := s.ask(`{ __typename users(first: 1) { __typename nodes { __typename } } }`, nil); len(r.Errors) > 0 {
-		t.Errorf("got %+v", r.Errors)
-	}
-}
-
 // TestNothingCrossesBetweenCallers has two callers ask the same at the same
 // time, and look at the other's cursors. The upstream shows each key other users.
 func TestNothingCrossesBetweenCallers(t *testing.T) {
-	s := newService(t, options{passthrough: true, upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := graphtest.New(t, graphtest.Options{Passthrough: true, Upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"users":[{"user_id":%q,"last_contact_unix_secs":2,"first_contact_unix_secs":1,"conversation_count":1,"last_contact_conversation_id":"c"}],"next_cursor":"next","has_more":true}`, r.Header.Get("xi-api-key"))
 	})})
 	const rounds = 1000
@@ -147,16 +132,16 @@ func TestNothingCrossesBetweenCallers(t *testing.T) {
 	for _, key := range []string{"alice", "bob"} {
 		wg.Go(func() {
 			for range rounds {
-				r := s.ask(`{ users(first: 1) { edges { cursor node { userId } } } user(userId: "alice") { userId } }`, nil, "xi-api-key", key)
-				if got := get(r.Data, "users", "edges", 0, "node", "userId"); got != key {
+				r := s.Ask(`{ users(first: 1) { edges { cursor node { userId } } } user(userId: "alice") { userId } }`, nil, "xi-api-key", key)
+				if got := graphtest.Get(r.Data, "users", "edges", 0, "node", "userId"); got != key {
 					t.Errorf("%s sees %v", key, got)
 				}
-				if seen := get(r.Data, "user"); (seen != nil) != (key == "alice") {
+				if seen := graphtest.Get(r.Data, "user"); (seen != nil) != (key == "alice") {
 					t.Errorf("%s sees %v", key, seen)
 				}
-				cursor := get(r.Data, "users", "edges", 0, "cursor")
+				cursor := graphtest.Get(r.Data, "users", "edges", 0, "cursor")
 				for _, reader := range []string{"alice", "bob"} {
-					r := s.ask(`query($c: String) { users(first: 0, after: $c) { nodes { id } } }`, map[string]any{"c": cursor}, "xi-api-key", reader)
+					r := s.Ask(`query($c: String) { users(first: 0, after: $c) { nodes { id } } }`, map[string]any{"c": cursor}, "xi-api-key", reader)
 					if (len(r.Errors) == 0) != (reader == key) {
 						t.Errorf("%s opens %s's cursor: %+v", reader, key, r)
 					}
@@ -167,18 +152,50 @@ func TestNothingCrossesBetweenCallers(t *testing.T) {
 	wg.Wait()
 }
 
+// allowance is a quota of so many calls.
+type allowance struct{ left int }
+
+func (a *allowance) Wait(upstream.Caller) time.Duration {
+	if a.left > 0 {
+		return 0
+	}
+	return 1500 * time.Millisecond
+}
+
+func (a *allowance) Spend(upstream.Caller) { a.left-- }
+
+func TestAQuotaIsSpentByUpstreamCalls(t *testing.T) {
+	q := &allowance{left: 5}
+	s := graphtest.New(t, graphtest.Options{OnCall: q.Spend, Transport: func(c *transport.Config) { c.Wait = q.Wait }})
+	s.Must(`{ __typename users(first: 0) { nodes { id } } }`, nil) // costs nothing
+	s.Must(`{ users(first: 400) { nodes { id } } }`, nil)
+	if q.left != 1 {
+		t.Errorf("%d calls are left, want 1", q.left)
+	}
+	s.Must(`{ users(first: 1) { nodes { id } } }`, nil)
+	s.Taken()
+	w := s.Post(`{"query":"{ __typename }"}`)
+	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "2" ||
+		!strings.Contains(w.Body.String(), `"RATE_LIMITED"`) || !strings.Contains(w.Body.String(), `"retryAfter":2`) {
+		t.Errorf("got %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	if n := s.Count(); n != 0 {
+		t.Errorf("%d upstream calls", n)
+	}
+}
+
 func FuzzBody(f *testing.F) {
-	s := newService(f, options{upstream: refuse(500, "")})
+	s := graphtest.New(f, graphtest.Options{Upstream: graphtest.Refuse(500, "")})
 	for _, seed := range []string{
 		`{"query":"{ __typename }"}`, `{"query":"query($n: Int, $f: ConversationUserFilter) { users(first: $n, filter: $f) { nodes { id } } }","variables":{"n":3,"f":{"userId":"u"}}}`,
-		`[]`, `null`, `{`, `{"query":1}`, `{"query":"{","variables":[]}`, body(bomb(5, "{ ...f0 }")), body(introspection), `{"query":"{ a: __typename @skip(if: true) ...{ __typename } }","operationName":null,"extensions":{}}`,
+		`[]`, `null`, `{`, `{"query":1}`, `{"query":"{","variables":[]}`, `{"query":"{ ...a } fragment a on Query { ...b ...b } fragment b on Query { __typename }"}`, `{"query":"{ __schema { types { ...t } } } fragment t on __Type { name fields { args { name } } ofType { name } }"}`, `{"query":"{ a: __typename @skip(if: true) ...{ __typename } }","operationName":null,"extensions":{}}`,
 		`{"query":"query($r: [_Any!]!) { _entities(representations: $r) { __typename } }","variables":{"r":[{"__typename":"User","userId":"u"},{"__typename":7},{}]}}`,
 		`{"query":"query($r: [_Any!]!, $o: _Any!) { _entities(representations: $r) { __typename } one: _entities(representations: [$o]) { __typename } }","variables":{"r":["u",[[]],1.5],"o":"u"}}`,
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		w := s.post(body)
+		w := s.Post(body)
 		if w.Code >= 500 || !json.Valid(w.Body.Bytes()) {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}

@@ -1,4 +1,4 @@
-package graph
+package transport
 
 import (
 	"encoding/json"
@@ -10,18 +10,19 @@ import (
 	"github.com/go-faster/jx"
 )
 
-// What can be wrong with a body, in the caller's words. None of them repeats it.
+// Messages for a malformed body. They do not repeat the body.
 const (
 	noJSON    = "The body is not JSON."
-	noObject  = "The body has to be a JSON object."
+	noObject  = "The body must be a JSON object."
 	noQuery   = "The body has no query."
 	notAlone  = "There is something after the JSON object."
 	wrongType = "The body's members have the wrong types: query and operationName are strings, variables and extensions are objects."
 )
 
-// parseBody reads the parameters of a request. Absent members and null ones are
-// alike, and unknown ones are passed over.
-func parseBody(body []byte) (*graphql.RawParams, *answer) {
+// parseBody reads the parameters of a request, or returns the response to a
+// malformed body. A member that is null counts as absent, and unknown members are
+// ignored.
+func parseBody(body []byte) (*graphql.RawParams, *response) {
 	if !utf8.Valid(body) || !jx.Valid(body) {
 		return nil, malformed(whyNotJSON(body))
 	}
@@ -68,7 +69,8 @@ func parseBody(body []byte) (*graphql.RawParams, *answer) {
 	return &params, nil
 }
 
-// whyNotJSON tells a JSON value with something after it from no JSON value.
+// whyNotJSON distinguishes a JSON value that something follows from a body that
+// is not JSON.
 func whyNotJSON(body []byte) string {
 	d := jx.DecodeBytes(body)
 	if d.Skip() == nil && !errors.Is(d.Skip(), io.EOF) {
@@ -77,8 +79,7 @@ func whyNotJSON(body []byte) string {
 	return noJSON
 }
 
-// object reads a JSON object as encoding/json would, with its numbers as they
-// are written.
+// object reads a JSON object as encoding/json does with UseNumber.
 func object(d *jx.Decoder) (map[string]any, error) {
 	o := make(map[string]any)
 	err := d.Obj(func(d *jx.Decoder, name string) (err error) {

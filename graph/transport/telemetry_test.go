@@ -1,4 +1,4 @@
-package graph_test
+package transport_test
 
 import (
 	"bytes"
@@ -22,24 +22,26 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
-	"rollcall/graph"
+	"rollcall/graph/internal/graphtest"
+	"rollcall/graph/transport"
 	"rollcall/upstream"
 	"rollcall/upstream/emulator"
 )
 
 // watched is a service whose telemetry is written down.
 type watched struct {
-	*service
+	*graphtest.Service
+	t      testing.TB
 	spans  *tracetest.SpanRecorder
 	reader *sdkmetric.ManualReader
 }
 
-func newWatched(t testing.TB, o options) watched {
-	w := watched{spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader()}
+func newWatched(t testing.TB, o graphtest.Options) watched {
+	w := watched{t: t, spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader()}
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(w.spans))
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(w.reader))
-	o.tracers, o.meters = tracers, meters
-	w.service = newService(t, o)
+	o.Tracers, o.Meters = tracers, meters
+	w.Service = graphtest.New(t, o)
 	return w
 }
 
@@ -96,7 +98,7 @@ func tags(s sdktrace.ReadOnlySpan) map[string]string {
 func TestAnOperationIsOneSpanAndEachAttemptAnother(t *testing.T) {
 	failed := false
 	world := emulator.New(emulator.Options{Users: 500})
-	w := newWatched(t, options{upstream: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	w := newWatched(t, graphtest.Options{Upstream: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Traceparent") != "" || r.Header.Get("Baggage") != "" {
 			t.Error("the upstream has seen our trace")
 		}
@@ -109,7 +111,7 @@ func TestAnOperationIsOneSpanAndEachAttemptAnother(t *testing.T) {
 		world.ServeHTTP(rw, r)
 	})})
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	r := w.ask(`query Callers { a: users(first: 2) { nodes { userId } } b: users(first: 3) { nodes { userId } } }`, nil,
+	r := w.Ask(`query Callers { a: users(first: 2) { nodes { userId } } b: users(first: 3) { nodes { userId } } }`, nil,
 		"Traceparent", parent, "Baggage", "canary=1", "X-Request-Id", "req-1")
 	if len(r.Errors) > 0 {
 		t.Fatal(r.Errors)
@@ -161,15 +163,15 @@ func TestWhoJoinsIsLinkedToWhoCameFirst(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			arrived, answer := make(chan struct{}), make(chan struct{})
 			world := emulator.New(emulator.Options{Users: 50})
-			w := newWatched(t, options{upstream: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			w := newWatched(t, graphtest.Options{Upstream: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				close(arrived)
 				<-answer
 				world.ServeHTTP(rw, r)
 			})})
 			var both sync.WaitGroup
-			both.Go(func() { w.ask(first, nil, "X-Request-Id", "first") })
+			both.Go(func() { w.Ask(first, nil, "X-Request-Id", "first") })
 			<-arrived
-			both.Go(func() { w.ask(second, nil, "X-Request-Id", "second") })
+			both.Go(func() { w.Ask(second, nil, "X-Request-Id", "second") })
 			for active := 0.0; active < 2; { // the second has been taken
 				active = w.metrics()["http.server.active_requests{}"]
 			}
@@ -258,9 +260,9 @@ func TestWhatIsCounted(t *testing.T) {
 		"a form": {query: `{ __typename }`, request: func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, want: map[string]float64{"rollcall.graphql.refusals{reason=media_type}": 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := options{config: func(c *graph.Config) { c.Admit = http.NewCrossOriginProtection().Check }}
+			o := graphtest.Options{Transport: func(c *transport.Config) { c.Admit = http.NewCrossOriginProtection().Check }}
 			if c.upstream != nil {
-				o.upstream = c.upstream
+				o.Upstream = c.upstream
 			}
 			w := newWatched(t, o)
 			body, _ := json.Marshal(map[string]string{"query": c.query})
@@ -269,7 +271,7 @@ func TestWhatIsCounted(t *testing.T) {
 			if c.request != nil {
 				c.request(r)
 			}
-			w.handler.ServeHTTP(httptest.NewRecorder(), r)
+			w.Handler.ServeHTTP(httptest.NewRecorder(), r)
 			got := w.metrics()
 			for series, want := range c.want {
 				if value, ok := got[series]; !ok || value != want {
@@ -291,12 +293,12 @@ func TestWhatIsCounted(t *testing.T) {
 func TestACallerWhoLeavesIsCountedAsOne(t *testing.T) {
 	var log bytes.Buffer
 	arrived := make(chan struct{})
-	w := newWatched(t, options{
-		upstream: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	w := newWatched(t, graphtest.Options{
+		Upstream: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			close(arrived)
 			<-r.Context().Done()
 		}),
-		config: func(c *graph.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) },
+		Transport: func(c *transport.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) },
 	})
 	ctx, leave := context.WithCancel(t.Context())
 	go func() {
@@ -305,7 +307,7 @@ func TestACallerWhoLeavesIsCountedAsOne(t *testing.T) {
 	}()
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/graphql", strings.NewReader(`{"query":"{ users { nodes { userId } } }"}`))
 	r.Header.Set("Content-Type", "application/json")
-	w.handler.ServeHTTP(httptest.NewRecorder(), r)
+	w.Handler.ServeHTTP(httptest.NewRecorder(), r)
 	got := w.metrics()
 	for series, want := range map[string]float64{
 		"http.server.request.duration{error.type=canceled,http.request.method=POST,url.scheme=http}": 1,
@@ -318,7 +320,7 @@ func TestACallerWhoLeavesIsCountedAsOne(t *testing.T) {
 			t.Errorf("%s is %v, want %v", series, value, want)
 		}
 	}
-	if !strings.Contains(log.String(), "the caller has left") || strings.Contains(log.String(), `"refused"`) {
+	if !strings.Contains(log.String(), "the caller has disconnected") || strings.Contains(log.String(), `"refused"`) {
 		t.Errorf("logged %s", log.String())
 	}
 	if t.Failed() {
@@ -327,10 +329,10 @@ func TestACallerWhoLeavesIsCountedAsOne(t *testing.T) {
 }
 
 func TestAPanicOutsideOfAnOperationIsCounted(t *testing.T) {
-	w := newWatched(t, options{config: func(c *graph.Config) {
+	w := newWatched(t, graphtest.Options{Transport: func(c *transport.Config) {
 		c.Authenticate = func(*http.Request) (upstream.Caller, error) { panic("canary") }
 	}})
-	if answer := w.post(`{"query":"{ __typename }"}`); answer.Code != http.StatusInternalServerError || strings.Contains(answer.Body.String(), "canary") {
+	if answer := w.Post(`{"query":"{ __typename }"}`); answer.Code != http.StatusInternalServerError || strings.Contains(answer.Body.String(), "canary") {
 		t.Errorf("got %d %s", answer.Code, answer.Body)
 	}
 	got := w.metrics()
@@ -343,7 +345,7 @@ func TestAPanicOutsideOfAnOperationIsCounted(t *testing.T) {
 			t.Errorf("%s is %v", series, got[series])
 		}
 	}
-	if log := w.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "refused=internal") || strings.Contains(log, "canary") {
+	if log := w.Log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "refused=internal") || strings.Contains(log, "canary") {
 		t.Errorf("logged %s", log)
 	}
 }
@@ -361,21 +363,21 @@ func BenchmarkTelemetry(b *testing.B) {
 	logger := slog.New(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil)) // which is written, and lost
 	for _, c := range []struct {
 		name   string
-		config func(*graph.Config)
+		config func(*transport.Config)
 	}{
-		{"silent", func(c *graph.Config) { c.Log = slog.New(slog.DiscardHandler) }},
-		{"metrics", func(c *graph.Config) { c.Log, c.MeterProvider = slog.New(slog.DiscardHandler), meters }},
-		{"log", func(c *graph.Config) { c.Log = logger }},
-		{"metrics and log", func(c *graph.Config) { c.Log, c.MeterProvider = logger, meters }},
-		{"metrics, log and unsampled spans", func(c *graph.Config) {
+		{"silent", func(c *transport.Config) { c.Log = slog.New(slog.DiscardHandler) }},
+		{"metrics", func(c *transport.Config) { c.Log, c.MeterProvider = slog.New(slog.DiscardHandler), meters }},
+		{"log", func(c *transport.Config) { c.Log = logger }},
+		{"metrics and log", func(c *transport.Config) { c.Log, c.MeterProvider = logger, meters }},
+		{"metrics, log and unsampled spans", func(c *transport.Config) {
 			c.Log, c.MeterProvider, c.TracerProvider = logger, meters, tracers(sdktrace.NeverSample())
 		}},
-		{"metrics, log and spans", func(c *graph.Config) {
+		{"metrics, log and spans", func(c *transport.Config) {
 			c.Log, c.MeterProvider, c.TracerProvider = logger, meters, tracers(sdktrace.AlwaysSample())
 		}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			s := newService(b, options{config: c.config})
+			s := graphtest.New(b, graphtest.Options{Transport: c.config})
 			r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
 			r.Header.Set("Content-Type", "application/json")
 			r.Header.Set("X-Request-Id", "req-1")
@@ -384,7 +386,7 @@ func BenchmarkTelemetry(b *testing.B) {
 			for b.Loop() {
 				r.Body = io.NopCloser(strings.NewReader(body))
 				w.Body.Reset()
-				s.handler.ServeHTTP(w, r.WithContext(context.Background()))
+				s.Handler.ServeHTTP(w, r.WithContext(context.Background()))
 			}
 			if w.Body.String() != `{"data":{"__typename":"Query"}}` {
 				b.Fatal(w.Body)

@@ -1,0 +1,67 @@
+package graph
+
+import (
+	"fmt"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"go.opentelemetry.io/otel/trace"
+
+	"rollcall/upstream"
+)
+
+// Result is the outcome of a well-formed request. Equal requests share one, so it
+// is never modified.
+type Result struct {
+	// Executed reports whether there was an operation to execute.
+	Executed bool
+	Errors   gqlerror.List
+	// Data is the value of the response's member data, as JSON; empty if nothing
+	// was executed.
+	Data []byte
+	Work Work
+}
+
+// Work describes an operation and what its execution took.
+type Work struct {
+	Document  string                   // its fingerprint; empty if it was not read
+	Operation *ast.OperationDefinition // nil if there is none
+	Cost      int
+	Usage     upstream.Usage
+	Batched   int               // calls that its fields shared
+	Span      trace.SpanContext // of the request that it was executed for
+}
+
+// Shared returns the work of a request that joined another one: it sent no
+// calls, and the calls that it would have sent count as shared.
+func (w Work) Shared() Work {
+	w.Usage = upstream.Usage{Shared: w.Usage.Sent + w.Usage.Shared, Cached: w.Usage.Cached}
+	return w
+}
+
+func newResult(r *graphql.Response, executed bool, work Work) *Result {
+	result := &Result{Executed: executed, Errors: bounded(r.Errors), Work: work}
+	if executed {
+		result.Data = r.Data
+	}
+	return result
+}
+
+// maxFieldErrors is how many errors a response lists. The fields of the others
+// are null in the data all the same.
+const maxFieldErrors = 100
+
+// bounded keeps a response with very many errors small: one more error, without
+// a path, stands for those beyond the first ones.
+func bounded(errs gqlerror.List) gqlerror.List {
+	more := len(errs) - maxFieldErrors
+	if more <= 0 {
+		return errs
+	}
+	rest := &gqlerror.Error{
+		Message:    fmt.Sprintf("%d more errors are left out.", more),
+		Extensions: map[string]any{"code": errs[maxFieldErrors].Extensions["code"]},
+	}
+	return append(errs[:maxFieldErrors:maxFieldErrors], rest)
+}

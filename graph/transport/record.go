@@ -1,0 +1,119 @@
+package transport
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"rollcall/graph"
+	"rollcall/upstream"
+)
+
+// record is what is known of one request. The handler fills it in, and when the
+// request ends it becomes a line in the log, a span and a few measurements.
+type record struct {
+	requestID string
+	began     time.Time
+	method    string
+	route     string
+	span      trace.Span // nil if spans are off
+
+	caller upstream.Caller
+	status int // of HTTP; 0 if there was no response
+	result graph.Result
+}
+
+type recordKey struct{}
+
+func withRecord(ctx context.Context, r *record) context.Context {
+	return context.WithValue(ctx, recordKey{}, r)
+}
+
+// recordOf returns the record of the request that ctx belongs to. Every request
+// has one.
+func recordOf(ctx context.Context) *record {
+	r, ok := ctx.Value(recordKey{}).(*record)
+	if !ok {
+		panic("transport: the context belongs to no request")
+	}
+	return r
+}
+
+// answered records the response. A request that joined another one has its
+// response without its work.
+func (r *record) answered(resp *response, status int, joined bool) {
+	r.result, r.status = *resp.Result, status
+	if joined {
+		r.result.Work = resp.Work.Shared()
+		if r.span != nil && resp.Work.Span.IsValid() {
+			r.span.AddLink(trace.Link{SpanContext: resp.Work.Span})
+		}
+	}
+}
+
+// disconnected records that the caller disconnected before the response. The
+// errors are left out: they follow from the cancelled work.
+func (r *record) disconnected(resp *response) {
+	r.result = *resp.Result
+	r.result.Errors = nil
+}
+
+// refusals are the reasons for which a request is not executed.
+var refusals = []string{
+	"origin", "method", "media_type", "accept", "credentials", "quota", "size", "malformed", "parse", "validation", "too_complex", "internal",
+}
+
+// refusal returns the reason for which the request was not executed, or "" if it
+// was executed or its caller disconnected.
+func (r *record) refusal() string {
+	if r.result.Executed || r.status == 0 {
+		return ""
+	}
+	switch r.status {
+	case http.StatusForbidden:
+		return "origin"
+	case http.StatusMethodNotAllowed:
+		return "method"
+	case http.StatusUnsupportedMediaType:
+		return "media_type"
+	case http.StatusNotAcceptable:
+		return "accept"
+	case http.StatusUnauthorized:
+		return "credentials"
+	case http.StatusTooManyRequests:
+		return "quota"
+	case http.StatusRequestEntityTooLarge:
+		return "size"
+	case http.StatusInternalServerError:
+		return "internal"
+	}
+	switch r.code() {
+	case graph.CodeParseFailed:
+		return "parse"
+	case graph.CodeValidationFailed:
+		return "validation"
+	case graph.CodeTooComplex:
+		return "too_complex"
+	case graph.CodeInternal:
+		return "internal"
+	}
+	return "malformed"
+}
+
+// code returns the code of the most severe error, or "" if there is none.
+func (r *record) code() string {
+	if codes := graph.CodesOf(r.result.Errors); len(codes) > 0 {
+		return codes[0]
+	}
+	return ""
+}
+
+// failure returns the request's error.type.
+func (r *record) failure() string {
+	if r.status == 0 {
+		return "canceled"
+	}
+	return r.code()
+}

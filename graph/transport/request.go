@@ -1,0 +1,119 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"rollcall/graph"
+	"rollcall/upstream"
+)
+
+// The media types of requests and responses.
+const (
+	typeGraphQL = "application/graphql-response+json"
+	typeJSON    = "application/json"
+)
+
+// initialBody is the largest buffer that is allocated because of a request's
+// Content-Length alone, in bytes. Most bodies are shorter.
+const initialBody = 4 << 10
+
+// read checks a request and reads its body. If the request is refused, it
+// returns the response that says why.
+func (h *handler) read(w http.ResponseWriter, r *http.Request) (caller upstream.Caller, body []byte, refused *response) {
+	c := h.config
+	if c.Admit != nil && c.Admit(r) != nil {
+		return caller, nil, refuse(http.StatusForbidden, graph.CodeForbidden, "This service may not be used from that web site.")
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return caller, nil, refuse(http.StatusMethodNotAllowed, graph.CodeBadUserInput, "GraphQL is served by POST alone.")
+	}
+	if !isJSON(r.Header.Get("Content-Type")) {
+		return caller, nil, refuse(http.StatusUnsupportedMediaType, graph.CodeBadUserInput, "The body must be "+typeJSON+" in UTF-8.")
+	}
+	caller, err := c.Authenticate(r)
+	if err != nil {
+		if c.Challenge != "" {
+			w.Header().Set("WWW-Authenticate", c.Challenge)
+		}
+		return caller, nil, refuse(http.StatusUnauthorized, graph.CodeUnauthenticated, "The service could not authenticate the request: "+err.Error()+".")
+	}
+	if c.Wait != nil {
+		if wait := c.Wait(caller); wait > 0 {
+			seconds := int(math.Ceil(wait.Seconds()))
+			w.Header().Set("Retry-After", strconv.Itoa(seconds))
+			refused := refuse(http.StatusTooManyRequests, graph.CodeRateLimited, "You have used up your upstream calls for now.")
+			refused.Errors[0].Extensions["retryAfter"] = seconds
+			return caller, nil, refused
+		}
+	}
+	if r.ContentLength > int64(c.MaxBody) {
+		w.Header().Set("Connection", "close") // so that net/http does not wait for the body
+		return caller, nil, tooLarge(c.MaxBody)
+	}
+	// A body need not arrive just because its length is announced, so little is
+	// allocated for it in advance.
+	arrived := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), initialBody)+bytes.MinRead))
+	_, err = arrived.ReadFrom(http.MaxBytesReader(w, r.Body, int64(c.MaxBody)))
+	if _, beyond := errors.AsType[*http.MaxBytesError](err); beyond {
+		return caller, nil, tooLarge(c.MaxBody)
+	}
+	if err != nil {
+		return caller, nil, malformed("The body is incomplete.")
+	}
+	return caller, arrived.Bytes(), nil
+}
+
+func tooLarge(limit int) *response {
+	return refuse(http.StatusRequestEntityTooLarge, graph.CodeBadUserInput, "The body is larger than "+strconv.Itoa(limit)+" bytes.")
+}
+
+// isJSON reports whether a Content-Type is accepted.
+func isJSON(header string) bool {
+	if header == typeJSON { // as nearly all clients send it
+		return true
+	}
+	mediaType, params, err := mime.ParseMediaType(header)
+	charset := strings.ToLower(params["charset"])
+	return err == nil && mediaType == typeJSON && (charset == "" || charset == "utf-8")
+}
+
+// negotiate chooses the media type of the response by the Accept headers. A
+// client that accepts any type gets application/json, which all clients
+// understand.
+func negotiate(accept []string) (mediaType string, ok bool) {
+	if len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*" || accept[0] == typeJSON) {
+		return typeJSON, true
+	}
+	best, bestQuality := typeJSON, 0.0
+	for entry := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		wanted, params, err := mime.ParseMediaType(entry)
+		if err != nil {
+			continue
+		}
+		if charset := strings.ToLower(params["charset"]); charset != "" && charset != "utf-8" {
+			continue
+		}
+		quality := 1.0
+		if q, err := strconv.ParseFloat(params["q"], 64); err == nil {
+			quality = q
+		}
+		switch wanted {
+		case "*/*", "application/*":
+			wanted = typeJSON
+		case typeGraphQL, typeJSON:
+		default:
+			continue
+		}
+		if quality > bestQuality {
+			best, bestQuality = wanted, quality
+		}
+	}
+	return best, bestQuality > 0
+}

@@ -1,0 +1,139 @@
+// Package transport serves GraphQL over HTTP: it reads requests, decides who may
+// send them, writes responses, and records each request in the log, in a span and
+// in metrics. What a request is answered with is graph's; this package knows
+// neither the schema nor its resolvers.
+package transport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"rollcall/graph"
+	"rollcall/internal/flight"
+	"rollcall/internal/panics"
+	"rollcall/upstream"
+)
+
+// Config determines who may send requests and how requests are recorded.
+// Executor, Authenticate, MaxBody and Log are required.
+type Config struct {
+	Executor *graph.Executor
+	// Admit returns an error, which becomes a 403, if a request may not be served:
+	// because of the web site that it comes from, or the host that it is addressed to.
+	Admit func(*http.Request) error
+	// Authenticate returns the caller of a request. Its error becomes a 401 whose
+	// message ends in the error's text.
+	Authenticate func(*http.Request) (upstream.Caller, error)
+	// Challenge is the WWW-Authenticate header of a 401; empty for none.
+	Challenge string
+	// Wait returns how long a caller must wait before it may cause upstream calls
+	// again; 0 if it need not. A nil Wait never makes a caller wait.
+	Wait func(upstream.Caller) time.Duration
+	// MaxBody bounds the body of a request, in bytes.
+	MaxBody int
+	// ExecuteEach executes each request by itself. Otherwise equal requests of one
+	// API key that are in flight share one execution.
+	ExecuteEach bool
+
+	Log *slog.Logger
+	// LogSecret is the key of the hash that the log names callers by, if they have
+	// no API key.
+	LogSecret string
+	// TracerProvider and MeterProvider get spans and measurements; nil for none.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
+}
+
+// NewHandler returns the handler of GraphQL requests, for any path.
+func NewHandler(c Config) http.Handler {
+	return newTelemetry(c).handler(&handler{config: c})
+}
+
+// handler implements the specification GraphQL over HTTP, restricted to POST
+// with a body of JSON. gqlgen's transports repeat a malformed body in the
+// response, and fail some of the specification's audits.
+type handler struct {
+	config Config
+	// flights has the requests that are being executed: equal ones share a response.
+	flights flight.Group[requestKey, *response]
+}
+
+// requestKey determines whether two requests are equal. What the upstream
+// returns depends on the API key alone, so callers of one key share responses.
+type requestKey struct {
+	key  upstream.APIKey
+	body string
+}
+
+// Headers of every response. The slices are shared and never modified.
+var (
+	noStore = []string{"no-store"}
+	noSniff = []string{"nosniff"}
+)
+
+// ServeHTTP serves one request.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header["Cache-Control"] = noStore
+	header["X-Content-Type-Options"] = noSniff
+
+	mediaType, acceptable := negotiate(r.Header.Values("Accept"))
+	ctx := r.Context()
+	record := recordOf(ctx)
+	defer func() {
+		if p := recover(); p != nil { // outside of any operation: those recover their own
+			resp := fault(h.config.Executor.Fault(ctx, panics.New(p)))
+			record.answered(resp, resp.status, false)
+			resp.send(w, mediaType, record.requestID)
+		}
+	}()
+	caller, body, refused := h.read(w, r)
+	record.caller = caller
+	if refused == nil && !acceptable {
+		refused = refuse(http.StatusNotAcceptable, graph.CodeBadUserInput, "This service responds in "+typeGraphQL+" or "+typeJSON+".")
+	}
+	if refused != nil {
+		record.answered(refused, refused.statusIn(mediaType), false)
+		refused.send(w, mediaType, record.requestID)
+		return
+	}
+	resp, joined := h.respond(ctx, caller, body)
+	switch {
+	case resp == nil: // the caller disconnected while it waited for another request
+	case ctx.Err() != nil: // the caller disconnected during the execution
+		record.disconnected(resp)
+	default:
+		record.answered(resp, resp.statusIn(mediaType), joined)
+		resp.send(w, mediaType, record.requestID)
+	}
+}
+
+// respond executes a request, or joins an equal one of the same API key that is
+// being executed. It returns nil if the caller disconnects before there is a
+// response to join.
+func (h *handler) respond(ctx context.Context, caller upstream.Caller, body []byte) (resp *response, joined bool) {
+	if h.config.ExecuteEach {
+		return h.execute(ctx, caller, body), false
+	}
+	resp, joined, err := h.flights.Do(ctx, requestKey{caller.Key, string(body)}, func(ctx context.Context) (*response, error) {
+		return h.execute(ctx, caller, body), nil
+	})
+	if _, panicked := errors.AsType[*panics.Error](err); panicked {
+		return &response{Result: h.config.Executor.Fault(ctx, err)}, joined
+	}
+	return resp, joined
+}
+
+func (h *handler) execute(ctx context.Context, caller upstream.Caller, body []byte) *response {
+	params, refused := parseBody(body)
+	if refused != nil {
+		return refused
+	}
+	return &response{Result: h.config.Executor.Execute(ctx, caller, params)}
+}
