@@ -15,6 +15,9 @@ import (
 // frustratedGuess is how many mostFrustratedConversations a user is taken to have.
 const frustratedGuess = 10
 
+// huge exceeds every limit; sums stop there.
+const huge = 1 << 30
+
 // costOf is how many users a valid operation could fetch: a list costs as many
 // as are asked for, and for each of them what is asked of it; a look-up and a
 // representation cost one, and what is asked of them.

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"sync"
@@ -11,11 +10,12 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/lexer"
 
+	"rollcall/graph/document"
 	"rollcall/graph/render"
 )
 
 // Parsing, validating and reading a document costs more than all the rest of a
-// request. Documents come from programs, which send the same ones over and over.
+// request. Documents come from programs, which send the same ones again and again.
 
 const (
 	// documentsBytes is how much memory the known documents may take.
@@ -24,18 +24,18 @@ const (
 	documentBytes = 40
 )
 
-// documents are those that are known to be valid, and within the limits. They
-// are gqlgen's query cache.
+// documents are those that are known to be valid, and within the limits.
 type documents struct {
-	cache *otter.Cache[string, *document]
+	reader *document.Reader
+	cache  *otter.Cache[string, *prepared]
 }
 
-// document is a valid document with what has been found out about it.
-type document struct {
-	query *ast.QueryDocument
-	// plain says that no directive makes what it selects depend on variables.
+// prepared is a valid document with what has been found out about it.
+type prepared struct {
+	*document.Document
+	// plain reports that no directive makes what it selects depend on variables.
 	plain bool
-	// alone says that it is plain and has but one field users.
+	// alone reports that it is plain and has but one field users.
 	alone bool
 	// fingerprint names it in the log.
 	fingerprint string
@@ -47,39 +47,31 @@ type document struct {
 	roots sync.Map
 }
 
-func newDocuments() documents {
-	return documents{otter.Must(&otter.Options[string, *document]{
+func newDocuments(reader *document.Reader) documents {
+	return documents{reader, otter.Must(&otter.Options[string, *prepared]{
 		MaximumWeight: documentsBytes,
-		Weigher:       func(text string, _ *document) uint32 { return uint32(documentBytes * (len(text) + 64)) },
+		Weigher:       func(text string, _ *prepared) uint32 { return uint32(documentBytes * (len(text) + 64)) },
 		Executor:      func(task func()) { task() },
 	})}
 }
 
-// Get implements gqlgen's Cache.
-func (d documents) Get(_ context.Context, text string) (*ast.QueryDocument, bool) {
+// read returns the document with a text.
+func (d documents) read(text string) (*prepared, *document.Refusal) {
 	if known, ok := d.cache.GetIfPresent(text); ok {
-		return known.query, true
+		return known, nil
 	}
-	return nil, false
-}
-
-// Add implements gqlgen's Cache.
-func (d documents) Add(_ context.Context, text string, query *ast.QueryDocument) {
-	plain := isPlain(query)
-	d.cache.Set(text, &document{query: query, plain: plain, alone: plain && countLists(query) == 1, fingerprint: fingerprint(text)})
-}
-
-// known returns a document that was added; an empty one, and false, for any
-// other, which may have been too large to keep.
-func (d documents) known(text string) (*document, bool) {
-	if known, ok := d.cache.GetIfPresent(text); ok {
-		return known, true
+	read, refused := d.reader.Read(text)
+	if refused != nil {
+		return nil, refused
 	}
-	return &document{}, false
+	plain := isPlain(read.QueryDocument)
+	known := &prepared{Document: read, plain: plain, alone: plain && countLists(read.QueryDocument) == 1, fingerprint: fingerprint(text)}
+	d.cache.Set(text, known)
+	return known, nil
 }
 
 // fields returns what a plain document's operation has at its root.
-func (d *document) fields(op *graphql.OperationContext) []graphql.CollectedField {
+func (d *prepared) fields(op *graphql.OperationContext) []graphql.CollectedField {
 	if known, ok := d.roots.Load(op.Operation); ok {
 		return known.([]graphql.CollectedField)
 	}
@@ -89,7 +81,7 @@ func (d *document) fields(op *graphql.OperationContext) []graphql.CollectedField
 }
 
 // selection returns what the field that is being resolved selects of its list.
-func (d *document) selection(op *graphql.OperationContext, field graphql.CollectedField) *render.Selection {
+func (d *prepared) selection(op *graphql.OperationContext, field graphql.CollectedField) *render.Selection {
 	// Fields of the same name are merged where they meet, which depends on the
 	// place that a fragment is spread at.
 	merged := len(field.Selections) != len(field.SelectionSet)

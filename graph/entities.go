@@ -7,8 +7,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/plugin/federation/fedruntime"
-	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/validator/core"
 
 	"rollcall/graph/connection"
 	"rollcall/graph/internal/generated"
@@ -58,45 +56,11 @@ func key(representation map[string]any, name string) (string, error) {
 	return "", &connection.ArgumentError{Argument: "representations", Reason: name + " has to be there, and an ID"}
 }
 
-// emptyNoObjects empties the representations among an operation's variables
-// that are no objects. gqlgen would fail all for one of them; empty, they fail in
-// their own places.
-func emptyNoObjects(request *graphql.OperationContext) {
-	for _, v := range request.Operation.VariableDefinitions {
-		value, given := request.Variables[v.Variable]
-		if !given || v.Type.Name() != "_Any" {
-			continue
-		}
-		if list, ok := value.([]any); ok && v.Type.Elem != nil {
-			for i := range list {
-				list[i] = objectOf(list[i])
-			}
-			continue
-		}
-		request.Variables[v.Variable] = objectOf(value)
-	}
-}
-
 func objectOf(value any) map[string]any {
 	if object, ok := value.(map[string]any); ok {
 		return object
 	}
 	return map[string]any{}
-}
-
-// noOtherRepresentations refuses what a document itself gives for a
-// representation and is no object.
-func noOtherRepresentations(observers *core.Events, addError core.AddErrFunc) {
-	observers.OnValue(func(_ *core.Walker, v *ast.Value) {
-		if v.ExpectedType == nil || v.ExpectedType.NamedType != "_Any" {
-			return
-		}
-		switch v.Kind {
-		case ast.ObjectValue, ast.Variable, ast.NullValue:
-		default:
-			addError(core.Message("A representation has to be an object."), core.At(v.Position))
-		}
-	})
 }
 
 // onlyKey reports whether a field _entities wants nothing of users but what is

@@ -15,6 +15,7 @@ import (
 
 	"rollcall/graph/connection"
 	"rollcall/graph/datetime"
+	"rollcall/graph/document"
 	"rollcall/graph/loader"
 	"rollcall/internal/panics"
 	"rollcall/upstream"
@@ -36,9 +37,8 @@ const (
 	CodeUpstreamBadResponse = "UPSTREAM_BAD_RESPONSE"
 	CodeTooComplex          = "OPERATION_TOO_COMPLEX"
 	CodeInternal            = "INTERNAL_SERVER_ERROR"
-	// These two are gqlgen's.
-	CodeParseFailed      = "GRAPHQL_PARSE_FAILED"
-	CodeValidationFailed = "GRAPHQL_VALIDATION_FAILED"
+	CodeParseFailed         = "GRAPHQL_PARSE_FAILED"
+	CodeValidationFailed    = "GRAPHQL_VALIDATION_FAILED"
 )
 
 // errorCodes has all codes, the most severe first: faults of the service, of its
@@ -109,8 +109,6 @@ type presenter struct {
 	log *slog.Logger
 	// callersKey says that the key upstream is the caller's own.
 	callersKey bool
-	// suggest lets validation errors name what else there is in the schema.
-	suggest bool
 }
 
 // present implements gqlgen's ErrorPresenterFunc.
@@ -175,7 +173,7 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 	case errors.Is(err, context.Canceled):
 		return public{CodeUpstreamTimeout, "The request was cancelled.", ""}
 	case located.Extensions["code"] != nil:
-		return public{fmt.Sprint(located.Extensions["code"]), clip(p.refusal(ctx, located)), ""}
+		return public{fmt.Sprint(located.Extensions["code"]), clip(located.Message), ""}
 	}
 	if panicked, ok := errors.AsType[*panics.Error](err); ok {
 		p.log.ErrorContext(ctx, "panic", "request_id", RequestID(ctx), "panic", panicked.What, "stack", string(panicked.Stack))
@@ -286,29 +284,18 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:maxSentence], "") + "…"
 }
 
-// refusal words why a document, or what came with it, is refused. gqlgen's words
-// leave open which variable is wrong, and which operation is missing.
-func (p *presenter) refusal(ctx context.Context, e *gqlerror.Error) string {
-	if graphql.GetFieldContext(ctx) == nil && len(e.Path) > 1 && e.Path[0] == ast.PathName("variable") {
-		return "$" + e.Path[1:2].String() + ": " + e.Message
-	}
-	if graphql.HasOperationContext(ctx) {
-		request := graphql.GetOperationContext(ctx)
-		switch {
-		case request.Doc == nil || request.Operation != nil:
-		case request.OperationName != "":
-			return "The document has no operation of that name."
-		default:
-			return "The document does not have exactly one operation, so operationName has to name one."
-		}
-	}
-	return p.withoutSuggestion(e.Message)
+// codeOf has the codes of refused documents and variables.
+var codeOf = map[document.Kind]string{
+	document.TooComplex:  CodeTooComplex,
+	document.ParseFailed: CodeParseFailed,
+	document.Invalid:     CodeValidationFailed,
+	document.BadVariable: CodeBadUserInput,
 }
 
-// withoutSuggestion cuts what the validator says of the rest of the schema.
-func (p *presenter) withoutSuggestion(message string) string {
-	if !p.suggest {
-		message, _, _ = strings.Cut(message, " Did you mean")
+// coded returns a refusal's errors with their code.
+func coded(refused *document.Refusal) gqlerror.List {
+	for _, err := range refused.Errors {
+		err.Extensions = map[string]any{"code": codeOf[refused.Kind]}
 	}
-	return message
+	return refused.Errors
 }

@@ -37,7 +37,7 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 		"an entity of another type":        {query: `{ _entities(representations: [{__typename: "canary"}]) { __typename } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "representations"}},
 		"an entity without its key":        {query: `{ _entities(representations: [{__typename: "User"}]) { __typename } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "representations"}},
 		"an entity with an impossible key": {query: `{ _entities(representations: [{__typename: "User", userId: ""}]) { __typename } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "userId"}},
-		"an entity that is no object":      {query: `{ _entities(representations: [{__typename: "User", userId: "u"}, "canary"]) { __typename } }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}, message: "A representation has to be an object."},
+		"an entity that is no object":      {query: `{ _entities(representations: [{__typename: "User", userId: "u"}, "canary"]) { __typename } }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}, message: "representations[1]: must be an object, not a string"},
 		"an unknown field":                 {query: `{ canary }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}},
 		"no GraphQL":                       {query: `{`, want: map[string]any{"code": "GRAPHQL_PARSE_FAILED"}},
 		"@defer":                           {query: `{ ... @defer { users { nodes { userId } } } }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}, message: "@defer"},

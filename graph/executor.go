@@ -3,18 +3,17 @@ package graph
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	gqlexecutor "github.com/99designs/gqlgen/graphql/executor"
-	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/maypok86/otter/v2"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/graph/connection"
+	"rollcall/graph/document"
 	"rollcall/graph/internal/generated"
 	"rollcall/graph/loader"
 	"rollcall/internal/panics"
@@ -43,78 +42,62 @@ type Config struct {
 
 // Executor executes the operations of requests. It is safe for concurrent use.
 type Executor struct {
-	gqlgen       graphql.GraphExecutor
-	client       *upstream.Client
-	documents    documents
-	limits       Limits
-	timeout      time.Duration
-	cursorSecret string
-	sealers      *otter.Cache[upstream.APIKey, *connection.Sealer]
+	gqlgen    graphql.GraphExecutor
+	fields    fields
+	client    *upstream.Client
+	documents documents
+	limits    Limits
+	// introspection lets callers read the schema.
+	introspection bool
+	timeout       time.Duration
+	cursorSecret  string
+	sealers       *otter.Cache[upstream.APIKey, *connection.Sealer]
 	// unrendered leaves all writing to gqlgen, for comparison.
 	unrendered bool
 }
 
 // NewExecutor returns an executor of the service's schema.
 func NewExecutor(c Config) *Executor {
-	documents := newDocuments()
-	presenter := &presenter{log: c.Log, callersKey: c.CallersKey, suggest: c.Introspection}
 	resolvers := &Resolver{}
-	exec := gqlexecutor.New(lists{generated.NewExecutableSchema(generated.Config{Resolvers: resolvers})})
-	exec.AroundFields(fields{entities{resolvers.Entity()}}.intercept)
-	exec.SetQueryCache(documents)
-	exec.SetParserTokenLimit(c.Limits.Tokens)
-	exec.SetDefaultRulesFn(validationRules(c.Introspection))
-	exec.SetDisableSuggestion(!c.Introspection)
+	schema := generated.NewExecutableSchema(generated.Config{Resolvers: resolvers})
+	presenter := &presenter{log: c.Log, callersKey: c.CallersKey}
+	exec := gqlexecutor.New(lists{schema})
 	exec.SetErrorPresenter(presenter.present)
-	exec.SetRecoverFunc(func(_ context.Context, panicked any) error { return panics.New(panicked) })
-	if c.Introspection {
-		exec.Use(extension.Introspection{})
-	}
+	exec.SetRecoverFunc(recovered)
 	return &Executor{
-		gqlgen:       exec,
-		client:       c.Client,
-		documents:    documents,
-		limits:       c.Limits,
-		timeout:      c.Timeout,
-		cursorSecret: c.CursorSecret,
-		sealers:      newSealers(),
-		unrendered:   c.unrendered,
+		gqlgen:        exec,
+		fields:        fields{entities{resolvers.Entity()}},
+		client:        c.Client,
+		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection)),
+		limits:        c.Limits,
+		introspection: c.Introspection,
+		timeout:       c.Timeout,
+		cursorSecret:  c.CursorSecret,
+		sealers:       newSealers(),
+		unrendered:    c.unrendered,
 	}
 }
 
-// maxErrors is how many errors the response to a refused document lists.
-const maxErrors = 5
+// recovered implements gqlgen's RecoverFunc.
+func recovered(_ context.Context, panicked any) error { return panics.New(panicked) }
 
 // Execute returns the outcome of a request. A request that is refused makes no
 // upstream call.
 func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *graphql.RawParams) *Result {
-	known, seen := e.documents.known(params.Query)
-	if !seen {
-		if errs := e.limits.screen(params.Query); len(errs) > 0 {
-			return newResult(e.gqlgen.DispatchError(ctx, errs), false, Work{})
-		}
-	}
-	ctx = graphql.StartOperationTrace(ctx) // gqlgen requires it
-	request, errs := e.gqlgen.CreateOperationContext(ctx, params)
-	if !seen {
-		known, _ = e.documents.known(params.Query)
-	}
-	work := Work{Document: known.fingerprint, Span: trace.SpanContextFromContext(ctx)}
-	if work.Document == "" { // it is not valid, or too large to be known
+	work := Work{Span: trace.SpanContextFromContext(ctx)}
+	known, refused := e.documents.read(params.Query)
+	if refused != nil {
 		work.Document = fingerprint(params.Query)
+		return e.refuse(ctx, coded(refused), work)
 	}
-	if len(errs) == 0 {
-		work.Operation, work.Cost = request.Operation, costOf(request)
+	work.Document = known.fingerprint
+	request, refused := e.request(known, params)
+	if refused != nil {
+		return e.refuse(ctx, coded(refused), work)
 	}
-	if work.Cost > e.limits.Cost {
-		errs = tooComplex(fmt.Sprintf("The operation could fetch more than %d users; ask for less at once.", e.limits.Cost))
-	}
-	if work.Cost > e.limits.Calls && lookUps(request) > e.limits.Calls { // each costs at least one
-		errs = tooComplex(fmt.Sprintf("The operation looks up more than %d users; ask for fewer at once.", e.limits.Calls))
-	}
-	if len(errs) > 0 {
-		errs = errs[:min(len(errs), maxErrors)]
-		return newResult(e.gqlgen.DispatchError(graphql.WithOperationContext(ctx, request), errs), false, work)
+	work.Operation, work.Cost = request.Operation, costOf(request)
+	if errs := e.limits.checkCost(request, work.Cost); errs != nil {
+		return e.refuse(ctx, errs, work)
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
@@ -125,7 +108,6 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 		loader:     loader.New(session, e.limits.Calls),
 		unrendered: e.unrendered,
 	}
-	emptyNoObjects(request)
 	op.forecast = foresee(request, op)
 	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)
@@ -134,6 +116,35 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 	}
 	work.Usage, work.Batched = session.Usage(), op.loader.Saved()
 	return newResult(response, true, work)
+}
+
+// request returns the operation that a request names, with its variables.
+func (e *Executor) request(d *prepared, params *graphql.RawParams) (*graphql.OperationContext, *document.Refusal) {
+	operation, refused := d.Operation(params.OperationName)
+	if refused != nil {
+		return nil, refused
+	}
+	variables, refused := e.documents.reader.Variables(d.Document, operation, params.Variables)
+	if refused != nil {
+		return nil, refused
+	}
+	return &graphql.OperationContext{
+		RawQuery:               params.Query,
+		Variables:              variables,
+		OperationName:          params.OperationName,
+		Doc:                    d.QueryDocument,
+		Extensions:             params.Extensions,
+		Operation:              operation,
+		DisableIntrospection:   !e.introspection,
+		RecoverFunc:            recovered,
+		ResolverMiddleware:     e.fields.intercept,
+		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
+	}, nil
+}
+
+// refuse returns the outcome of a request that is not executed.
+func (e *Executor) refuse(ctx context.Context, errs gqlerror.List, work Work) *Result {
+	return newResult(e.gqlgen.DispatchError(ctx, errs), false, work)
 }
 
 // Fault returns the outcome of a request that failed outside of its fields,

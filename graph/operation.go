@@ -9,7 +9,7 @@ import (
 
 // operation is what the fields of one GraphQL operation share.
 type operation struct {
-	document *document
+	document *prepared
 	sealer   *connection.Sealer
 	loader   *loader.Loader
 	forecast *forecast // nil where there is nothing to foresee

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -20,9 +21,10 @@ const (
 )
 
 // parseBody reads the parameters of a request, or returns the response to a
-// malformed body. A member that is null counts as absent, and unknown members are
-// ignored.
+// malformed body. A byte order mark is skipped, as RFC 8259 allows. A member that
+// is null counts as absent, and unknown members are ignored.
 func parseBody(body []byte) (*graphql.RawParams, *response) {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	if !utf8.Valid(body) || !jx.Valid(body) {
 		return nil, malformed(whyNotJSON(body))
 	}

@@ -1,0 +1,123 @@
+// Package document reads GraphQL documents, and the variables that come with
+// them: it measures, parses and validates a document, and coerces values as
+// GraphQL's specification and graphql-js 16 do. What it returns can be executed
+// without further checks: each literal and each variable's value has its type.
+//
+// gqlparser's validator accepts more than the specification: objects and lists
+// for scalars, enum values in another case, null for a variable whose default
+// makes it valid where null is not. This package is the one place that closes
+// the gap, before any resolver runs.
+//
+// It depends on the schema's scalars. It must not depend on execution: it knows
+// nothing of gqlgen, of users or of costs.
+package document
+
+import (
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/parser"
+)
+
+// Kind is the reason for a refusal.
+type Kind int
+
+// The kinds of refusals.
+const (
+	TooComplex  Kind = iota + 1 // the document exceeds the limits
+	ParseFailed                 // the text is not GraphQL
+	Invalid                     // the document does not fit the schema
+	BadVariable                 // a variable's value does not have its type
+)
+
+// Refusal reports why a document, or a variable, is not accepted. Its messages
+// are for callers, and repeat no value.
+type Refusal struct {
+	Kind   Kind
+	Errors gqlerror.List
+}
+
+func refuse(kind Kind, message string) *Refusal {
+	return &Refusal{kind, gqlerror.List{{Message: message}}}
+}
+
+// maxErrors is how many errors a refusal has. Validation stops there.
+const maxErrors = 5
+
+// Reader reads documents for one schema. It is safe for concurrent use.
+type Reader struct {
+	schema *ast.Schema
+	limits Limits
+	// introspection reports that messages may name what the caller did not write.
+	introspection bool
+	rules         []rule
+}
+
+// NewReader returns a reader. Without introspection, fields that describe the
+// schema are refused, and messages name only what the caller wrote.
+func NewReader(schema *ast.Schema, limits Limits, introspection bool) *Reader {
+	return &Reader{schema, limits, introspection, rules(introspection)}
+}
+
+// Document is a valid document. It is never modified.
+type Document struct {
+	*ast.QueryDocument
+	// nullable reports that a variable that can be null is used where null is not
+	// valid; see refuseNulls.
+	nullable bool
+}
+
+// Read returns the document with a text.
+func (r *Reader) Read(text string) (*Document, *Refusal) {
+	source := &ast.Source{Input: text}
+	if reason := r.limits.checkText(source); reason != "" {
+		return nil, refuse(TooComplex, reason)
+	}
+	query, err := parser.ParseQuery(source)
+	if err != nil {
+		return nil, &Refusal{ParseFailed, gqlerror.List{gqlerror.WrapIfUnwrapped(err)}}
+	}
+	if refused := checkSyntax(query); refused != nil {
+		return nil, refused
+	}
+	if reason := r.limits.check(query); reason != "" {
+		return nil, refuse(TooComplex, reason)
+	}
+	return r.validate(query)
+}
+
+// checkSyntax refuses what gqlparser accepts beyond the specification's grammar.
+func checkSyntax(query *ast.QueryDocument) *Refusal {
+	if len(query.Operations) == 0 && len(query.Fragments) == 0 {
+		return refuse(ParseFailed, "The document is empty.")
+	}
+	for _, f := range query.Fragments {
+		if len(f.VariableDefinition) > 0 {
+			return &Refusal{ParseFailed, gqlerror.List{at(f.Position, "A fragment cannot define variables.")}}
+		}
+	}
+	if len(query.Operations) == 0 {
+		return refuse(Invalid, "The document has no operation.")
+	}
+	return nil
+}
+
+// Operation returns the operation with a name, or the only one if name is "".
+func (d *Document) Operation(name string) (*ast.OperationDefinition, *Refusal) {
+	operation := d.Operations.ForName(name)
+	switch {
+	case operation != nil:
+		return operation, nil
+	case name != "":
+		return nil, refuse(Invalid, "The document has no operation of that name.")
+	default:
+		return nil, refuse(Invalid, "The document does not have exactly one operation, so operationName has to name one.")
+	}
+}
+
+func at(position *ast.Position, message string) *gqlerror.Error {
+	err := &gqlerror.Error{Message: message}
+	if position != nil {
+		err.Locations = []gqlerror.Location{{Line: position.Line, Column: position.Column}}
+	}
+	return err
+}

@@ -1,0 +1,91 @@
+package document
+
+import (
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// A nullable variable with a default may be used where null is not valid, as in
+//
+//	query ($id: ID = "x") { user(userId: $id) { id } }
+//
+// and null, if it is given, takes precedence over the default. graphql-js reports
+// that when it executes the field. gqlgen takes the null for a value, or panics.
+// So an operation with such a null is refused before it is executed, unless what
+// uses the variable is skipped.
+
+// refuseNulls calls refuse for each use of a null variable where null is not
+// valid, in what the operation executes.
+func refuseNulls(operation *ast.OperationDefinition, values map[string]any, refuse func(position *ast.Position, name, where string)) {
+	n := &nulls{values: values, refuse: refuse, visited: make(map[*ast.FragmentDefinition]bool)}
+	n.set(operation.SelectionSet)
+}
+
+type nulls struct {
+	values  map[string]any
+	refuse  func(position *ast.Position, name, where string)
+	visited map[*ast.FragmentDefinition]bool
+}
+
+func (n *nulls) set(set ast.SelectionSet) {
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			if !n.included(s.Directives) {
+				continue
+			}
+			n.arguments(s.Definition.Arguments, s.Arguments)
+			n.set(s.SelectionSet)
+		case *ast.InlineFragment:
+			if n.included(s.Directives) {
+				n.set(s.SelectionSet)
+			}
+		case *ast.FragmentSpread:
+			if n.included(s.Directives) && !n.visited[s.Definition] {
+				n.visited[s.Definition] = true
+				n.set(s.Definition.SelectionSet)
+			}
+		}
+	}
+}
+
+// included reports whether @skip and @include let a selection be executed. Both
+// are evaluated.
+func (n *nulls) included(directives ast.DirectiveList) bool {
+	included := true
+	for _, d := range directives {
+		if d.Definition == nil {
+			continue
+		}
+		n.arguments(d.Definition.Arguments, d.Arguments)
+		condition := d.ArgumentMap(n.values)["if"]
+		if d.Name == "skip" && condition == true || d.Name == "include" && condition == false {
+			included = false
+		}
+	}
+	return included
+}
+
+func (n *nulls) arguments(definitions ast.ArgumentDefinitionList, arguments ast.ArgumentList) {
+	for _, a := range arguments {
+		n.value(a.Name, definitions.ForName(a.Name).Type, a.Value)
+	}
+}
+
+func (n *nulls) value(argument string, t *ast.Type, v *ast.Value) {
+	if v.Kind == ast.Variable {
+		if value, given := n.values[v.Raw]; given && value == nil && t.NonNull {
+			n.refuse(v.Position, v.Raw, "the argument "+argument)
+		}
+		return
+	}
+	if t.Elem == nil {
+		return // no input object of the schema has a field that is not nullable
+	}
+	if v.Kind != ast.ListValue {
+		n.value(argument, t.Elem, v)
+		return
+	}
+	for _, child := range v.Children {
+		n.value(argument, t.Elem, child.Value)
+	}
+}
