@@ -137,15 +137,23 @@ func listen(ctx context.Context, c config.Config, log *slog.Logger) (public, adm
 	var plain net.ListenConfig
 	plain.SetMultipathTCP(false) // a listener for several paths takes no filter, which the end needs
 	public, err = plain.Listen(ctx, "tcp", c.ListenAddr)
-	if err != nil || c.AdminAddr == "" {
-		return public, nil, err
+	if err != nil {
+		return nil, nil, fmt.Errorf("LISTEN_ADDR: %w", err)
 	}
-	adminListener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.AdminAddr)
-	if err != nil && c.AdminOptional {
-		log.Warn("there is no admin listener; set ADMIN_ADDR to another address, or to off", "error", err)
+	if c.AdminAddr == "" {
 		return public, nil, nil
 	}
-	return public, adminListener, err
+	adminListener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.AdminAddr)
+	switch {
+	case err == nil:
+		return public, adminListener, nil
+	case c.AdminOptional:
+		log.Warn("there is no admin listener; set ADMIN_ADDR to another address, or to off", "error", err)
+		return public, nil, nil
+	default:
+		_ = public.Close()
+		return nil, nil, fmt.Errorf("ADMIN_ADDR: %w", err)
+	}
 }
 
 // serve answers on the listeners until ctx ends, and then what has been taken,
@@ -158,6 +166,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		}
 		defer stop()
 	}
+	c.ListenAddr = public.Addr().String() // the address that a host name resolved to
 	built := build.Read()
 	tel, err := telemetry.Start(ctx, telemetry.Options{
 		Version: built.Version, Commit: built.Commit, Go: built.Go,
@@ -173,7 +182,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	defer client.Close()
 	authenticate, known := newAuthenticator(ctx, c, log)
 	ready := func() bool { return draining.Ready() && known() }
-	handler := newHandler(c, client, calls, authenticate, tel, log) //nolint:contextcheck // its counters begin outside any request
+	handler := withProbes(newHandler(c, client, calls, authenticate, tel, log), ready) //nolint:contextcheck // its counters begin outside any request
 	handler = idle.Handler(handler, 2*time.Second, debug.FreeOSMemory)
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
@@ -183,8 +192,12 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
-		adminServer := &http.Server{Handler: admin.NewHandler(ready, tel.Page), ReadHeaderTimeout: 5 * time.Second}
-		defer func() { _ = adminServer.Close() }() // after the rest: it says how that is doing
+		adminHandler := admin.NewHandler(ready, tel.Page)
+		if config.IsLoopback(adminListener.Addr().String()) {
+			adminHandler = origin.OnlyLocal(adminHandler)
+		}
+		adminServer := &http.Server{Handler: adminHandler, ReadHeaderTimeout: 5 * time.Second}
+		defer func() { _ = adminServer.Close() }() // last, because it reports how the rest is doing
 		go func() { failed <- adminServer.Serve(adminListener) }()
 		log.Info("listening", "admin", fmt.Sprintf("http://%s/", adminListener.Addr()))
 	}
@@ -207,6 +220,15 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		return nil // as whoever asked for the end has to get it
 	}
 	return err
+}
+
+// withProbes adds /livez and /readyz, for balancers that reach only the public
+// listener.
+func withProbes(next http.Handler, ready func() bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", next)
+	admin.HandleProbes(mux, ready)
+	return mux
 }
 
 // endTelemetry sends off the remaining telemetry.
@@ -270,7 +292,7 @@ func newHandler(c config.Config, client *upstream.Client, calls *quota.Quota[ups
 		Log:           log,
 	})
 	admit := origin.Admit
-	if c.Auth == config.AuthNone && c.Local() {
+	if c.Auth == config.AuthNone && config.IsLoopback(c.ListenAddr) {
 		admit = origin.AdmitLocal
 	}
 	t := transport.Config{
@@ -290,8 +312,11 @@ func newHandler(c config.Config, client *upstream.Client, calls *quota.Quota[ups
 	if calls != nil {
 		t.Wait = calls.Wait
 	}
-	if c.Auth == config.AuthJWT {
+	switch c.Auth {
+	case config.AuthJWT:
 		t.Challenge = "Bearer"
+	case config.AuthPassthrough: // no registered scheme sends a key in a header of its own
+		t.Challenge = `ApiKey header="xi-api-key"`
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", cork.Handler(transport.NewHandler(t)))
