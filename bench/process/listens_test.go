@@ -2,7 +2,6 @@ package process_test
 
 import (
 	"net"
-	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -16,7 +15,7 @@ func TestListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := func(command ...string) *process.Process {
-		p, err := all.Start(t.Context(), os.Environ(), command...)
+		p, err := all.Start(t.Context(), nil, command...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,15 +1,15 @@
-// Apollo's gateway over a supergraph, behind Apollo's server.
+// Apollo's gateway over a supergraph, in Apollo's server.
 
 import { ApolloGateway, RemoteGraphQLDataSource } from "@apollo/gateway";
 import { ApolloServer } from "@apollo/server";
 import { startStandaloneServer } from "@apollo/server/standalone";
 
-// Else the gateway looks for a cloud around it, and reports to its vendor.
+// By default the gateway looks for a cloud around it, and reports to its vendor.
 process.env.APOLLO_TELEMETRY_DISABLED = "true";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Passes the headers named in forward on to the subgraphs. Resolves to { url, close }. */
+/** Forwards the named headers to the subgraphs. Resolves to { url, close }. */
 export async function start(supergraphSdl, port = 0, forward = []) {
   const willSendRequest = ({ request, context }) => {
     for (const name of forward) if (context.headers?.[name]) request.http.headers.set(name, context.headers[name]);

@@ -1,5 +1,4 @@
-// The service's schema file, composed by the composers that people run. Each has
-// to have nothing to say about it.
+// Composes the service's schema file with common composers, without an error, a warning or a hint.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -35,21 +34,21 @@ for (const [name, compose] of Object.entries(composers)) {
 
     const codes = (text, ours = rollcall.text) => (compose([{ ...rollcall, text: ours }, { name: "other", url: "http://other.example.com/graphql", text: federation + text }]).errors ?? []).map((e) => e.extensions.code);
     const federation = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.7", import: ["@key", "@shareable"]) ';
-    it("takes userId for a key, and not id", () => {
+    it("accepts userId as a key, and not id", () => {
       assert.deepEqual(codes('type Query { me: User } type User @key(fields: "userId") { userId: ID! email: String }'), []);
       assert.deepEqual(codes('type Query { me: User } type User @key(fields: "id") { id: ID! email: String }'), ["INVALID_FIELD_SHARING"]);
     });
-    it("takes one Query.node", () => {
+    it("accepts only one service with Query.node", () => {
       const other = "interface Node { id: ID! } type Book implements Node { id: ID! } type Query ";
       assert.deepEqual(codes(`${other} { books: [Book] }`), []);
       const second = `${other} { node(id: ID!): Node }`;
       assert.deepEqual(codes(second), ["INVALID_FIELD_SHARING"]);
-      // So one of them is taken out.
+      // It composes if one service omits the fields.
       const without = rollcall.text.replace(/ +"[^"]*"\n +node\(.*\n/, "").replace(/ +"[^"]*"\n +nodes\(.*\n/, "");
       assert.equal(without.split("\n").length, rollcall.text.split("\n").length - 4);
       assert.deepEqual(codes(second, without), []);
     });
-    it("shares PageInfo", () => {
+    it("accepts PageInfo of another service", () => {
       const other = "type Query { pages: PageInfo } type PageInfo @shareable { hasNextPage: Boolean! hasPreviousPage: Boolean! startCursor: String endCursor: String }";
       assert.deepEqual(codes(other), []);
     });
@@ -65,19 +64,19 @@ describe("wgc", () => {
     const input = fileURLToPath(new URL("../../examples/federation/wgc.yaml", import.meta.url));
     const { stdout, stderr } = await promisify(execFile)("node_modules/.bin/wgc", ["router", "compose", "--input", input, "--out", out], {
       cwd: fileURLToPath(new URL(".", import.meta.url)),
-      env: { PATH: process.env.PATH, DISABLE_UPDATE_CHECK: "true", COSMO_TELEMETRY_DISABLED: "true" }, // it calls nobody
+      env: { PATH: process.env.PATH, DISABLE_UPDATE_CHECK: "true", COSMO_TELEMETRY_DISABLED: "true" }, // no connection to its vendor
     });
     assert.deepEqual([stdout.trim(), stderr.trim()], [`Router config successfully written to ${out}`, ""]);
     const { subgraphs, engineConfig } = JSON.parse(readFileSync(out, "utf8"));
     assert.deepEqual(subgraphs.map((s) => s.name), Object.keys(schemas));
-    // The router knows how to join: by these keys.
+    // The router joins by these keys.
     const [ours] = engineConfig.datasourceConfigurations;
     assert.deepEqual(ours.keys.map((k) => `${k.typeName} ${k.selectionSet}`).sort(), ["Agent agentId", "Conversation conversationId", "User userId"]);
   });
 });
 
 describe("the schema file", () => {
-  it("is what the service serves, where it serves its schema", async () => {
+  it("is what _service { sdl } returns with introspection on", async () => {
     const service = await startService();
     try {
       const { data } = await query(service.url, "query SubgraphIntrospectQuery { _service { sdl } }");
@@ -86,7 +85,7 @@ describe("the schema file", () => {
       await service.stop();
     }
   });
-  it("is all there is with introspection off", async () => {
+  it("is the only source with introspection off", async () => {
     const service = await startService({ INTROSPECTION: "off" });
     try {
       const { data, errors } = await query(service.url, "{ _service { sdl } }");

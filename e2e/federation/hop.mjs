@@ -1,4 +1,4 @@
-// A proxy that counts what passes between two programs, and can be down.
+// A proxy that counts the requests between two programs, and can be down.
 
 import { createServer, request as forward } from "node:http";
 
@@ -6,11 +6,11 @@ import { createServer, request as forward } from "node:http";
 export function hop(to) {
   let passed = [];
   const proxy = {
-    /** Where requests go. */
+    /** The server's base URL. */
     to,
-    /** True where connections are broken off instead; a number where that status is the answer to all. */
+    /** True to close connections instead; a number to respond with that status. */
     down: false,
-    /** The bodies of the requests since the last time. */
+    /** Returns the bodies of the requests since the last call. */
     take: () => {
       const taken = passed;
       passed = [];

@@ -1,5 +1,5 @@
 // Composes the three subgraphs into a supergraph. Rollcall's part is its schema
-// file, which is what it serves as _service { sdl } where introspection is on.
+// file, which it also serves as _service { sdl } if introspection is on.
 
 import { readFileSync } from "node:fs";
 import { composeServices } from "@apollo/composition";

@@ -1,5 +1,5 @@
 // Starts the whole graph: Rollcall's demo, an accounts and an agents service, and
-// a gateway in front of them. npm start; Ctrl-C stops all of it.
+// a gateway in front of them. npm start; Ctrl-C stops them all.
 
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -8,15 +8,15 @@ import * as agents from "./agents.mjs";
 import { compose } from "./compose.mjs";
 import * as gateway from "./gateway.mjs";
 
-/** Starts Rollcall's demo on a free port. Returns { url, close }; the url is a promise, as Go compiles first. */
+/** Starts Rollcall's demo on a free port. Returns { url, close }; the url is a promise, because Go compiles first. */
 function startRollcall() {
-  // With any of these set it would not be the demo.
-  const { ELEVENLABS_API_KEY, UPSTREAM_URL, AUTH, ...env } = process.env;
+  // If one of these were set, it would not be the demo.
+  const { ELEVENLABS_API_KEY, ELEVENLABS_API_KEY_FILE, UPSTREAM_URL, AUTH, ...env } = process.env;
   const child = spawn("go", ["run", "."], {
     cwd: fileURLToPath(new URL("../..", import.meta.url)),
     env: { ...env, LISTEN_ADDR: "127.0.0.1:0", ADMIN_ADDR: "off", LOG_FORMAT: "json" },
     stdio: ["ignore", "ignore", "pipe"],
-    detached: true, // go run has children of its own: their group is stopped
+    detached: true, // go run has children: close stops their process group
   });
   const ended = new Promise((resolve) => child.once("exit", resolve).once("error", resolve));
   const url = new Promise((resolve, reject) => {
@@ -36,7 +36,7 @@ function startRollcall() {
   return { url, close };
 }
 
-const parts = []; // that have been started, if only just
+const parts = []; // those started so far
 let stopping = false;
 async function stop(code) {
   if (stopping) return;

@@ -1,4 +1,4 @@
-// Serves a subgraph on loopback: @apollo/subgraph makes the schema, graphql-http serves it.
+// Serves a subgraph on loopback: @apollo/subgraph builds the schema, graphql-http serves it.
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -12,7 +12,7 @@ export function serve(file, port, resolvers) {
   return listen(createHandler({ schema: buildSubgraphSchema({ typeDefs, resolvers }) }), port);
 }
 
-/** Answers requests on loopback; port 0 takes a free one. Resolves to { url, close }. */
+/** Serves requests on loopback; port 0 takes a free port. Resolves to { url, close }. */
 export function listen(handler, port) {
   const server = createServer(handler);
   return new Promise((resolve, reject) => {
