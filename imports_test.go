@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
 	},
 	"rollcall/upstream": {
-		"rollcall/internal/flight", "rollcall/internal/http1", "rollcall/internal/instrument", "github.com/go-faster/jx", "github.com/maypok86/otter/v2", "github.com/sony/gobreaker/v2", "golang.org/x/sync/semaphore",
+		"rollcall/internal/flight", "rollcall/internal/instrument", "github.com/go-faster/jx", "github.com/maypok86/otter/v2", "github.com/sony/gobreaker/v2", "github.com/hashicorp/golang-lru/v2",
 		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
 		"go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
@@ -65,9 +65,9 @@ var allowed = map[string][]string{
 	"rollcall/internal/instrument":            {"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/metric*"},
 	"rollcall/internal/panics":                nil,
 	"rollcall/internal/idle":                  nil,
-	"rollcall/internal/http1":                 {"golang.org/x/net/http/httpguts"},
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
 	"rollcall/internal/playground":            nil,
+	"rollcall/internal/standardlog":           {"rollcall/internal/instrument", "go.opentelemetry.io/otel/metric"},
 	"rollcall/internal/telemetry":             {"go.opentelemetry.io/otel*", "github.com/go-logr/logr", "github.com/prometheus/client_golang/*"},
 	"rollcall/internal/quota":                 {"github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"},
 }

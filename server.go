@@ -34,6 +34,7 @@ import (
 	"rollcall/internal/origin"
 	"rollcall/internal/playground"
 	"rollcall/internal/quota"
+	"rollcall/internal/standardlog"
 	"rollcall/internal/telemetry"
 	"rollcall/upstream"
 	"rollcall/upstream/emulator"
@@ -176,6 +177,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		return err
 	}
 	defer endTelemetry(ctx, tel, log)
+	standardlog.Replace(log, tel.MeterProvider) //nolint:contextcheck // its counter begins outside any request
 	var draining drain.Drain
 	calls := newQuota(c)
 	client := newClient(c, calls, tel) //nolint:contextcheck // its counters begin outside any request
@@ -196,7 +198,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		if config.IsLoopback(adminListener.Addr().String()) {
 			adminHandler = origin.OnlyLocal(adminHandler)
 		}
-		adminServer := &http.Server{Handler: adminHandler, ReadHeaderTimeout: 5 * time.Second}
+		adminServer := &http.Server{Handler: adminHandler, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 		defer func() { _ = adminServer.Close() }() // last, because it reports how the rest is doing
 		go func() { failed <- adminServer.Serve(adminListener) }()
 		log.Info("listening", "admin", fmt.Sprintf("http://%s/", adminListener.Addr()))
@@ -270,7 +272,8 @@ func newQuota(c config.Config) *quota.Quota[upstream.Caller] {
 // newClient returns a client for the upstream, whose calls are taken from the quota.
 func newClient(c config.Config, calls *quota.Quota[upstream.Caller], tel *telemetry.Telemetry) *upstream.Client {
 	u := upstream.Config{
-		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, CacheTTL: c.CacheTTL,
+		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, Connections: c.UpstreamConnections,
+		CallersKeys: c.Auth == config.AuthPassthrough, CacheTTL: c.CacheTTL,
 		TracerProvider: tel.TracerProvider, MeterProvider: tel.MeterProvider,
 	}
 	if calls != nil {
@@ -376,7 +379,7 @@ func startDemo(ctx context.Context, c *config.Config, log *slog.Logger) (stop fu
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	server := &http.Server{Handler: emulator.New(emulator.Options{}), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: emulator.New(emulator.Options{}), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	go func() { _ = server.Serve(listener) }() // ends with stop
 	c.Upstream = &url.URL{Scheme: "http", Host: listener.Addr().String()}
 	c.APIKey = "demo"

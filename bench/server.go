@@ -144,7 +144,7 @@ func serviceServer(name, program string, more []string) *server {
 	return &server{name: name, dialect: service(), command: func(addr, upstream string) (env, command []string, err error) {
 		return append([]string{
 			"LISTEN_ADDR=" + addr, "ADMIN_ADDR=off", "AUTH=none", "LOG_LEVEL=warn",
-			"UPSTREAM_URL=" + upstream, "ELEVENLABS_API_KEY=bench", "UPSTREAM_CONCURRENCY=1024",
+			"UPSTREAM_URL=" + upstream, "ELEVENLABS_API_KEY=bench", "UPSTREAM_CONCURRENCY=1024", "UPSTREAM_CONNECTIONS=1024",
 		}, more...), []string{program}, nil
 	}}
 }

@@ -109,7 +109,7 @@ func (c *costing) length(f *ast.Field, argument string) int {
 func lookUps(request *graphql.OperationContext) int {
 	users := make(map[string]bool)
 	add := func(id string) {
-		if whyNoID(id) == "" {
+		if globalid.Fault(id) == "" {
 			users[id] = true
 		}
 	}

@@ -132,7 +132,7 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 		if call.TraceID != "" {
 			shown.Extensions["upstreamTraceId"] = call.TraceID
 		}
-		if call.Kind == upstream.RateLimited && call.RetryAfter > 0 {
+		if (call.Kind == upstream.RateLimited || call.Kind == upstream.Overloaded) && call.RetryAfter > 0 {
 			shown.Extensions["retryAfter"] = int(math.Ceil(call.RetryAfter.Seconds()))
 		}
 	}
@@ -200,6 +200,8 @@ func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) public 
 		return public{CodeNotFound, "The upstream knows no such agent or branch.", ""}
 	case upstream.RateLimited:
 		return public{CodeRateLimited, "The upstream takes no more calls right now.", ""}
+	case upstream.Overloaded:
+		return public{CodeOverloaded, "The service has no connection to the upstream left for this request.", ""}
 	case upstream.Timeout:
 		return public{CodeUpstreamTimeout, "The upstream did not answer in time.", ""}
 	case upstream.Unavailable:

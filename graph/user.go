@@ -36,9 +36,10 @@ func newStranger(userID string) *generated.User {
 	return &generated.User{ID: globalid.New("User", userID), UserID: userID, ConversationCount: new(int)}
 }
 
-// newAgent is nil for an agent that the upstream does not name.
+// newAgent returns nil for an agent that the upstream does not name, or whose ID
+// cannot be requested.
 func newAgent(agentID string) *generated.Agent {
-	if agentID == "" {
+	if globalid.Fault(agentID) != "" {
 		return nil
 	}
 	return &generated.Agent{ID: globalid.New("Agent", agentID), AgentID: agentID}

@@ -3,15 +3,13 @@ package graph
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
-	"strings"
-	"unicode"
 
 	"github.com/99designs/gqlgen/graphql"
 
 	"rollcall/graph/connection"
 	"rollcall/graph/datetime"
+	"rollcall/graph/globalid"
 	"rollcall/graph/internal/generated"
 	"rollcall/graph/render"
 	"rollcall/upstream"
@@ -102,28 +100,12 @@ func bound(at *datetime.DateTime) upstream.Bound {
 	return upstream.At(int64(*at))
 }
 
-// maxID is the longest ID that is taken, in bytes.
-const maxID = 256
-
-// checkID refuses what cannot be the ID of anything. An empty one would be no
-// filter at all upstream, and show everybody.
+// checkID returns an error if an argument cannot be the ID of anything.
 func checkID(argument, id string) error {
-	if reason := whyNoID(id); reason != "" {
+	if reason := globalid.Fault(id); reason != "" {
 		return &connection.ArgumentError{Argument: argument, Reason: reason}
 	}
 	return nil
-}
-
-func whyNoID(id string) string {
-	switch {
-	case id == "":
-		return "must not be empty"
-	case len(id) > maxID:
-		return fmt.Sprintf("must not be longer than %d bytes", maxID)
-	case strings.ContainsFunc(id, unicode.IsControl):
-		return "must not have control characters"
-	}
-	return ""
 }
 
 // users resolves a list of users.
@@ -184,7 +166,9 @@ func newConnection(s connection.Slice, selected *render.Selection) *generated.Us
 		Nodes:    make([]*generated.User, s.Len()),
 	}
 	for i := range s.Len() {
-		c.Nodes[i] = newUser(s.User(i))
+		if u := s.User(i); globalid.Fault(u.ID) == "" {
+			c.Nodes[i] = newUser(u)
+		}
 		c.Edges[i] = &generated.UserEdge{Node: c.Nodes[i]}
 		if selected.Cursors {
 			c.Edges[i].Cursor = s.Cursor(i)

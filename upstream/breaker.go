@@ -39,11 +39,11 @@ func newBreaker(timeout time.Duration, changed func(name string, from, to gobrea
 	})
 }
 
-// saysNothing reports whether a call's end says nothing of the server: nobody
-// waits for it any more, or the connection was an old one.
+// saysNothing reports whether a call's outcome says nothing about the server: its
+// caller left.
 func saysNothing(err error) bool {
-	e, classified := errors.AsType[*Error](err)
-	return err != nil && (!classified || e.stale)
+	_, classified := errors.AsType[*Error](err)
+	return err != nil && !classified
 }
 
 // serverIsWell tells failures of the server (5xx, no answer in time, answers

@@ -8,9 +8,10 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// The cache keeps pages for as long as the operator lets them be old, each for
-// the caller that it was fetched for. A user that a page brought is known for
-// as long as the page is.
+// The cache keeps pages for as long as the operator allows, each for the API key
+// that it was fetched with: the upstream's response depends on nothing else, so
+// all callers of one key may share it, and no other. A user of a cached page can
+// be looked up for as long as the page is cached.
 //
 // A walk must not go from a fresh page on to one that was read before it: where
 // somebody has called in between, users have moved from one page to the other,
@@ -29,28 +30,28 @@ const (
 // cache is nil where nothing is kept.
 type cache struct {
 	ttl   time.Duration
-	pages *otter.Cache[spot, kept]
-	users *otter.Cache[known, spot]
+	pages *otter.Cache[pageKey, entry]
+	users *otter.Cache[userKey, pageKey]
 }
 
-// spot is where a page begins, for a caller.
-type spot struct {
-	caller Caller
+// pageKey is where a page begins, for an API key.
+type pageKey struct {
+	key    APIKey
 	query  Query
 	cursor string
 }
 
-// kept is a page with when it was asked for, or only the word that pages which
-// were asked for before that are not to be kept.
-type kept struct {
+// entry is a page with the time of its request. Without a page, it only says that
+// pages which were requested before that time are not to be cached.
+type entry struct {
 	at   time.Time
-	size int // that was asked for; 0 where there is no page
+	size int // that was requested; 0 if there is no page
 	page Page
 }
 
-// known is a user as a caller sees them over all conversations.
-type known struct {
-	caller Caller
+// userKey is a user over all conversations, for an API key.
+type userKey struct {
+	key    APIKey
 	userID string
 }
 
@@ -61,14 +62,14 @@ func newCache(ttl time.Duration) *cache {
 	}
 	return &cache{
 		ttl: ttl,
-		pages: otter.Must(&otter.Options[spot, kept]{
+		pages: otter.Must(&otter.Options[pageKey, entry]{
 			MaximumWeight:    cachedBytes,
-			Weigher:          func(s spot, k kept) uint32 { return uint32(512 + len(s.cursor) + k.page.bytes()) },
-			ExpiryCalculator: otter.ExpiryWriting[spot, kept](ttl),
+			Weigher:          func(k pageKey, e entry) uint32 { return uint32(512 + len(k.cursor) + e.page.bytes()) },
+			ExpiryCalculator: otter.ExpiryWriting[pageKey, entry](ttl),
 		}),
-		users: otter.Must(&otter.Options[known, spot]{
+		users: otter.Must(&otter.Options[userKey, pageKey]{
 			MaximumSize:      cachedUsers,
-			ExpiryCalculator: otter.ExpiryWriting[known, spot](ttl),
+			ExpiryCalculator: otter.ExpiryWriting[userKey, pageKey](ttl),
 		}),
 	}
 }
@@ -83,25 +84,25 @@ func (c *cache) close() {
 
 // get returns a page that may be served in place of q's: one of that size, or a
 // larger one, or a user that another page brought.
-func (c *cache) get(caller Caller, q PageQuery) (Page, bool) {
+func (c *cache) get(key APIKey, q PageQuery) (Page, bool) {
 	if c == nil {
 		return Page{}, false
 	}
-	k, ok := c.pages.GetIfPresent(spot{caller, q.Query, q.Cursor})
+	k, ok := c.pages.GetIfPresent(pageKey{key, q.Query, q.Cursor})
 	ok = ok && c.fresh(k.at) && k.size > 0 && (k.size >= q.Size || k.page.Next == "")
-	if user, at, known := c.user(caller, q); known && (!ok || at.After(k.at)) {
+	if user, at, known := c.user(key, q); known && (!ok || at.After(k.at)) {
 		return Page{Users: []User{user}}, true
 	}
 	return k.page, ok
 }
 
 // user returns the user that q looks up, if a page brought them.
-func (c *cache) user(caller Caller, q PageQuery) (u User, at time.Time, ok bool) {
+func (c *cache) user(key APIKey, q PageQuery) (u User, at time.Time, ok bool) {
 	userID := q.Filter.UserID
 	if userID == "" || q.Query != (Query{Filter: Filter{UserID: userID}}) || q.Cursor != "" {
 		return User{}, time.Time{}, false
 	}
-	where, ok := c.users.GetIfPresent(known{caller, userID})
+	where, ok := c.users.GetIfPresent(userKey{key, userID})
 	if !ok {
 		return User{}, time.Time{}, false
 	}
@@ -120,36 +121,35 @@ func (c *cache) user(caller Caller, q PageQuery) (u User, at time.Time, ok bool)
 func (c *cache) fresh(at time.Time) bool { return time.Since(at) < c.ttl }
 
 // put keeps the page that q brought, having been asked for at an instant.
-func (c *cache) put(caller Caller, q PageQuery, page Page, at time.Time) {
+func (c *cache) put(key APIKey, q PageQuery, page Page, at time.Time) {
 	if c == nil {
 		return
 	}
-	here := spot{caller, q.Query, strings.Clone(q.Cursor)}
-	c.pages.Compute(here, func(old kept, found bool) (kept, otter.ComputeOp) {
+	here := pageKey{key, q.Query, strings.Clone(q.Cursor)}
+	c.pages.Compute(here, func(old entry, found bool) (entry, otter.ComputeOp) {
 		if found && old.at.After(at) {
 			return old, otter.CancelOp
 		}
-		return kept{at, q.Size, page}, otter.WriteOp
+		return entry{at, q.Size, page}, otter.WriteOp
 	})
 	if page.Next != "" {
-		c.pages.Compute(spot{caller, q.Query, strings.Clone(page.Next)}, func(old kept, found bool) (kept, otter.ComputeOp) {
+		c.pages.Compute(pageKey{key, q.Query, strings.Clone(page.Next)}, func(old entry, found bool) (entry, otter.ComputeOp) {
 			if found && !old.at.Before(at) {
 				return old, otter.CancelOp
 			}
-			return kept{at: at}, otter.WriteOp
+			return entry{at: at}, otter.WriteOp
 		})
 	}
 	if q.Filter == (Filter{}) { // else their numbers are of some conversations alone
 		for _, u := range page.Users {
-			c.users.Set(known{caller, strings.Clone(u.ID)}, here)
+			c.users.Set(userKey{key, strings.Clone(u.ID)}, here)
 		}
 	}
 }
 
-// bytes is about how much memory a page takes, with the body that its strings
-// are parts of.
+// bytes returns about how much memory a page takes.
 func (p Page) bytes() int {
-	n := p.body + cap(p.Users)*int(unsafe.Sizeof(User{}))
+	n := p.text + cap(p.Users)*int(unsafe.Sizeof(User{}))
 	for i := range p.Users {
 		u := &p.Users[i]
 		if u.Sentiment != nil {

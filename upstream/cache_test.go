@@ -100,7 +100,8 @@ func TestAPageIsServedToItsCallerUntilItIsTooOld(t *testing.T) {
 	visiting(t, func(v visit) {
 		v.want("the page", v.list(alice, page), 1)
 		v.want("the page again", v.list(alice, page), 1)
-		v.want("another caller's page", v.list(bob, page), 2)
+		v.want("the page, for another caller with the same key", v.list(bob, page), 1)
+		v.want("another key's page", v.list(other, page), 2)
 		v.want("another list's page", v.list(alice, upstream.PageQuery{Query: upstream.Query{Ascending: true}, Size: 30}), 3)
 		wait(ttl - 1)
 		v.want("the page, nearly too old", v.list(alice, page), 1)
@@ -130,7 +131,8 @@ func TestAUserIsKnownFromAPage(t *testing.T) {
 	visiting(t, func(v visit) {
 		v.want("the page", v.list(alice, page), 1)
 		v.want("a user of it", v.list(alice, lookUp("b")), 1)
-		v.want("a user of it, for another caller", v.list(bob, lookUp("b")), 2)
+		v.want("a user of it, for another caller with the same key", v.list(bob, lookUp("b")), 1)
+		v.want("a user of it, for another key", v.list(other, lookUp("b")), 2)
 		v.want("a user who was on no page", v.list(alice, lookUp("c")), 3)
 		v.want("nobody", v.list(alice, lookUp("nobody")), 0)
 		v.want("a user on a page of the filtered", v.list(alice, upstream.PageQuery{Query: upstream.Query{Filter: upstream.Filter{AgentID: "x"}}, Cursor: "second", Size: 2}), 5)

@@ -24,11 +24,13 @@ func (APIKey) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 // MarshalText implements [encoding.TextMarshaler], for JSON and the like.
 func (APIKey) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
-// Caller is on whose behalf a call is made. Two callers never share a call,
-// whatever they ask for.
+// Caller is the one on whose behalf a call is made. Callers with the same key
+// share calls and pages, because the upstream's response depends on the key
+// alone. Callers with different keys share nothing.
 type Caller struct {
 	// Key goes upstream.
 	Key APIKey
-	// Subject tells apart callers who share one key; empty where nobody does.
+	// Subject distinguishes callers who share one key, for their quotas; empty if
+	// there is only one.
 	Subject string
 }

@@ -12,8 +12,6 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
-
-	"rollcall/internal/http1"
 )
 
 // A call that got no whole response failed for a reason that an operator has to
@@ -48,7 +46,7 @@ func broken(ctx context.Context, key APIKey, stage Stage, resp *http.Response, c
 	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return context.Canceled
 	}
-	e := &Error{Kind: Unavailable, Stage: stage, Cause: cause, stale: errors.Is(cause, http1.ErrStale)}
+	e := &Error{Kind: Unavailable, Stage: stage, Cause: cause}
 	if resp != nil {
 		e.Status, e.TraceID = resp.StatusCode, traceIDOf(resp, key)
 	}
@@ -116,7 +114,8 @@ func describe(cause error) (failure, string) {
 		return failedTimeout, describeTimeout(cause)
 	case isErrno:
 		return failedConnection, number.Error()
-	case errors.Is(cause, errOpen), errors.Is(cause, errQueue), errors.Is(cause, errGate):
+	case errors.Is(cause, errOpen), errors.Is(cause, errQueue), errors.Is(cause, errPaused), errors.Is(cause, errNoTime),
+		errors.Is(cause, errOverloaded), errors.Is(cause, errRefusedKey), errors.Is(cause, errNoRoom):
 		return failedConnection, cause.Error()
 	case errors.Is(cause, io.ErrUnexpectedEOF):
 		return failedConnection, "the connection was closed in the middle of the response"

@@ -5,16 +5,21 @@
 // The contract is the vendor's reference page; what goes beyond it says where it
 // comes from.
 //
-// A call passes, in this order: the cache, if there is one; flights, which lets
-// equal calls be one; the caller's lane, which keeps to what the key may have in
-// flight; the breaker, which spares a server that is down; and the request
-// itself. What fails for a moment is tried once more, as far as the budget goes.
+// A call passes, in this order: the cache, if there is one; flights, in which
+// equal calls become one; the rules for strangers, if callers bring their own
+// keys; the key's limiter, with its queue; a slot of the process; the breaker,
+// which spares a server that is down; and the request itself. A failure that may
+// be temporary is tried once more, within a budget.
+//
+// Whose is what: the upstream's response depends on the API key and the query
+// alone, so flights and cached pages belong to the key, whichever of its callers
+// made the call. Only [Config.OnCall] knows callers.
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -25,12 +30,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/internal/flight"
-	"rollcall/internal/http1"
 	"rollcall/internal/instrument"
 )
 
-// Config is what a client needs to know. The zero values of all but BaseURL
-// stand for the defaults.
+// Config is what a client needs to know. The zero values of all fields but
+// BaseURL mean the defaults.
 type Config struct {
 	// BaseURL is a server such as https://api.elevenlabs.io, without the
 	// endpoint's path.
@@ -41,16 +45,28 @@ type Config struct {
 	// Concurrency is how many requests one key may have in flight; default 8.
 	// The upstream's plans allow 2 to 15.
 	Concurrency int
-	// CacheTTL is how old a page may be served to the caller that it was fetched
-	// for; default 0, which keeps none. With it, the client has to be closed.
+	// Connections is how many connections there may be for all keys together,
+	// idle ones included; default 256. It is at least Concurrency.
+	Connections int
+	// CallersKeys reports that callers bring their own keys, and so can make up
+	// any number of them.
+	CallersKeys bool
+	// CacheTTL is how old a page may be served to the callers of the key that it
+	// was fetched with; default 0, which keeps none. With it, the client has to be
+	// closed.
 	CacheTTL time.Duration
-	// OnCall, if there is one, is told of each call that goes upstream, on whose
-	// behalf. Second attempts are not counted.
+	// OnCall, if it is not nil, is called for each call that is sent upstream, with
+	// the caller that it is sent for: the first one, if several share it. Second
+	// attempts are not counted, and neither are the calls of a key that the
+	// upstream does not accept.
 	OnCall func(Caller)
-	// Transport replaces the client's own, for tests.
+	// NewLimiter returns the limiter of an accepted key; default: one for this
+	// process alone, [NewLimiter].
+	NewLimiter func(key APIKey, limit int) Limiter
+	// Transport replaces the client's own, for tests. An [http.Transport] is the
+	// template for that of each key; any other sends the requests of all keys.
 	Transport http.RoundTripper
-	// TracerProvider and MeterProvider are told what the client does; nil for
-	// nobody.
+	// TracerProvider and MeterProvider receive the client's telemetry; nil for none.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
 }
@@ -58,177 +74,209 @@ type Config struct {
 // Client calls one server on behalf of any number of callers. It is safe for
 // concurrent use.
 type Client struct {
-	endpoint url.URL
-	timeout  time.Duration
-	http     http.RoundTripper
-	flights  flight.Group[call, flown]
-	lanes    lanes
-	breaker  *gobreaker.CircuitBreaker[Page]
-	budget   *budget
-	tell     *telemetry
-	cache    *cache
-	sent     func(Caller)
-	buffers  sync.Pool // of *bytes.Buffer, for bodies while they arrive
+	endpoint    url.URL
+	timeout     time.Duration
+	margin      time.Duration // how long before its deadline a waiting call is refused
+	flights     flight.Group[call, result]
+	strangers   *strangers // nil unless callers bring their own keys
+	limiters    limiters
+	slots       *semaphore // of all keys' calls in flight
+	maxWaiting  int        // calls of accepted keys that may wait for a slot
+	connections *connections
+	breaker     *gobreaker.CircuitBreaker[Page]
+	budget      *budget
+	telemetry   *telemetry
+	cache       *cache
+	onCall      func(Caller)
+	buffers     sync.Pool // of *bytes.Buffer, for bodies while they are decoded
 }
 
-// call is what makes two calls the same.
+// call is what makes two calls the same. Only callers with the same key share
+// one: they could each make it, with the same response.
 type call struct {
-	caller Caller
-	page   PageQuery
+	key  APIKey
+	page PageQuery
 }
 
-// flown is what a call brought, and whose span it was made for.
-type flown struct {
+// result is what a call returned, and the span that it was made for.
+type result struct {
 	page Page
 	by   trace.SpanContext
 }
 
-// NewClient returns a client that is ready to use. It keeps no connection open
-// before the first call.
+// NewClient returns a client that is ready to use. It opens no connection before
+// the first call.
 func NewClient(c Config) *Client {
-	if c.Timeout == 0 {
-		c.Timeout = 10 * time.Second
-	}
-	if c.Concurrency == 0 {
-		c.Concurrency = 8
-	}
-	if c.Transport == nil {
-		c.Transport = newTransport(c.BaseURL)
+	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
+	c.Concurrency = cmp.Or(c.Concurrency, 8)
+	c.Connections = max(cmp.Or(c.Connections, 256), c.Concurrency)
+	if c.NewLimiter == nil {
+		c.NewLimiter = func(_ APIKey, limit int) Limiter { return NewLimiter(limit) }
 	}
 	base := *c.BaseURL
 	if base.Path == "" {
-		base.Path = "/" // else JoinPath makes a relative one
+		base.Path = "/" // otherwise JoinPath makes a relative one
 	}
-	tell := newTelemetry(c)
+	telemetry := newTelemetry(c)
 	client := &Client{
-		endpoint: *base.JoinPath(path),
-		timeout:  c.Timeout,
-		http:     c.Transport, // an http.Client would follow redirects, and take xi-api-key along to another host
-		lanes:    lanes{concurrency: c.Concurrency},
-		breaker:  newBreaker(c.Timeout, tell.tripped),
-		budget:   newBudget(),
-		cache:    newCache(c.CacheTTL),
-		sent:     c.OnCall,
-		tell:     tell,
+		endpoint:   *base.JoinPath(path),
+		timeout:    c.Timeout,
+		margin:     c.Timeout / 20,
+		slots:      newSemaphore(c.Connections, max(1, c.Connections/strangersPart)),
+		maxWaiting: maxWaiting * c.Connections,
+		breaker:    newBreaker(c.Timeout, telemetry.tripped),
+		budget:     newBudget(),
+		cache:      newCache(c.CacheTTL),
+		onCall:     c.OnCall,
+		telemetry:  telemetry,
 	}
-	tell.observe(client, instrument.Meter(c.MeterProvider, scope))
+	if c.CallersKeys {
+		client.strangers = newStrangers(c.Connections)
+	}
+	client.connections = newConnections(c.Connections, client.limiters.makeRoom)
+	client.limiters.limit = c.Concurrency
+	client.limiters.margin = client.margin
+	client.limiters.newLimiter = c.NewLimiter
+	client.limiters.strangers = client.strangers
+	client.limiters.connections = client.connections
+	switch t := c.Transport.(type) {
+	case nil:
+		client.limiters.template = newTransport()
+	case *http.Transport:
+		client.limiters.template = t
+	default:
+		client.limiters.transport = t
+	}
+	telemetry.observe(client, instrument.Meter(c.MeterProvider, scope))
 	return client
 }
 
-// newTransport is a lean transport, unless there is a proxy on the way to the
-// server: net/http knows all kinds of them.
-func newTransport(server *url.URL) http.RoundTripper {
-	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: server}); proxy == nil && err == nil {
-		return http1.NewTransport(server, http1.Options{})
-	}
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConnsPerHost:    256,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    5 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-	}
-}
-
-// Close ends what the client does in the background, and closes the connections
-// that it keeps. Calls may go on.
+// Close ends what the client does in the background, and closes its idle
+// connections. Further calls are possible.
 func (c *Client) Close() {
 	c.cache.close()
-	if t, ok := c.http.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
+	c.limiters.close()
 }
 
-// As returns the client's face for one caller. Each has a [Session.Usage] of
+// As returns the client for one caller. Each session has a [Session.Usage] of
 // its own.
 func (c *Client) As(caller Caller) *Session { return &Session{client: c, caller: caller} }
 
-// Session is a client as one caller sees it.
+// Session is a client for one caller.
 type Session struct {
 	client *Client
 	caller Caller
 	usage  usage
 }
 
-// ListUsers fetches one page, or serves one that was kept, which may have more
-// users than were asked for. Equal calls of this caller that are in flight at
-// the same time are one call. The error is an [*Error], or the cause of ctx's
-// end where the caller left.
+// ListUsers fetches one page, or returns a cached one, which may have more users
+// than were requested. Equal calls with the same key that are in flight at the
+// same time are one call. The error is an [*Error], or the cause of ctx's
+// cancellation if the caller left.
 func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 	began := time.Now()
-	if !endsWithin(ctx, s.client.timeout) {
+	if !expiresWithin(ctx, s.client.timeout) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.client.timeout)
 		defer cancel()
 	}
-	if page, ok := s.client.cache.get(s.caller, q); ok {
+	if page, ok := s.client.cache.get(s.caller.Key, q); ok {
 		s.usage.cached.Add(1)
 		return page, nil
 	}
-	flown, joined, err := s.client.flights.Do(ctx, call{s.caller, q}, func(ctx context.Context) (flown, error) {
-		if s.client.sent != nil {
-			s.client.sent(s.caller)
-		}
-		asked := time.Now()
-		page, err := s.client.fetch(ctx, s.caller.Key, q)
-		if err == nil {
-			s.client.cache.put(s.caller, q, page, asked)
-		}
-		return flown{page, s.client.tell.spanOf(ctx)}, err
-	})
+	r, joined, err := s.join(ctx, q)
 	s.usage.count(joined, time.Since(began))
-	if joined && flown.by.IsValid() {
-		trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: flown.by})
+	if joined && r.by.IsValid() {
+		trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: r.by})
 	}
 	if _, classified := errors.AsType[*Error](err); !classified && errors.Is(err, context.DeadlineExceeded) {
-		err = &Error{Kind: Timeout, Stage: Sending, Cause: context.DeadlineExceeded} // the caller's own
+		err = &Error{Kind: Timeout, Stage: Sending, Cause: context.DeadlineExceeded} // the caller's own deadline
 	}
-	return flown.page, err
+	return r.page, err
 }
 
-// fetch makes a call, and makes it once more if that is worth it.
-func (c *Client) fetch(ctx context.Context, key APIKey, q PageQuery) (Page, error) {
-	lane := c.lanes.of(key)
-	defer c.lanes.release(key, lane)
+// join makes a call, or joins an equal one. If the other one's caller ran out of
+// time while it waited, and this one has time left, it makes the call anew.
+func (s *Session) join(ctx context.Context, q PageQuery) (r result, joined bool, err error) {
+	c := s.client
+	for {
+		r, joined, err = c.flights.Do(ctx, call{s.caller.Key, q}, func(ctx context.Context) (result, error) {
+			sent := time.Now()
+			page, err := c.fetch(ctx, s.caller, q)
+			if err == nil {
+				c.cache.put(s.caller.Key, q, page, sent)
+			}
+			return result{page, c.telemetry.spanOf(ctx)}, err
+		})
+		if !joined || !errors.Is(err, errNoTime) || expiresWithin(ctx, c.margin) {
+			return r, joined, err
+		}
+	}
+}
+
+// fetch makes a call, and makes it once more if that may succeed.
+func (c *Client) fetch(ctx context.Context, caller Caller, q PageQuery) (Page, error) {
+	if c.strangers.refuses(c.strangers.hash(caller.Key)) {
+		err := refusedKey()
+		c.telemetry.refused(ctx, err)
+		return Page{}, err
+	}
+	l := c.limiters.of(caller.Key)
+	defer c.limiters.release(l)
+	charge := sync.OnceFunc(func() {
+		if c.onCall != nil {
+			c.onCall(caller)
+		}
+	})
 	c.budget.earn()
-	page, err := c.attempt(ctx, lane, key, q, 0)
+	page, err := c.attempt(ctx, l, charge, q, 0)
 	wait, again := retryable(err)
 	switch {
 	case !again:
 		return page, err
 	case !fits(ctx, wait):
-		c.tell.retries.Add(ctx, 1, retryTooLate...)
+		c.telemetry.retries.Add(ctx, 1, retryTooLate...)
 		return page, err
 	case !c.budget.spend():
-		c.tell.retries.Add(ctx, 1, retryNoBudget...)
+		c.telemetry.retries.Add(ctx, 1, retryNoBudget...)
 		return page, err
 	}
-	c.tell.retries.Add(ctx, 1, retried...)
+	c.telemetry.retries.Add(ctx, 1, retried...)
 	if sleep(ctx, wait) != nil {
 		return Page{}, context.Cause(ctx)
 	}
-	return c.attempt(ctx, lane, key, q, 1)
+	return c.attempt(ctx, l, charge, q, 1)
 }
 
-// attempt makes one request when the key's lane and the breaker let it, for the
-// nth time after the first.
-func (c *Client) attempt(ctx context.Context, lane *lane, key APIKey, q PageQuery, again int) (page Page, err error) {
-	defer func() { c.tell.refused(ctx, err) }()
-	if err := lane.enter(ctx); err != nil {
+// attempt makes one request, as the n-th repetition, once it is admitted. It
+// charges the caller for a request of an accepted key when it is sent, and for
+// that of a stranger's key when the upstream has accepted the key.
+func (c *Client) attempt(ctx context.Context, l *limiter, charge func(), q PageQuery, n int) (page Page, err error) {
+	defer func() { c.telemetry.refused(ctx, err) }()
+	admitted, err := c.admit(ctx, l)
+	if err != nil {
 		return Page{}, err
 	}
 	began := time.Now()
-	defer func() { lane.leave(time.Since(began), err) }() // also where there is a panic
+	defer func() { // also after a panic
+		admitted.queue.observe(time.Since(began), err)
+		admitted.release()
+	}()
 	page, err = c.breaker.Execute(func() (page Page, err error) {
+		if admitted.class == preferred {
+			charge()
+		}
 		attempt, cancel := context.WithTimeout(ctx, c.timeout/5*4)
 		defer cancel()
-		attempt, request := c.tell.begin(attempt, again)
+		attempt, request := c.telemetry.begin(attempt, n)
 		defer func() { request.end(attempt, err) }()
-		page, err = c.get(attempt, key, q)
-		if err != nil && ctx.Err() != nil {
-			err = context.Cause(ctx) // whoever asked has left or is out of time, which says nothing of the server
+		page, err = c.get(attempt, l, q)
+		c.strangers.observe(l.hash, err)
+		switch {
+		case err == nil:
+			charge()
+		case ctx.Err() != nil:
+			err = context.Cause(ctx) // the caller left or is out of time, which is not the server's fault
 		}
 		return page, err
 	})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -192,8 +193,8 @@ func TestFaults(t *testing.T) {
 		"a count beyond 32 bits":            {user("conversation_count", "2147483648"), upstream.BadResponse, upstream.Decoding},
 		"no conversation":                   {user("last_contact_conversation_id", ""), upstream.BadResponse, upstream.Decoding},
 		"an agent that is an object":        {user("last_contact_agent_id", "{}"), upstream.BadResponse, upstream.Decoding},
-		"JSON a million levels deep":        {reply(200, `{"x":`+strings.Repeat("[", 1<<20)), upstream.BadResponse, upstream.Decoding},
-		"a body that is too large":          {reply(200, `{"users":[],"has_more":false,"x":"`+strings.Repeat("x", 2<<20)+`"}`), upstream.BadResponse, upstream.Reading},
+		"JSON 400,000 levels deep":          {reply(200, `{"x":`+strings.Repeat("[", 400_000)), upstream.BadResponse, upstream.Decoding},
+		"a body of more than 512 KiB":       {reply(200, `{"users":[],"has_more":false,"x":"`+strings.Repeat("x", 512<<10)+`"}`), upstream.BadResponse, upstream.Reading},
 		"a body of 256 MiB": {func(w http.ResponseWriter, _ *http.Request) {
 			chunk := bytes.Repeat([]byte(" "), 1<<20)
 			for sent := range 256 {
@@ -247,21 +248,33 @@ func TestFaults(t *testing.T) {
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 		}, upstream.Timeout, upstream.Reading},
-		"another success":         {reply(204, ""), upstream.BadResponse, upstream.Status},
-		"a redirect":              {reply(302, ""), upstream.BadResponse, upstream.Status},
-		"400":                     {reply(400, `{"detail":{"message":"canary-body"}}`), upstream.InvalidArgument, upstream.Status},
-		"400 for a malformed key": {reply(400, `{"detail":{"type":"authentication_error"}}`), upstream.Unauthenticated, upstream.Status},
-		"401":                     {reply(401, `canary-body`), upstream.Unauthenticated, upstream.Status},
-		"401 for a permission":    {reply(401, `{"detail":{"status":"missing_permissions","message":"canary-body"}}`), upstream.Forbidden, upstream.Status},
-		"402":                     {reply(402, ``), upstream.Forbidden, upstream.Status},
-		"403":                     {reply(403, ``), upstream.Forbidden, upstream.Status},
-		"404 of no agent":         {reply(404, ``), upstream.BadResponse, upstream.Status},
-		"405":                     {reply(405, ``), upstream.BadResponse, upstream.Status},
-		"408":                     {reply(408, ``), upstream.Timeout, upstream.Status},
-		"422":                     {reply(422, ``), upstream.InvalidArgument, upstream.Status},
-		"429":                     {reply(429, ``), upstream.RateLimited, upstream.Status},
-		"500":                     {reply(500, `<html>`), upstream.Unavailable, upstream.Status},
-		"503":                     {reply(503, ``), upstream.Unavailable, upstream.Status},
+		"a cursor of more than 4 KiB":          {reply(200, `{"users":[],"has_more":true,"next_cursor":"`+strings.Repeat("x", 4<<10+1)+`"}`), upstream.BadResponse, upstream.Decoding},
+		"more users than the largest page has": {reply(200, `{"users":[`+strings.Repeat(referenceUser+"},", 100)+referenceUser+`}],"has_more":false}`), upstream.BadResponse, upstream.Decoding},
+		"47 KB of gzip that are 15,680 users": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			fmt.Fprint(z, `{"users":[`+strings.Repeat(referenceUser+"},", 15_679)+referenceUser+`}],"has_more":false}`)
+			_ = z.Close()
+		}, upstream.BadResponse, upstream.Reading},
+		"a status below 100":        {raw("HTTP/1.1 099 Low\r\n\r\n"), upstream.BadResponse, upstream.Status},
+		"a switch of protocols":     {raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), upstream.BadResponse, upstream.Status},
+		"endless interim responses": {raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n", 10_000)), upstream.BadResponse, upstream.Sending},
+		"an endless head":           {raw("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 200_000)), upstream.BadResponse, upstream.Sending},
+		"another success":           {reply(204, ""), upstream.BadResponse, upstream.Status},
+		"a redirect":                {reply(302, ""), upstream.BadResponse, upstream.Status},
+		"400":                       {reply(400, `{"detail":{"message":"canary-body"}}`), upstream.InvalidArgument, upstream.Status},
+		"400 for a malformed key":   {reply(400, `{"detail":{"type":"authentication_error"}}`), upstream.Unauthenticated, upstream.Status},
+		"401":                       {reply(401, `canary-body`), upstream.Unauthenticated, upstream.Status},
+		"401 for a permission":      {reply(401, `{"detail":{"status":"missing_permissions","message":"canary-body"}}`), upstream.Forbidden, upstream.Status},
+		"402":                       {reply(402, ``), upstream.Forbidden, upstream.Status},
+		"403":                       {reply(403, ``), upstream.Forbidden, upstream.Status},
+		"404 of no agent":           {reply(404, ``), upstream.BadResponse, upstream.Status},
+		"405":                       {reply(405, ``), upstream.BadResponse, upstream.Status},
+		"408":                       {reply(408, ``), upstream.Timeout, upstream.Status},
+		"422":                       {reply(422, ``), upstream.InvalidArgument, upstream.Status},
+		"429":                       {reply(429, ``), upstream.RateLimited, upstream.Status},
+		"500":                       {reply(500, `<html>`), upstream.Unavailable, upstream.Status},
+		"503":                       {reply(503, ``), upstream.Unavailable, upstream.Status},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -278,6 +291,17 @@ func TestFaults(t *testing.T) {
 				t.Errorf("the text tells too much: %v", err)
 			}
 		})
+	}
+}
+
+// raw writes a response as it is, and then waits until the client closes the
+// connection.
+func raw(response string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, _ := w.(http.Hijacker).Hijack()
+		defer conn.Close()
+		_, _ = io.WriteString(conn, response)
+		_, _ = io.Copy(io.Discard, conn)
 	}
 }
 

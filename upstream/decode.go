@@ -31,14 +31,25 @@ const (
 	maxInstant = 253402300799
 )
 
-// decodePage reads a page that was asked for with a cursor, or with none. The
-// page's strings are parts of body, which must not be written to again: half of
-// what a page allocates are strings.
+const (
+	// maxCursor is the longest cursor that is accepted, in bytes. It is sealed into
+	// the cursor of each row, and has to come back in a request.
+	maxCursor = 4 << 10
+
+	errLongCursor = contractError("the page: next_cursor is longer than 4 KiB")
+	// errManyUsers is about the largest page of the contract, not about the size
+	// that was requested: a page that is somewhat larger loses nothing, as each
+	// window takes its users and continues within the page.
+	errManyUsers = contractError("the page: more users than the largest page has")
+)
+
+// decodePage decodes a page that was requested with a cursor, or with none. The
+// page shares no memory with body.
 func decodePage(body []byte, cursor string) (Page, error) {
 	if !utf8.Valid(body) {
 		return Page{}, contractError("the body is not UTF-8")
 	}
-	page := Page{body: len(body)}
+	var page Page
 	var hasMore, sawUsers, sawMore bool
 	d := jx.DecodeBytes(body)
 	err := fields(d, func(name []byte) (err error) {
@@ -65,6 +76,8 @@ func decodePage(body []byte, cursor string) (Page, error) {
 		return Page{}, contractError("the page: users is missing")
 	case !sawMore:
 		return Page{}, contractError("the page: has_more is missing")
+	case len(page.Next) > maxCursor:
+		return Page{}, errLongCursor
 	case !hasMore:
 		page.Next = ""
 	case page.Next == "":
@@ -72,12 +85,16 @@ func decodePage(body []byte, cursor string) (Page, error) {
 	case page.Next == cursor:
 		return Page{}, contractError("the page: next_cursor is the cursor that was sent")
 	}
+	page.detach()
 	return page, nil
 }
 
 func users(d *jx.Decoder) ([]User, error) {
 	list := make([]User, 0, 32)
 	err := elements(d, func() error {
+		if len(list) == MaxPageSize {
+			return errManyUsers
+		}
 		list = append(list, User{})
 		if err := decodeUser(d, &list[len(list)-1]); err != nil {
 			return fmt.Errorf("users[%d]: %w", len(list)-1, err)
@@ -284,9 +301,43 @@ func score(d *jx.Decoder) (Score, error) {
 	return Score{Value: v, Known: true}, err
 }
 
-// text reads a string. It shares its memory with the body, or with what jx has
-// made of the body's escapes; nobody writes to either again.
+// text reads a string. It shares its memory with the body, or with jx's copy of a
+// string with escapes, until the page is detached.
 func text(d *jx.Decoder) (string, error) {
 	b, err := d.StrBytes()
 	return unsafe.String(unsafe.SliceData(b), len(b)), err
+}
+
+// detach copies the page's strings out of the body, all into one piece of memory.
+// A body is mostly names of fields, and may be mostly fields that nothing reads:
+// a page that kept it would keep several times its own size in memory.
+func (p *Page) detach() {
+	size := 0
+	p.strings(func(s *string) { size += len(*s) })
+	p.text = size
+	memory := make([]byte, 0, size)
+	p.strings(func(s *string) {
+		begin := len(memory)
+		memory = append(memory, *s...)
+		own := memory[begin:] // which is never written to again
+		*s = unsafe.String(unsafe.SliceData(own), len(own))
+	})
+}
+
+// strings calls f for each of the page's strings.
+func (p *Page) strings(f func(*string)) {
+	f(&p.Next)
+	for i := range p.Users {
+		u := &p.Users[i]
+		f(&u.ID)
+		f(&u.LastContactAgentID)
+		f(&u.LastContactAgentName)
+		f(&u.LastContactConversationID)
+		for j := range u.MostFrustrated {
+			c := &u.MostFrustrated[j]
+			f(&c.ConversationID)
+			f(&c.AgentID)
+			f((*string)(&c.Label))
+		}
+	}
 }

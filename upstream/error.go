@@ -33,6 +33,9 @@ const (
 	Timeout
 	// Unavailable is a 5xx, or no connection.
 	Unavailable
+	// Overloaded is a call that was not sent because this process has no
+	// connection for it.
+	Overloaded
 )
 
 func (k Kind) String() string {
@@ -45,6 +48,7 @@ func (k Kind) String() string {
 		RateLimited:     "rate limited",
 		Timeout:         "timeout",
 		Unavailable:     "unavailable",
+		Overloaded:      "overloaded",
 	}[k]
 }
 
@@ -82,10 +86,6 @@ type Error struct {
 	// Cause is the underlying failure; nil if the status says it all. Its text may
 	// quote URLs: log [Error.Reason] instead.
 	Cause error
-
-	// stale reports that a connection broke which had been used before: perhaps
-	// the server closed it in the meantime.
-	stale bool
 }
 
 func (e *Error) Error() string {

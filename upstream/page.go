@@ -8,8 +8,8 @@ type Page struct {
 	// The upstream's has_more decides which it is.
 	Next string
 
-	// body is the length of the body that the strings are parts of, in bytes.
-	body int
+	// text is the length of all strings together, in bytes.
+	text int
 }
 
 // User is one user as the upstream counts them over the selected

@@ -15,81 +15,85 @@ import (
 const path = "/v1/convai/users"
 
 const (
-	// maxBody is how much of an answer is read, decompressed. The largest
-	// legitimate page is about 200 KiB.
-	maxBody = 2 << 20
-	// maxBuffer is the largest buffer that is kept for the next answer, and the
-	// largest that is made on the word of an answer's head.
-	maxBuffer = 512 << 10
-	// maxErrorBody is how much of a refusal is read.
+	// maxBody is how much of a response's body is read, decompressed. The largest
+	// legitimate page has about 200 KiB.
+	maxBody = 512 << 10
+	// maxErrorBody is how much of the body of another status than 200 is read.
 	maxErrorBody = 64 << 10
 	// maxTraceID is the longest trace ID that is passed on.
 	maxTraceID = 128
-	// maxRetryAfter is the longest wait that is believed: what stills a key is
-	// one header of one answer, and a limit by the minute is over by then.
+	// maxRetryAfter bounds Retry-After: one header of one response pauses the key,
+	// and a limit per minute is over by then.
 	maxRetryAfter = 5 * time.Minute
+	// headerMaximum has the number of requests that the key may have in flight
+	// (the vendor's manual; not confirmed for this endpoint).
+	headerMaximum = "Maximum-Concurrent-Requests"
 )
 
 // get makes one request.
-func (c *Client) get(ctx context.Context, key APIKey, q PageQuery) (Page, error) {
+func (c *Client) get(ctx context.Context, l *limiter, q PageQuery) (Page, error) {
 	endpoint := c.endpoint
 	endpoint.RawQuery = q.encode()
 	header := http.Header{"Accept": {"application/json"}, "User-Agent": {"rollcall"}}
+	key := l.key
 	if secret := key.Reveal(); secret != "" {
 		header["Xi-Api-Key"] = []string{secret}
 	}
 	req := (&http.Request{Method: http.MethodGet, URL: &endpoint, Host: endpoint.Host, Header: header}).WithContext(ctx)
 
-	resp, err := c.http.RoundTrip(req)
+	resp, err := l.transport.RoundTrip(req) // an http.Client would follow redirects, and send xi-api-key to another host
 	if err != nil {
-		return Page{}, broken(ctx, key, Sending, nil, err)
+		return Page{}, broken(ctx, key, Sending, nil, endOf(ctx, err))
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if n, err := strconv.Atoi(resp.Header.Get(headerMaximum)); err == nil && n > 0 {
+		l.setMaximum(n)
+	}
+	switch {
+	case resp.StatusCode < http.StatusOK: // it has no body, and its connection may not end
+		return Page{}, bad(resp, key, Status, errInterim)
+	case resp.StatusCode != http.StatusOK:
 		return Page{}, refused(resp, key, q)
 	}
 
-	body, err := c.read(resp)
+	body := c.buffer()
+	defer c.buffers.Put(body)
+	_, err = body.ReadFrom(io.LimitReader(resp.Body, maxBody+1))
 	switch {
-	case errors.Is(err, errTooLarge):
-		return Page{}, bad(resp, key, Reading, err)
 	case err != nil:
-		return Page{}, broken(ctx, key, Reading, resp, err)
+		return Page{}, broken(ctx, key, Reading, resp, endOf(ctx, err))
+	case body.Len() > maxBody:
+		return Page{}, bad(resp, key, Reading, errTooLarge)
 	}
-	page, err := decodePage(body, q.Cursor)
+	page, err := decodePage(body.Bytes(), q.Cursor)
 	if err != nil {
 		return Page{}, bad(resp, key, Decoding, err)
 	}
 	return page, nil
 }
 
-const errTooLarge = contractError("the body is larger than 2 MiB")
+const (
+	errTooLarge = contractError("the body is larger than 512 KiB")
+	errInterim  = contractError("a status below 200 is no response")
+)
 
-// read reads a body into memory of just its size, which most answers tell. One
-// that is compressed, or comes in chunks, goes through a buffer.
-func (c *Client) read(resp *http.Response) ([]byte, error) {
-	if n := resp.ContentLength; n > 0 && n <= maxBuffer {
-		body := make([]byte, n)
-		_, err := io.ReadFull(resp.Body, body)
-		return body, err
-	}
-	buffer, ok := c.buffers.Get().(*bytes.Buffer)
+// buffer returns an empty buffer for a body.
+func (c *Client) buffer() *bytes.Buffer {
+	b, ok := c.buffers.Get().(*bytes.Buffer)
 	if !ok {
-		buffer = new(bytes.Buffer)
+		return new(bytes.Buffer)
 	}
-	defer func() {
-		if buffer.Cap() <= maxBuffer {
-			buffer.Reset()
-			c.buffers.Put(buffer)
-		}
-	}()
-	if _, err := buffer.ReadFrom(io.LimitReader(resp.Body, maxBody+1)); err != nil {
-		return nil, err
+	b.Reset()
+	return b
+}
+
+// endOf returns the cause of ctx's cancellation, if it is cancelled, and otherwise
+// err: closed connections have many errors.
+func endOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	if buffer.Len() > maxBody {
-		return nil, errTooLarge
-	}
-	return bytes.Clone(buffer.Bytes()), nil
+	return err
 }
 
 // retryAfter reads a Retry-After header, seconds or an HTTP date; 0 where it

@@ -24,11 +24,9 @@ func retryable(err error) (wait time.Duration, ok bool) {
 	}
 	switch {
 	case e.Kind == RateLimited && e.Status == http.StatusTooManyRequests:
-		return cmp.Or(e.RetryAfter, defaultWait), true
+		return cmp.Or(e.RetryAfter, defaultPause), true
 	case e.Cause != nil && errors.Is(e.Cause, errOpen):
 		return 0, false
-	case e.stale:
-		return 0, true
 	case e.Kind == Unavailable,
 		e.Kind == Timeout && e.Status == http.StatusRequestTimeout,
 		e.Stage == Reading && errors.Is(e.Cause, io.ErrUnexpectedEOF):

@@ -92,3 +92,5 @@ func kind(err error) string {
 	}
 	return e.Kind.String()
 }
+
+var upstreamTest = url.URL{Scheme: "https", Host: "upstream.test"}

@@ -54,8 +54,10 @@ var (
 // The reasons for which a call is not sent.
 var (
 	refusedByQueue   = instrument.Label("reason", "queue")
-	refusedByGate    = instrument.Label("reason", "rate_limited")
+	refusedByPause   = instrument.Label("reason", "rate_limited")
 	refusedByBreaker = instrument.Label("reason", "breaker")
+	refusedByLoad    = instrument.Label("reason", "overloaded")
+	refusedByKey     = instrument.Label("reason", "key")
 )
 
 // durationBuckets are those of the convention, in seconds.
@@ -87,7 +89,7 @@ func newTelemetry(c Config) *telemetry {
 	for _, outcome := range [][]metric.AddOption{retried, retryTooLate, retryNoBudget} {
 		t.retries.Add(ctx, 0, outcome...)
 	}
-	for _, reason := range [][]metric.AddOption{refusedByQueue, refusedByGate, refusedByBreaker} {
+	for _, reason := range [][]metric.AddOption{refusedByQueue, refusedByPause, refusedByBreaker, refusedByLoad, refusedByKey} {
 		t.refusals.Add(ctx, 0, reason...)
 	}
 	t.trips.Add(ctx, 0)
@@ -102,6 +104,8 @@ func (t *telemetry) observe(c *Client, meter metric.Meter) {
 	active := instrument.Must(meter.Int64ObservableUpDownCounter("http.client.active_requests",
 		metric.WithDescription("Requests to the upstream in flight.")))
 	limit := gauge("rollcall.upstream.limit", "Requests that one key may have in flight.")
+	maximum := gauge("rollcall.upstream.maximum", "Requests that one key may have in flight, as reported by the upstream.")
+	connections := gauge("rollcall.upstream.connections", "Connections to the upstream, idle ones included.")
 	keys := gauge("rollcall.upstream.keys", "Keys that calls are made with right now.")
 	queue := gauge("rollcall.upstream.queue", "Calls that wait for their turn, of all keys.")
 	state := gauge("rollcall.upstream.breaker.state", "1 for the state that the breaker is in.")
@@ -112,16 +116,20 @@ func (t *telemetry) observe(c *Client, meter metric.Meter) {
 		states[s] = metric.WithAttributes(attribute.String("state", name))
 	}
 	instrument.Must(meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		used, waiting := c.lanes.count()
+		s := c.limiters.state()
 		o.ObserveInt64(active, t.inFlight.Load(), server)
-		o.ObserveInt64(limit, int64(c.lanes.concurrency))
-		o.ObserveInt64(keys, int64(used))
-		o.ObserveInt64(queue, int64(waiting))
+		o.ObserveInt64(limit, int64(s.limit))
+		o.ObserveInt64(keys, int64(s.used))
+		o.ObserveInt64(queue, int64(s.waiting+c.slots.waiting(preferred)+c.slots.waiting(restricted)))
+		o.ObserveInt64(connections, int64(c.connections.count()))
+		if s.maximum > 0 {
+			o.ObserveInt64(maximum, int64(s.maximum))
+		}
 		for s, option := range states {
 			o.ObserveInt64(state, btoi(c.breaker.State() == s), option)
 		}
 		return nil
-	}, active, limit, keys, queue, state))
+	}, active, limit, maximum, keys, queue, connections, state))
 }
 
 // tripped counts the breaker's openings.
@@ -134,12 +142,16 @@ func (t *telemetry) tripped(_ string, _, to gobreaker.State) {
 // refused counts a call that was not sent, if err says that it was not.
 func (t *telemetry) refused(ctx context.Context, err error) {
 	switch {
-	case errors.Is(err, errQueue):
+	case errors.Is(err, errQueue), errors.Is(err, errNoTime):
 		t.refusals.Add(ctx, 1, refusedByQueue...)
-	case errors.Is(err, errGate):
-		t.refusals.Add(ctx, 1, refusedByGate...)
+	case errors.Is(err, errPaused):
+		t.refusals.Add(ctx, 1, refusedByPause...)
 	case errors.Is(err, errOpen):
 		t.refusals.Add(ctx, 1, refusedByBreaker...)
+	case errors.Is(err, errOverloaded):
+		t.refusals.Add(ctx, 1, refusedByLoad...)
+	case errors.Is(err, errRefusedKey):
+		t.refusals.Add(ctx, 1, refusedByKey...)
 	}
 }
 

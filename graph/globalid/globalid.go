@@ -1,9 +1,11 @@
-// Package globalid spells the IDs by which Relay refetches objects: URL-safe
-// base64 without padding, of the type's name, a colon and the type's own ID.
+// Package globalid encodes the IDs by which Relay refetches objects: URL-safe
+// base64 without padding, of the type's name, a colon and the type's own ID. It
+// also decides which own IDs there can be.
 package globalid
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strings"
 )
 
@@ -19,7 +21,27 @@ func Append(b []byte, typeName, id string) []byte {
 	return encoding.AppendEncode(b, plain)
 }
 
-// Parse is the inverse of [New]. It reports false for what New never returns.
+// maxID is the longest own ID, in bytes. Applications choose user IDs freely; in
+// the upstream's query string a byte takes up to three, and many servers accept
+// no more than 8 KiB of it.
+const maxID = 1024
+
+// Fault returns why a text cannot be the own ID of an object, or "" if it can. The
+// rule is the same for IDs from callers and from the upstream, so that every
+// object in a list can be requested by its ID: one that cannot is null there. An
+// empty ID would be no filter at all upstream, and select all users.
+func Fault(id string) string {
+	switch {
+	case id == "":
+		return "must not be empty"
+	case len(id) > maxID:
+		return fmt.Sprintf("must not be longer than %d bytes", maxID)
+	}
+	return ""
+}
+
+// Parse is the inverse of [New]. It reports false for an ID that New does not
+// return for any object.
 func Parse(global string) (typeName, id string, ok bool) {
 	if strings.ContainsAny(global, "\r\n") { // the decoder would pass over them
 		return "", "", false
@@ -28,5 +50,6 @@ func Parse(global string) (typeName, id string, ok bool) {
 	if err != nil {
 		return "", "", false
 	}
-	return strings.Cut(string(text), ":")
+	typeName, id, ok = strings.Cut(string(text), ":")
+	return typeName, id, ok && Fault(id) == ""
 }

@@ -118,7 +118,7 @@ func (r *reader) connection(set ast.SelectionSet) object[connection.Slice] {
 			r.selection.Users = true
 			user := r.user(f.Selections)
 			return func(b []byte, s connection.Slice) []byte {
-				return writeList(b, s.Len(), func(b []byte, i int) []byte { return user.write(b, s.User(i)) })
+				return writeList(b, s.Len(), func(b []byte, i int) []byte { return user(b, s.User(i)) })
 			}
 		case "pageInfo":
 			return r.pageInfo(f.Selections).write
@@ -141,7 +141,7 @@ func (r *reader) edge(set ast.SelectionSet) object[row] {
 			return func(b []byte, at row) []byte { return cursor(b, at.slice, at.index) }
 		case "node":
 			user := r.user(f.Selections)
-			return func(b []byte, at row) []byte { return user.write(b, at.slice.User(at.index)) }
+			return func(b []byte, at row) []byte { return user(b, at.slice.User(at.index)) }
 		}
 		return nil
 	})

@@ -8,8 +8,9 @@ import (
 	"rollcall/upstream"
 )
 
-func (r *reader) user(set ast.SelectionSet) object[*upstream.User] {
-	return read(r, set, userType, func(f graphql.CollectedField) writer[*upstream.User] {
+// user writes a user, and null if its ID cannot be requested.
+func (r *reader) user(set ast.SelectionSet) writer[*upstream.User] {
+	user := read(r, set, userType, func(f graphql.CollectedField) writer[*upstream.User] {
 		switch f.Name {
 		case "id":
 			return func(b []byte, u *upstream.User) []byte { return globalID(b, "User", u.ID) }
@@ -53,6 +54,12 @@ func (r *reader) user(set ast.SelectionSet) object[*upstream.User] {
 		}
 		return nil
 	})
+	return func(b []byte, u *upstream.User) []byte {
+		if globalid.Fault(u.ID) != "" {
+			return null(b)
+		}
+		return user.write(b, u)
+	}
 }
 
 func globalID(b []byte, typeName, id string) []byte {
@@ -61,8 +68,8 @@ func globalID(b []byte, typeName, id string) []byte {
 	return append(b, '"')
 }
 
-// agent writes an agent by its ID, and null where that is empty. The agent's
-// users have to be resolved.
+// agent writes an agent by its ID, and null if that is empty or cannot be
+// requested. The agent's users have to be resolved.
 func (r *reader) agent(set ast.SelectionSet) writer[string] {
 	agent := read(r, set, agentType, func(f graphql.CollectedField) writer[string] {
 		switch f.Name {
@@ -74,7 +81,7 @@ func (r *reader) agent(set ast.SelectionSet) writer[string] {
 		return nil
 	})
 	return func(b []byte, agentID string) []byte {
-		if agentID == "" {
+		if globalid.Fault(agentID) != "" {
 			return null(b)
 		}
 		return agent.write(b, agentID)

@@ -55,6 +55,9 @@ func (t *telemetry) write(ctx context.Context, r *record, took time.Duration) {
 	if reason := r.refusal(); reason != "" {
 		list = append(list, slog.String("refused", reason))
 	}
+	if r.reason != "" {
+		list = append(list, slog.String("reason", r.reason))
+	}
 	if codes := graph.CodesOf(r.result.Errors); len(codes) > 0 {
 		list = append(list, slog.Any("errors", codes))
 	}

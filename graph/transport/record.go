@@ -21,7 +21,8 @@ type record struct {
 	span      trace.Span // nil if spans are off
 
 	caller upstream.Caller
-	status int // of HTTP; 0 if there was no response
+	status int    // of HTTP; 0 if there was no response
+	reason string // why its credentials were refused; empty unless they were
 	result graph.Result
 }
 
@@ -73,6 +74,9 @@ func (r *record) refusal() string {
 	}
 	switch r.status {
 	case http.StatusForbidden:
+		if r.reason != "" {
+			return "credentials"
+		}
 		return "origin"
 	case http.StatusMethodNotAllowed:
 		return "method"

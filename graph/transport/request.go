@@ -39,10 +39,7 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) (caller upstream.
 	}
 	caller, err := c.Authenticate(r)
 	if err != nil {
-		if c.Challenge != "" {
-			w.Header().Set("WWW-Authenticate", c.Challenge)
-		}
-		return caller, nil, refuse(http.StatusUnauthorized, graph.CodeUnauthenticated, "The service could not authenticate the request: "+err.Error()+".")
+		return caller, nil, h.unauthenticated(w, r, err)
 	}
 	if c.Wait != nil {
 		if wait := c.Wait(caller); wait > 0 {
@@ -68,6 +65,29 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) (caller upstream.
 		return caller, nil, malformed("The body is incomplete.")
 	}
 	return caller, arrived.Bytes(), nil
+}
+
+// Refusal is an error of [Config.Authenticate] that says more than its text.
+type Refusal interface {
+	error
+	// Reason returns a word for the log, which the caller does not see.
+	Reason() string
+	// Forbidden reports that the caller is known and lacks a permission: 403.
+	Forbidden() bool
+}
+
+// unauthenticated returns the response to a request whose credentials are refused.
+func (h *handler) unauthenticated(w http.ResponseWriter, r *http.Request, err error) *response {
+	if refusal, ok := errors.AsType[Refusal](err); ok {
+		recordOf(r.Context()).reason = refusal.Reason()
+		if refusal.Forbidden() {
+			return refuse(http.StatusForbidden, graph.CodeForbidden, "The service does not admit you: "+err.Error()+".")
+		}
+	}
+	if h.config.Challenge != "" {
+		w.Header().Set("WWW-Authenticate", h.config.Challenge)
+	}
+	return refuse(http.StatusUnauthorized, graph.CodeUnauthenticated, "The service could not authenticate the request: "+err.Error()+".")
 }
 
 func tooLarge(limit int) *response {

@@ -28,7 +28,7 @@ type Config struct {
 	// because of the web site that it comes from, or the host that it is addressed to.
 	Admit func(*http.Request) error
 	// Authenticate returns the caller of a request. Its error becomes a 401 whose
-	// message ends in the error's text.
+	// message ends in the error's text, unless it is a [Refusal] that says otherwise.
 	Authenticate func(*http.Request) (upstream.Caller, error)
 	// Challenge is the WWW-Authenticate header of a 401; empty for none.
 	Challenge string

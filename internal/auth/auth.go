@@ -16,18 +16,21 @@ type Identity struct {
 // Authenticator identifies the caller of a request. Its error is a [*Error].
 type Authenticator func(*http.Request) (Identity, error)
 
-// Error is why a request is not accepted. Its text is for the caller; Reason is
-// not: it would help to forge credentials.
+// Error is why a request is not accepted. Its text is for the caller; its reason
+// is not: it would help to forge credentials.
 type Error struct {
-	// Reason is for the log: one of the constants of this package.
-	Reason string
-	// Forbidden reports that the caller is known and may not use the service.
-	Forbidden bool
-
-	text string
+	reason    string
+	forbidden bool
+	text      string
 }
 
 func (e *Error) Error() string { return e.text }
+
+// Reason returns one of the constants of this package, for the log.
+func (e *Error) Reason() string { return e.reason }
+
+// Forbidden reports that the caller is known and may not use the service.
+func (e *Error) Forbidden() bool { return e.forbidden }
 
 // The reasons. The first two also apply to API keys, the others to tokens.
 const (
@@ -65,11 +68,11 @@ func Passthrough() Authenticator {
 	return func(r *http.Request) (Identity, error) {
 		values := r.Header.Values(keyHeader)
 		if len(values) == 0 || len(values) == 1 && values[0] == "" {
-			return Identity{}, &Error{Reason: ReasonMissing, text: "send an API key in the header xi-api-key"}
+			return Identity{}, &Error{reason: ReasonMissing, text: "send an API key in the header xi-api-key"}
 		}
 		key := values[0]
 		if len(values) > 1 || len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return Identity{}, &Error{Reason: ReasonMalformed, text: "the header xi-api-key does not hold an API key"}
+			return Identity{}, &Error{reason: ReasonMalformed, text: "the header xi-api-key does not hold an API key"}
 		}
 		return Identity{Key: key}, nil
 	}

@@ -190,7 +190,7 @@ func TestScope(t *testing.T) {
 						continue
 					}
 					refusal, _ := errors.AsType[*auth.Error](err)
-					if c.ok != (err == nil) || err != nil && (refusal.Reason != "scope" || !refusal.Forbidden) {
+					if c.ok != (err == nil) || err != nil && (refusal.Reason() != "scope" || !refusal.Forbidden()) {
 						t.Errorf("the reason is %q", reasonOf(err))
 					}
 				}
@@ -204,7 +204,7 @@ func TestScope(t *testing.T) {
 			time.Sleep(time.Millisecond) //nolint:forbidigo // the token's time is real
 		}
 		_, err := authenticate(expired)
-		if refusal, _ := errors.AsType[*auth.Error](err); refusal == nil || refusal.Reason != "expired" || refusal.Forbidden {
+		if refusal, _ := errors.AsType[*auth.Error](err); refusal == nil || refusal.Reason() != "expired" || refusal.Forbidden() {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -89,7 +89,7 @@ func JWT(ctx context.Context, issuer Issuer, key string, log *slog.Logger) (auth
 			return Identity{}, errorOf(err, &claims)
 		}
 		if issuer.Scope != "" && !slices.Contains(claims.Scope, issuer.Scope) && !slices.Contains(claims.SCP, issuer.Scope) {
-			return Identity{}, &Error{Reason: ReasonScope, Forbidden: true, text: "the token does not have the scope that this service requires"}
+			return Identity{}, &Error{reason: ReasonScope, forbidden: true, text: "the token does not have the scope that this service requires"}
 		}
 		return Identity{Key: key, Subject: claims.Subject}, nil
 	}
@@ -117,7 +117,7 @@ func bearerToken(authorization []string) (token, reason string) {
 // unauthenticated is the refusal of a token. Its text doesn't depend on the
 // reason: that would help to forge a token.
 func unauthenticated(reason string) *Error {
-	return &Error{Reason: reason, text: "send a valid bearer token in the header Authorization"}
+	return &Error{reason: reason, text: "send a valid bearer token in the header Authorization"}
 }
 
 // errorOf returns the refusal for an error of the parser. The parser checks the

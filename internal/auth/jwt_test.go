@@ -165,7 +165,7 @@ func reasonOf(err error) string {
 	case !ok:
 		return "not a refusal: " + err.Error()
 	}
-	return refusal.Reason
+	return refusal.Reason()
 }
 
 func bearer(authorization ...string) *http.Request {

@@ -119,7 +119,7 @@ func (k *keySet) verifiers(ctx context.Context, token *jwt.Token) (any, error) {
 		return nil, unauthenticated(ReasonNoKeys)
 	}
 	keys, err := selectKeys(*newest, token)
-	if err == nil || err.Reason != ReasonUnknownKey {
+	if err == nil || err.reason != ReasonUnknownKey {
 		return keys, asError(err)
 	}
 	renewed := k.renewal.DoChan("", func() (any, error) {

@@ -45,6 +45,9 @@ type Config struct {
 	UpstreamTimeout time.Duration
 	// UpstreamConcurrency is how many requests one key may have in flight.
 	UpstreamConcurrency int
+	// UpstreamConnections is how many connections there may be for all keys
+	// together, idle ones included.
+	UpstreamConnections int
 	// APIKey is the service's own key. It is empty if callers bring theirs, or if
 	// Upstream needs none.
 	APIKey string
@@ -201,6 +204,9 @@ func (s *settings) checkBounds() {
 			s.fault(f.Name, "must be at least 1")
 		}
 	})
+	if s.UpstreamConnections < s.UpstreamConcurrency {
+		s.fault("UPSTREAM_CONNECTIONS", "%d is less than UPSTREAM_CONCURRENCY, %d", s.UpstreamConnections, s.UpstreamConcurrency)
+	}
 	if s.ShutdownDelay < 0 || s.ShutdownDelay > 5*time.Minute {
 		s.fault("SHUTDOWN_DELAY", "%v is not between 0s and 5m", s.ShutdownDelay)
 	}

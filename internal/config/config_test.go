@@ -73,7 +73,7 @@ func TestLoad(t *testing.T) {
 			return c.Introspection && !c.Playground
 		}},
 		"the defaults of the rest": {nil, func(c config.Config) bool {
-			return c.AdminAddr == "127.0.0.1:9090" && c.AdminOptional && c.UpstreamConcurrency == 8 && c.IdleTimeout == 620*time.Second && c.CORSOrigins == nil && c.RateLimit == 0 &&
+			return c.AdminAddr == "127.0.0.1:9090" && c.AdminOptional && c.UpstreamConcurrency == 8 && c.UpstreamConnections == 256 && c.IdleTimeout == 620*time.Second && c.CORSOrigins == nil && c.RateLimit == 0 &&
 				c.MaxBody == 131072 && c.Limits == config.Limits{Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120}
 		}},
 		"no admin listener": {map[string]string{"ADMIN_ADDR": "off"}, func(c config.Config) bool { return c.AdminAddr == "" }},
@@ -109,8 +109,8 @@ func TestLoad(t *testing.T) {
 		"origins": {map[string]string{"CORS_ORIGINS": "https://a.test, https://b.test,"}, func(c config.Config) bool {
 			return slices.Equal(c.CORSOrigins, []string{"https://a.test", "https://b.test"})
 		}},
-		"other limits": {map[string]string{"LIMIT_COST": "7", "UPSTREAM_CONCURRENCY": "2", "RATE_LIMIT": "0.5", "SHUTDOWN_DELAY": "3s", "AUTH": "passthrough"}, func(c config.Config) bool {
-			return c.Limits.Cost == 7 && c.UpstreamConcurrency == 2 && c.RateLimit == 0.5 && c.ShutdownDelay == 3*time.Second
+		"other limits": {map[string]string{"LIMIT_COST": "7", "UPSTREAM_CONCURRENCY": "2", "UPSTREAM_CONNECTIONS": "2", "RATE_LIMIT": "0.5", "SHUTDOWN_DELAY": "3s", "AUTH": "passthrough"}, func(c config.Config) bool {
+			return c.Limits.Cost == 7 && c.UpstreamConcurrency == 2 && c.UpstreamConnections == 2 && c.RateLimit == 0.5 && c.ShutdownDelay == 3*time.Second
 		}},
 		"no collector": {nil, func(c config.Config) bool { return !c.PushTraces && !c.PushMetrics }},
 		"a collector": {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, func(c config.Config) bool {
@@ -201,13 +201,14 @@ func TestFaults(t *testing.T) {
 			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://issuer.test/keys?p=canary#keys", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},
 			[]string{"JWT_JWKS_URL: must not have a fragment"},
 		},
-		"a wildcard":                  {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
-		"invalid numbers":             {map[string]string{"LIMIT_COST": "many", "RATE_LIMIT": "some"}, []string{`LIMIT_COST: "many" is not a whole number such as 5000`, `RATE_LIMIT: "some" is not a number`}},
-		"a rate that is not a number": {map[string]string{"RATE_LIMIT": "NaN"}, []string{"RATE_LIMIT: NaN is not between"}},
-		"an infinite rate":            {map[string]string{"RATE_LIMIT": "Inf"}, []string{"RATE_LIMIT: +Inf is not between"}},
-		"numbers that are too small":  {map[string]string{"UPSTREAM_CONCURRENCY": "0", "RATE_LIMIT": "-1"}, []string{"UPSTREAM_CONCURRENCY: must be at least 1", "RATE_LIMIT: -1 is not between"}},
-		"a similar word":              {map[string]string{"AUTH": "nonee", "UPSTREAM_URL": "http://127.0.0.1:1"}, []string{`AUTH: "nonee" is not one of none, passthrough, jwt; did you mean none?`}},
-		"a word in upper case":        {map[string]string{"INTROSPECTION": "ON", "LOG_FORMAT": "jsn"}, []string{`INTROSPECTION: "ON" is not one of on, off; did you mean on?`, `LOG_FORMAT: "jsn" is not one of text, json; did you mean json?`}},
+		"a wildcard": {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
+		"fewer connections than calls of one key": {map[string]string{"UPSTREAM_CONNECTIONS": "7"}, []string{"UPSTREAM_CONNECTIONS: 7 is less than UPSTREAM_CONCURRENCY, 8"}},
+		"invalid numbers":                         {map[string]string{"LIMIT_COST": "many", "RATE_LIMIT": "some"}, []string{`LIMIT_COST: "many" is not a whole number such as 5000`, `RATE_LIMIT: "some" is not a number`}},
+		"a rate that is not a number":             {map[string]string{"RATE_LIMIT": "NaN"}, []string{"RATE_LIMIT: NaN is not between"}},
+		"an infinite rate":                        {map[string]string{"RATE_LIMIT": "Inf"}, []string{"RATE_LIMIT: +Inf is not between"}},
+		"numbers that are too small":              {map[string]string{"UPSTREAM_CONCURRENCY": "0", "RATE_LIMIT": "-1"}, []string{"UPSTREAM_CONCURRENCY: must be at least 1", "RATE_LIMIT: -1 is not between"}},
+		"a similar word":                          {map[string]string{"AUTH": "nonee", "UPSTREAM_URL": "http://127.0.0.1:1"}, []string{`AUTH: "nonee" is not one of none, passthrough, jwt; did you mean none?`}},
+		"a word in upper case":                    {map[string]string{"INTROSPECTION": "ON", "LOG_FORMAT": "jsn"}, []string{`INTROSPECTION: "ON" is not one of on, off; did you mean on?`, `LOG_FORMAT: "jsn" is not one of text, json; did you mean json?`}},
 		"a key twice": {
 			map[string]string{"ELEVENLABS_API_KEY": "canary", "ELEVENLABS_API_KEY_FILE": "key", "AUTH": "none"},
 			[]string{"ELEVENLABS_API_KEY_FILE: is set together with ELEVENLABS_API_KEY"},

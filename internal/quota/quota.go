@@ -1,4 +1,5 @@
-// Package quota rations something among callers, each with a bucket of tokens.
+// Package quota limits a rate per caller, with one token bucket for each. It
+// depends on nothing else of the project.
 package quota
 
 import (
@@ -9,19 +10,19 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxCallers is how many callers are remembered. One who was forgotten begins
-// with a full bucket.
+// maxCallers is how many callers' buckets are kept. A caller without one has a
+// full bucket.
 const maxCallers = 10_000
 
-// Quota gives every caller the same rate. It is safe for concurrent use.
+// Quota has the same rate for every caller. It is safe for concurrent use.
 type Quota[Caller comparable] struct {
 	perSecond float64
 	burst     int
 	buckets   *lru.Cache[Caller, *rate.Limiter]
 }
 
-// New returns a quota of so many tokens a second for each caller, of whom
-// whoever has been quiet may spend a burst at once.
+// New returns a quota of perSecond tokens a second for each caller. A full bucket
+// has ten seconds' worth.
 func New[Caller comparable](perSecond float64) *Quota[Caller] {
 	buckets, err := lru.New[Caller, *rate.Limiter](maxCallers)
 	if err != nil {
@@ -30,9 +31,15 @@ func New[Caller comparable](perSecond float64) *Quota[Caller] {
 	return &Quota[Caller]{perSecond: perSecond, burst: max(1, int(math.Ceil(10*perSecond))), buckets: buckets}
 }
 
-// Wait is how long a caller has to wait until there is a token; 0 if there is one.
-func (q *Quota[Caller]) Wait(who Caller) time.Duration {
-	missing := 1 - q.bucket(who).Tokens()
+// Wait returns how long a caller has to wait until there is a token; 0 if there is
+// one. It creates no bucket: otherwise requests that spend nothing, with made-up
+// callers, would evict the buckets of others.
+func (q *Quota[Caller]) Wait(c Caller) time.Duration {
+	bucket, ok := q.buckets.Get(c)
+	if !ok {
+		return 0
+	}
+	missing := 1 - bucket.Tokens()
 	if missing <= 0 {
 		return 0
 	}
@@ -41,17 +48,13 @@ func (q *Quota[Caller]) Wait(who Caller) time.Duration {
 
 // Spend takes a token. A caller may get into debt, and then has to wait longer:
 // what an operation costs is known only when it is over.
-func (q *Quota[Caller]) Spend(who Caller) {
-	q.bucket(who).Reserve()
-}
-
-func (q *Quota[Caller]) bucket(who Caller) *rate.Limiter {
-	if b, ok := q.buckets.Get(who); ok {
-		return b
+func (q *Quota[Caller]) Spend(c Caller) {
+	bucket, ok := q.buckets.Get(c)
+	if !ok {
+		bucket = rate.NewLimiter(rate.Limit(q.perSecond), q.burst)
+		if other, ok, _ := q.buckets.PeekOrAdd(c, bucket); ok {
+			bucket = other
+		}
 	}
-	b := rate.NewLimiter(rate.Limit(q.perSecond), q.burst)
-	if other, ok, _ := q.buckets.PeekOrAdd(who, b); ok {
-		return other
-	}
-	return b
+	bucket.Reserve()
 }

@@ -9,7 +9,7 @@ import (
 	"rollcall/internal/quota"
 )
 
-func TestEachCallerHasTheirOwn(t *testing.T) {
+func TestBucketPerCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := quota.New[string](2)
 		for i := range 20 {
@@ -37,7 +37,7 @@ func TestEachCallerHasTheirOwn(t *testing.T) {
 	})
 }
 
-func TestSoManyCallersAreRememberedAndNoMore(t *testing.T) {
+func TestBucketsAreBounded(t *testing.T) {
 	q := quota.New[string](1)
 	for range 10 {
 		q.Spend("first")
@@ -46,6 +46,21 @@ func TestSoManyCallersAreRememberedAndNoMore(t *testing.T) {
 		q.Spend(fmt.Sprint("caller ", i))
 	}
 	if wait := q.Wait("first"); wait != 0 {
-		t.Errorf("the first of 20,000 callers is remembered: waits for %v", wait)
+		t.Errorf("the first of 20,000 callers still has a bucket: waits for %v", wait)
+	}
+}
+
+func TestWaitCreatesNoBucket(t *testing.T) {
+	q := quota.New[string](1)
+	for range 20 { // ten of which are debt
+		q.Spend("caller")
+	}
+	for i := range 20_000 {
+		if wait := q.Wait(fmt.Sprint("made-up caller ", i)); wait != 0 {
+			t.Fatalf("a caller who has spent nothing waits for %v", wait)
+		}
+	}
+	if wait := q.Wait("caller"); wait == 0 {
+		t.Error("the caller's debt is forgotten")
 	}
 }

@@ -1,0 +1,161 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Each API key has connections of its own. HTTP/1.1 has no request IDs: if a
+// server answers a request twice, the surplus response can be taken for the
+// response to the connection's next request, and no client can always detect
+// it. Since a connection carries one key's requests only, no key can receive
+// what was sent for another.
+
+const (
+	// dialTimeout bounds a connection's dial, and then its TLS handshake.
+	dialTimeout = 5 * time.Second
+	// idleTimeout is how long a busy key keeps an idle connection.
+	idleTimeout = 90 * time.Second
+	// maxHeader is the longest response head, interim responses included, in bytes.
+	maxHeader = 64 << 10
+	// readBuffer is how much is read at once: most pages with their heads.
+	readBuffer = 16 << 10
+	// roomCheck is how often a dial at the bound looks for an idle connection
+	// again, besides whenever one is closed.
+	roomCheck = 10 * time.Millisecond
+)
+
+var errNoRoom = errors.New("all connections are in use")
+
+// newTransport returns the template of all keys' transports.
+func newTransport() *http.Transport {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Proxy:       http.ProxyFromEnvironment,
+		DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		// One session cache for all keys: a session identifies the process to the
+		// server, and carries nothing of a request.
+		TLSClientConfig:        &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0), MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    dialTimeout,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxHeader,
+		ReadBufferSize:         readBuffer,
+		Protocols:              &protocols,
+	}
+}
+
+// connections counts the connections of all keys. It is safe for concurrent use.
+type connections struct {
+	limit    int
+	makeRoom func(forKey *limiter) // closes idle connections of other keys
+
+	mu     sync.Mutex
+	open   int           // connections, including those that are being dialled
+	closed chan struct{} // closed, and replaced, when a connection is closed
+}
+
+func newConnections(limit int, makeRoom func(forKey *limiter)) *connections {
+	return &connections{limit: limit, makeRoom: makeRoom, closed: make(chan struct{})}
+}
+
+// transport returns a transport for one key's limiter.
+func (c *connections) transport(template *http.Transport, l *limiter, idle int) *http.Transport {
+	t := template.Clone()
+	t.MaxIdleConnsPerHost = idle
+	dial := template.DialContext
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if err := c.reserve(ctx, l); err != nil {
+			return nil, err
+		}
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			c.release(l)
+			return nil, err
+		}
+		return &countedConn{Conn: conn, closed: sync.OnceFunc(func() { c.release(l) })}, nil
+	}
+	return t
+}
+
+// reserve waits until one more connection may be opened. At the bound it closes
+// idle ones. If there are none, it waits: each call in flight holds one of as
+// many slots as there may be connections, so one is closed or idle soon.
+func (c *connections) reserve(ctx context.Context, l *limiter) error {
+	timeout := time.NewTimer(dialTimeout)
+	defer timeout.Stop()
+	for {
+		if _, ok := c.take(l); ok {
+			return nil
+		}
+		c.makeRoom(l)
+		closed, ok := c.take(l)
+		if ok {
+			return nil
+		}
+		retry := time.NewTimer(roomCheck)
+		select {
+		case <-closed:
+		case <-retry.C:
+		case <-timeout.C:
+			retry.Stop()
+			return errNoRoom
+		case <-ctx.Done():
+			retry.Stop()
+			return context.Cause(ctx)
+		}
+		retry.Stop()
+	}
+}
+
+// take counts one more connection if there is room. Otherwise it returns a
+// channel that is closed when a connection is closed.
+func (c *connections) take(l *limiter) (closed <-chan struct{}, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open >= c.limit {
+		return c.closed, false
+	}
+	c.open++
+	l.open.Add(1)
+	return nil, true
+}
+
+func (c *connections) release(l *limiter) {
+	c.mu.Lock()
+	c.open--
+	l.open.Add(-1)
+	close(c.closed)
+	c.closed = make(chan struct{})
+	c.mu.Unlock()
+}
+
+// full reports whether there is no room for one more connection.
+func (c *connections) full() bool { return c.count() >= c.limit }
+
+func (c *connections) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open
+}
+
+// countedConn is a connection that is counted until it is closed.
+type countedConn struct {
+	net.Conn
+
+	closed func()
+}
+
+// Close implements [net.Conn].
+func (c *countedConn) Close() error {
+	defer c.closed()
+	return c.Conn.Close()
+}
