@@ -182,9 +182,13 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	calls := newQuota(c)
 	client := newClient(c, calls, tel) //nolint:contextcheck // its counters begin outside any request
 	defer client.Close()
+	secret := callerSecret(c)
+	executor := newExecutor(c, client, secret, log)
+	defer executor.Close()
 	authenticate, known := newAuthenticator(ctx, c, log)
 	ready := func() bool { return draining.Ready() && known() }
-	handler := withProbes(newHandler(c, client, calls, authenticate, tel, log), ready) //nolint:contextcheck // its counters begin outside any request
+	handler := newHandler(c, executor, secret, calls, authenticate, tel, log) //nolint:contextcheck // its counters begin outside any request
+	handler = withProbes(handler, ready)
 	handler = idle.Handler(handler, 2*time.Second, debug.FreeOSMemory)
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
@@ -282,18 +286,24 @@ func newClient(c config.Config, calls *quota.Quota[upstream.Caller], tel *teleme
 	return upstream.NewClient(u)
 }
 
-// newHandler returns the handler of everything that the service serves.
-func newHandler(c config.Config, client *upstream.Client, calls *quota.Quota[upstream.Caller], authenticate auth.Authenticator, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
-	secret := callerSecret(c)
-	executor := graph.NewExecutor(graph.Config{
+// newExecutor returns the executor of all operations. The secret seals the cursors
+// of callers without a key.
+func newExecutor(c config.Config, client *upstream.Client, secret string, log *slog.Logger) *graph.Executor {
+	return graph.NewExecutor(graph.Config{
 		Client:        client,
 		CallersKey:    c.Auth == config.AuthPassthrough,
 		CursorSecret:  secret,
+		PreviousKey:   c.PreviousAPIKey,
+		CacheTTL:      c.CacheTTL,
 		Introspection: c.Introspection,
 		Timeout:       c.UpstreamTimeout,
 		Limits:        graph.Limits(c.Limits),
 		Log:           log,
 	})
+}
+
+// newHandler returns the handler of everything that the service serves.
+func newHandler(c config.Config, executor *graph.Executor, secret string, calls *quota.Quota[upstream.Caller], authenticate auth.Authenticator, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
 	admit := origin.Admit
 	if c.Auth == config.AuthNone && config.IsLoopback(c.ListenAddr) {
 		admit = origin.AdmitLocal

@@ -79,7 +79,10 @@ func TestNothingSecretIsSaid(t *testing.T) {
 			c := inFrontOf(realUpstream(t, answer))
 			calls := newQuota(c)
 			client := newClient(c, calls, tell)
-			handler := newHandler(c, client, calls, auth.None("canary-key"), tell, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+			logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			executor := newExecutor(c, client, "secret", logger)
+			defer executor.Close()
+			handler := newHandler(c, executor, "secret", calls, auth.None("canary-key"), tell, logger)
 			server := newServer(handler, inFrontOf(nil), slog.New(slog.NewJSONHandler(&log, nil)))
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
