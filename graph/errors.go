@@ -168,6 +168,8 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 		return public{CodeBadUserInput, argument.String() + ": " + datetime.ErrFormat.Error(), argument.String()}
 	case errors.Is(err, loader.ErrTooManyCalls):
 		return public{CodeTooComplex, "The operation needs too many calls of the upstream; ask for less at once.", ""}
+	case errors.Is(err, loader.ErrTooFar):
+		return public{CodeTooComplex, "The users on this side of the cursor are too many upstream calls away; start from the other end of the list.", ""}
 	case errors.Is(err, context.DeadlineExceeded):
 		return public{CodeUpstreamTimeout, "The upstream did not answer in time.", ""}
 	case errors.Is(err, context.Canceled):

@@ -59,7 +59,7 @@ func (op *operation) worthForeseeing(request *graphql.OperationContext, lists []
 	}
 	lists = slices.DeleteFunc(lists, func(f *ast.Field) bool {
 		selection := op.document.selection(request, graphql.CollectedField{Field: f, Selections: f.SelectionSet})
-		return !needsPages(selection, connection.Window{First: 1})
+		return !needsPages(selection, connection.Window{Size: 1})
 	})
 	if len(lists) < 2 {
 		return nil
@@ -91,7 +91,7 @@ func (op *operation) expectOfAgent(agentID string) {
 func (op *operation) expect(lists []listArgs) {
 	windows := make([]connection.Window, 0, len(lists))
 	for _, args := range lists {
-		if w, err := args.window(op.sealer); err == nil && w.First > 0 {
+		if w, err := args.window(op.sealer); err == nil && w.Size > 0 {
 			windows = append(windows, w)
 		}
 	}

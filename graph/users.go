@@ -54,7 +54,7 @@ func (args listArgs) window(sealer *connection.Sealer) (connection.Window, error
 	if err != nil {
 		return connection.Window{}, err
 	}
-	return connection.NewWindow(query, args.First, args.After, sealer)
+	return connection.NewWindow(query, connection.Args{First: args.First, After: args.After}, sealer)
 }
 
 func (args listArgs) query() (q upstream.Query, err error) {
@@ -130,7 +130,7 @@ func users(ctx context.Context, args listArgs) (*generated.UserConnection, error
 
 // needsPages reports whether anything is selected that only the upstream knows.
 func needsPages(s *render.Selection, w connection.Window) bool {
-	return s.HasNextPage || w.First > 0 && (s.Users || s.StartCursor || s.EndCursor)
+	return s.HasNextPage || w.Size > 0 && (s.Users || s.StartCursor || s.EndCursor)
 }
 
 // usersOfAgent resolves a list of one agent's users.
