@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 		"go.opentelemetry.io/otel/metric", "go.opentelemetry.io/otel/trace",
 	},
 	"rollcall/graph/connection": {"rollcall/upstream", "github.com/dchest/siphash"},
-	"rollcall/graph/loader":     {"rollcall/graph/connection", "rollcall/upstream"},
+	"rollcall/graph/loader":     {"rollcall/graph/connection", "rollcall/upstream", "github.com/maypok86/otter/v2"},
 	"rollcall/graph/render": {
 		"rollcall/graph/connection", "rollcall/graph/globalid", "rollcall/upstream",
 		"github.com/99designs/gqlgen/graphql", "github.com/vektah/gqlparser/v2/ast",
@@ -53,7 +53,9 @@ var allowed = map[string][]string{
 		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
 		"go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
+	"rollcall/upstream/shared":                {"github.com/hashicorp/golang-lru/v2", "github.com/redis/rueidis"},
 	"rollcall/upstream/emulator":              nil,
+	"rollcall/upstream/limitertest":           {"rollcall/upstream"},
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},
 	"rollcall/internal/admin":                 nil,
 	"rollcall/internal/auth":                  {"github.com/MicahParks/jwkset", "github.com/golang-jwt/jwt/v5", "golang.org/x/sync/singleflight", "golang.org/x/time/rate"},

@@ -80,7 +80,7 @@ func (c *costing) field(f *ast.Field) int {
 func (c *costing) first(f *ast.Field) int {
 	value := f.ArgumentMap(c.variables)["first"]
 	if value == nil {
-		return connection.DefaultFirst
+		return connection.DefaultSize
 	}
 	var text string
 	switch value := value.(type) {
@@ -90,7 +90,7 @@ func (c *costing) first(f *ast.Field) int {
 		text = fmt.Sprint(value)
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > connection.MaxFirst {
+	if err != nil || n < 0 || n > connection.MaxSize {
 		return 0
 	}
 	return n

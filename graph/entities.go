@@ -19,7 +19,7 @@ type entities struct{ resolvers generated.EntityResolver }
 
 // all resolves representations, each in its place.
 func (e entities) all(ctx context.Context, representations []map[string]any) []fedruntime.Entity {
-	return inPlaces(ctx, len(representations), func(ctx context.Context, i int) (fedruntime.Entity, error) {
+	return resolveEach(ctx, len(representations), func(ctx context.Context, i int) (fedruntime.Entity, error) {
 		return e.entity(ctx, representations[i])
 	})
 }

@@ -117,12 +117,17 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	if inner, ok := errors.AsType[*gqlerror.Error](err); ok {
 		located = inner
 	}
+	locations := located.Locations
+	if field := graphql.GetFieldContext(ctx); len(locations) == 0 && field != nil && field.Field.Field != nil && field.Field.Position != nil {
+		// gqlgen gives no location for an error of an argument, or of an element.
+		locations = []gqlerror.Location{{Line: field.Field.Position.Line, Column: field.Field.Position.Column}}
+	}
 	path, argument := paths(ctx, located.Path)
 	seen := p.classify(ctx, err, located, argument)
 	shown := &gqlerror.Error{
 		Message:    seen.sentence,
 		Path:       path,
-		Locations:  located.Locations,
+		Locations:  locations,
 		Extensions: map[string]any{"code": seen.code},
 	}
 	if seen.argument != "" {
@@ -168,6 +173,8 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 		return public{CodeBadUserInput, argument.String() + ": " + datetime.ErrFormat.Error(), argument.String()}
 	case errors.Is(err, loader.ErrTooManyCalls):
 		return public{CodeTooComplex, "The operation needs too many calls of the upstream; ask for less at once.", ""}
+	case errors.Is(err, loader.ErrTooFar):
+		return public{CodeTooComplex, "The users on this side of the cursor are too many upstream calls away; start from the other end of the list.", ""}
 	case errors.Is(err, context.DeadlineExceeded):
 		return public{CodeUpstreamTimeout, "The upstream did not answer in time.", ""}
 	case errors.Is(err, context.Canceled):

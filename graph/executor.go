@@ -20,14 +20,20 @@ import (
 	"rollcall/upstream"
 )
 
-// Config determines what is answered. All fields but CallersKey, CursorSecret
-// and Introspection are required.
+// Config determines what is answered. All fields but CallersKey, CursorSecret,
+// PreviousKey, CacheTTL and Introspection are required.
 type Config struct {
 	Client *upstream.Client
 	// CallersKey reports that the key for the upstream is the caller's own.
 	CallersKey bool
 	// CursorSecret seals the cursors of callers without a key.
 	CursorSecret string
+	// PreviousKey is an API key that opens the cursors which it sealed, and does
+	// nothing else; empty for none.
+	PreviousKey string
+	// CacheTTL is how long the number of users in a list is kept. It is the same as
+	// the client's for pages; default 0, which keeps none.
+	CacheTTL time.Duration
 	// Introspection lets callers read the schema, and lets validation errors
 	// suggest names.
 	Introspection bool
@@ -37,13 +43,14 @@ type Config struct {
 	// Log gets internal errors and panics.
 	Log *slog.Logger
 
-	unrendered bool
+	unrendered bool // see prepared
 }
 
-// Executor executes the operations of requests. It is safe for concurrent use.
+// Executor executes the operations of requests. It is safe for concurrent use,
+// and has to be closed.
 type Executor struct {
 	gqlgen    graphql.GraphExecutor
-	fields    fields
+	fields    fieldMiddleware
 	client    *upstream.Client
 	documents documents
 	limits    Limits
@@ -51,9 +58,9 @@ type Executor struct {
 	introspection bool
 	timeout       time.Duration
 	cursorSecret  string
+	previousKeys  []string // at most one
+	memory        *loader.Memory
 	sealers       *otter.Cache[upstream.APIKey, *connection.Sealer]
-	// unrendered leaves all writing to gqlgen, for comparison.
-	unrendered bool
 }
 
 // NewExecutor returns an executor of the service's schema.
@@ -64,19 +71,28 @@ func NewExecutor(c Config) *Executor {
 	exec := gqlexecutor.New(lists{schema})
 	exec.SetErrorPresenter(presenter.present)
 	exec.SetRecoverFunc(recovered)
+	var previousKeys []string
+	if c.PreviousKey != "" {
+		previousKeys = append(previousKeys, c.PreviousKey)
+	}
 	return &Executor{
 		gqlgen:        exec,
-		fields:        fields{entities{resolvers.Entity()}},
+		fields:        fieldMiddleware{entities{resolvers.Entity()}},
 		client:        c.Client,
-		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection)),
+		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection), c.unrendered),
 		limits:        c.Limits,
 		introspection: c.Introspection,
 		timeout:       c.Timeout,
 		cursorSecret:  c.CursorSecret,
+		previousKeys:  previousKeys,
+		memory:        loader.NewMemory(c.CacheTTL),
 		sealers:       newSealers(),
-		unrendered:    c.unrendered,
 	}
 }
+
+// Close ends what the executor does in the background. It must not be used
+// afterwards.
+func (e *Executor) Close() { e.memory.Close() }
 
 // recovered implements gqlgen's RecoverFunc.
 func recovered(_ context.Context, panicked any) error { return panics.New(panicked) }
@@ -102,13 +118,8 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	session := e.client.As(caller)
-	op := &operation{
-		document:   known,
-		sealer:     e.sealer(caller.Key),
-		loader:     loader.New(session, e.limits.Calls),
-		unrendered: e.unrendered,
-	}
-	op.forecast = foresee(request, op)
+	op := &operation{document: known, sealer: e.sealer(caller.Key), loader: loader.New(session, e.memory, caller.Key, e.limits.Calls)}
+	op.plan.read(request, op)
 	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)
 	if response == nil { // gqlgen starts nothing once the deadline has expired
@@ -169,7 +180,7 @@ func newSealers() *otter.Cache[upstream.APIKey, *connection.Sealer] {
 func (e *Executor) sealer(key upstream.APIKey) *connection.Sealer {
 	s, ok := e.sealers.GetIfPresent(key)
 	if !ok {
-		s = connection.NewSealer(cmp.Or(key.Reveal(), e.cursorSecret))
+		s = connection.NewSealer(cmp.Or(key.Reveal(), e.cursorSecret), e.previousKeys...)
 		e.sealers.Set(key, s)
 	}
 	return s

@@ -53,7 +53,7 @@ func node(ctx context.Context, id string) (generated.Node, error) {
 
 // nodes resolves global IDs.
 func nodes(ctx context.Context, ids []string) []generated.Node {
-	return inPlaces(ctx, len(ids), func(ctx context.Context, i int) (generated.Node, error) { return node(ctx, ids[i]) })
+	return resolveEach(ctx, len(ids), func(ctx context.Context, i int) (generated.Node, error) { return node(ctx, ids[i]) })
 }
 
 // userEntity resolves a User of another service. One who has never talked is a

@@ -12,9 +12,7 @@ type operation struct {
 	document *prepared
 	sealer   *connection.Sealer
 	loader   *loader.Loader
-	forecast *forecast // nil where there is nothing to foresee
-	// unrendered leaves all writing to gqlgen.
-	unrendered bool
+	plan     plan
 }
 
 type operationKey struct{}

@@ -3,6 +3,8 @@ package connection_test
 import (
 	"errors"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,24 +15,24 @@ import (
 // cursors are one from the middle of a page and one from its end.
 func cursors(t testing.TB, q upstream.Query, s *connection.Sealer) (middle, end string) {
 	t.Helper()
-	w, err := connection.NewWindow(q, nil, nil, s)
+	w, err := connection.NewWindow(q, connection.Args{}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	slice, missing := w.Take([]upstream.Page{{
+	slice, missing := w.Take(connection.Base{}, []upstream.Page{{
 		Users: []upstream.User{{ID: "王小明", LastContact: 1790000000}, {ID: "b", LastContact: 1780000000}},
 		Next:  "next/page+cursor==",
 	}, {
 		Users: make([]upstream.User, 30),
-	}})
-	if missing != 0 {
-		t.Fatalf("missing %d", missing)
+	}}, nil)
+	if missing != (connection.Lack{}) {
+		t.Fatalf("missing %+v", missing)
 	}
 	return slice.Cursor(0), slice.Cursor(1)
 }
 
 func opens(q upstream.Query, s *connection.Sealer, cursor string) bool {
-	_, err := connection.NewWindow(q, nil, &cursor, s)
+	_, err := connection.NewWindow(q, connection.Args{After: &cursor}, s)
 	return err == nil
 }
 
@@ -52,6 +54,8 @@ func TestACursorOpensOnlyWhereItBelongs(t *testing.T) {
 		"the same list":               {q, s, true},
 		"another replica":             {q, connection.NewSealer("key"), true},
 		"another key":                 {q, connection.NewSealer("kez"), false},
+		"a previous key":              {q, connection.NewSealer("new", "key"), true},
+		"another previous key":        {q, connection.NewSealer("new", "kez", "kex"), false},
 		"another agent":               {other(func(q *upstream.Query) { q.Filter.AgentID = "agent_2" }), s, false},
 		"no agent":                    {other(func(q *upstream.Query) { q.Filter.AgentID = "" }), s, false},
 		"the agent as branch":         {other(func(q *upstream.Query) { q.Filter.AgentID, q.Filter.BranchID = "", "agent_1" }), s, false},
@@ -88,6 +92,59 @@ func TestCursorsAreDeterministicAndURLSafe(t *testing.T) {
 	}
 }
 
+// TestVersion2 opens cursors that were made before cursors recorded their own
+// user at the start of a page: the second user and the last one of a page of two,
+// for the key "key".
+func TestVersion2(t *testing.T) {
+	q, s := upstream.Query{}, connection.NewSealer("new", "key")
+	middle, end := "Aj4FqpoCsokEFOheQAFB2qxO4AAAAAFM_sg", "AiBF13zWNtnfeNhKmwBuZXh0L3BhZ2UrY3Vyc29yPT0"
+	for name, c := range map[string]struct {
+		cursor, base string
+		want         []string
+	}{
+		"in a page":  {middle, "", []string{"b"}},
+		"at its end": {end, "next/page+cursor==", []string{"王小明"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			one := 1
+			w, err := connection.NewWindow(q, connection.Args{First: &one, After: &c.cursor}, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			base := w.Base(0, nil)
+			slice, lack := w.Take(base, []upstream.Page{{Users: []upstream.User{{ID: "王小明", LastContact: 1790000000}, {ID: "b", LastContact: 1780000000}}}}, nil)
+			if got := ids(slice); base.Cursor != c.base || lack != (connection.Lack{}) || !slices.Equal(got, c.want) {
+				t.Errorf("from %q: %v, %+v, want %v", base.Cursor, got, lack, c.want)
+			}
+			if cursor := slice.Cursor(0); !opens(q, connection.NewSealer("new"), cursor) {
+				t.Errorf("the next cursor is not sealed with the new key")
+			}
+		})
+	}
+	var wrong *connection.ArgumentError
+	if _, err := connection.NewWindow(q, connection.Args{Before: &end}, s); !errors.As(err, &wrong) || wrong.Argument != "before" {
+		t.Errorf("as before: err is %v", err)
+	}
+}
+
+func TestTheLongestCursorOpens(t *testing.T) {
+	users := make([]upstream.User, 100)
+	for i := range users {
+		users[i].ID = strconv.Itoa(i)
+	}
+	s, n := connection.NewSealer("key"), 300
+	w, err := connection.NewWindow(upstream.Query{}, connection.Args{First: &n}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slice, _ := w.Take(connection.Base{}, []upstream.Page{{Users: users, Next: "n"}, {Users: users, Next: strings.Repeat("c", 4<<10)}, {Users: users}}, nil)
+	for i := range slice.Len() {
+		if cursor := slice.Cursor(i); !opens(upstream.Query{}, s, cursor) {
+			t.Fatalf("the cursor of user %d, of %d characters, does not open", i, len(cursor))
+		}
+	}
+}
+
 func TestEveryChangedCharacterBreaksACursor(t *testing.T) {
 	s := connection.NewSealer("key")
 	middle, end := cursors(t, upstream.Query{}, s)
@@ -115,7 +172,7 @@ func TestEveryChangedCharacterBreaksACursor(t *testing.T) {
 
 func TestACursorThatDoesNotOpenBlamesAfterAndIsNotRepeated(t *testing.T) {
 	for _, cursor := range []string{"x", "eyJpZCI6MX0", "<script>", strings.Repeat("A", 1<<20)} {
-		_, err := connection.NewWindow(upstream.Query{}, nil, &cursor, connection.NewSealer("key"))
+		_, err := connection.NewWindow(upstream.Query{}, connection.Args{After: &cursor}, connection.NewSealer("key"))
 		var argument *connection.ArgumentError
 		if !errors.As(err, &argument) || argument.Argument != "after" {
 			t.Fatalf("err is %v", err)
@@ -128,7 +185,7 @@ func TestACursorThatDoesNotOpenBlamesAfterAndIsNotRepeated(t *testing.T) {
 
 func TestAnEmptyCursorIsTheStart(t *testing.T) {
 	empty := ""
-	w, err := connection.NewWindow(upstream.Query{}, nil, &empty, connection.NewSealer("key"))
+	w, err := connection.NewWindow(upstream.Query{}, connection.Args{After: &empty}, connection.NewSealer("key"))
 	if err != nil || w.Empty().HasPreviousPage {
 		t.Errorf("err %v, HasPreviousPage %v", err, w.Empty().HasPreviousPage)
 	}

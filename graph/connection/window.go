@@ -1,8 +1,9 @@
 // Package connection translates between Relay's connections and the upstream's
-// pages: first and after become a place in the upstream's list, and the pages
-// read from there become a slice with a cursor for every user in it.
+// pages: first, after, last and before become a window, which is a size and a
+// position in the upstream's list. The pages read for a window become a slice
+// with a cursor for each of its users.
 //
-// It is pure: no I/O, no clock, nothing of a GraphQL library.
+// The package is pure: it does no I/O, reads no clock, and imports no GraphQL library.
 package connection
 
 import (
@@ -13,23 +14,44 @@ import (
 
 // The sizes of a window, in users.
 const (
-	DefaultFirst = 30  // where first is absent or null, as upstream
-	MaxFirst     = 500 // five of the upstream's largest pages
+	DefaultSize = 30  // if neither first nor last is given, as upstream
+	MaxSize     = 500 // five of the upstream's largest pages
 )
 
-// Window is what a connection field asks for: up to First users of a list, from
-// a place in it on.
-type Window struct {
-	Query upstream.Query
-	First int
+// The upstream pages forward only. A window reads either the list that it is a
+// part of, or the mirrored list, which is the same query in the opposite
+// sort_direction:
+//
+//   - last alone reads the first users of the mirrored list, and reverses them;
+//   - a cursor is continued in the list that it was made in.
+//
+// In the list that is read, a window goes either with the list, to the users
+// after a position, or against it, to the users before a position. Against the
+// list, the pages have to begin at an earlier cursor: see [Window.Base].
 
-	place place
-	after bool // whether there was a cursor
-	list  *list
+// Window is what a connection field requests: up to Size users of a list, next
+// to a position in it.
+type Window struct {
+	Query upstream.Query // of the list that the window is a part of
+	Size  int
+
+	backward  bool // whether the users are those before the position
+	continued bool // whether there was a cursor
+	position  position
+	codec     *codec
+}
+
+// Args are a connection's arguments. An empty cursor is like none: clients
+// start to page with it.
+type Args struct {
+	First  *int
+	After  *string
+	Last   *int
+	Before *string
 }
 
 // ArgumentError says which argument cannot be used, and why. Its text is meant
-// for the one who sent the argument and does not repeat its value.
+// for the caller that sent the argument, and does not repeat its value.
 type ArgumentError struct {
 	Argument string // as in the schema: first, after, filter.userId
 	Reason   string
@@ -37,41 +59,84 @@ type ArgumentError struct {
 
 func (e *ArgumentError) Error() string { return e.Argument + ": " + e.Reason }
 
-// NewWindow reads a connection's arguments. A nil first stands for
-// [DefaultFirst]; a nil or empty after for the start of the list. The error is
-// an [*ArgumentError].
-func NewWindow(q upstream.Query, first *int, after *string, sealer *Sealer) (Window, error) {
-	w := Window{Query: q, First: DefaultFirst, list: sealer.list(q)}
-	if first != nil {
-		w.First = *first
+// NewWindow reads a connection's arguments. The error is an [*ArgumentError].
+func NewWindow(q upstream.Query, args Args, sealer *Sealer) (Window, error) {
+	after, before := isCursor(args.After), isCursor(args.Before)
+	switch {
+	case args.First != nil && args.Last != nil:
+		return Window{}, &ArgumentError{"last", "cannot be used with first"}
+	case args.Last != nil && after:
+		return Window{}, &ArgumentError{"after", "cannot be used with last; use before"}
+	case args.First != nil && before:
+		return Window{}, &ArgumentError{"before", "cannot be used with first; use after"}
+	case after && before:
+		return Window{}, &ArgumentError{"before", "cannot be used with after"}
 	}
-	if w.First < 0 || w.First > MaxFirst {
-		return Window{}, &ArgumentError{"first", fmt.Sprintf("must be from 0 to %d", MaxFirst)}
+	w := Window{Query: q, Size: DefaultSize, backward: args.Last != nil || before, codec: sealer.codec(q)}
+	argument, size := "first", args.First
+	if w.backward {
+		argument, size = "last", args.Last
 	}
-	if after != nil && *after != "" {
-		at, err := w.list.open(*after)
-		if err != nil {
-			return Window{}, err
+	if size != nil {
+		w.Size = *size
+	}
+	if w.Size < 0 || w.Size > MaxSize {
+		return Window{}, &ArgumentError{argument, fmt.Sprintf("must be from 0 to %d", MaxSize)}
+	}
+	w.position.mirrored = w.backward
+	if after || before {
+		argument, cursor := "after", args.After
+		if before {
+			argument, cursor = "before", args.Before
 		}
-		w.place, w.after = at, true
+		p, reason := w.codec.open(*cursor)
+		if reason == "" && before && p.anchors.length == 0 {
+			reason = "is a cursor of an earlier version of this service, which works as after only"
+		}
+		if reason != "" {
+			return Window{}, &ArgumentError{argument, reason}
+		}
+		w.position, w.continued = p, true
 	}
 	return w, nil
 }
 
-// Cursor is the upstream's cursor that the window's pages are read from; empty
-// for the first page.
-func (w Window) Cursor() string { return w.place.cursor }
+func isCursor(cursor *string) bool { return cursor != nil && *cursor != "" }
 
-// Extent is how many users have to be read from Cursor on, if nothing has
-// moved. It is at least one more than those passed over, so that even an empty
-// window can tell whether there is a next page.
-func (w Window) Extent() int { return w.place.skip + max(w.First, 1) }
+// NewFirst returns the window of the first users of a list, without cursors.
+func NewFirst(q upstream.Query, size int) Window { return Window{Query: q, Size: size} }
 
-// Take cuts the window out of the pages that follow Cursor, in order. If they do
-// not hold enough users, or do not show where the window begins, and there are
-// more, it returns how many to read in addition instead.
-func (w Window) Take(pages []upstream.Page) (s Slice, missing int) {
-	var users []upstream.User // all of them, for finding the place
+// List returns the query of the list that the window's pages are read from.
+func (w Window) List() upstream.Query {
+	q := w.Query
+	q.Ascending = q.Ascending != w.position.mirrored
+	return q
+}
+
+// Against reports whether the window's users are in front of its position in the
+// list that is read.
+func (w Window) Against() bool { return w.backward != w.position.mirrored }
+
+// Backward reports whether the window was requested with last or before.
+func (w Window) Backward() bool { return w.backward }
+
+// Lack is what [Window.Take] needs in addition. The zero value is nothing.
+type Lack struct {
+	// Users is how many more users have to be read.
+	Users int
+	// Front is how many users have to be between the base and the position, so
+	// that there are enough although some have left: pages have to be read from
+	// an earlier base.
+	Front int
+	// Next reports that the page at [Window.Next] is needed.
+	Next bool
+}
+
+// Take cuts the window out of the pages that follow a base, in order. next is
+// the page at [Window.Next] if it was requested before, or nil. If the pages do not suffice,
+// Take returns what else it needs.
+func (w Window) Take(b Base, pages []upstream.Page, next *upstream.Page) (Slice, Lack) {
+	var users []upstream.User
 	if len(pages) == 1 {
 		users = pages[0].Users
 	} else {
@@ -80,74 +145,41 @@ func (w Window) Take(pages []upstream.Page) (s Slice, missing int) {
 		}
 	}
 	more := len(pages) == 0 || pages[len(pages)-1].Next != ""
-	start, sure := w.place.resume(users, w.Query, more)
-	if !sure {
-		return Slice{}, upstream.MaxPageSize
-	}
-	end := start + w.First
-	if end > len(users) && more {
-		return Slice{}, end - len(users)
-	}
-	s = w.Empty()
-	s.HasNextPage = more || end < len(users)
-	s.pages = pages
-	s.rows = rows(pages, start, min(end, len(users)))
-	return s, 0
-}
-
-// Empty is the slice of a window of which nothing needs to be read.
-func (w Window) Empty() Slice { return Slice{HasPreviousPage: w.after, window: w} }
-
-// Slice is a window cut out of the pages that were read for it.
-type Slice struct {
-	HasNextPage     bool // whether the upstream has users after these
-	HasPreviousPage bool // whether the window came with a cursor
-
-	window Window
-	pages  []upstream.Page
-	rows   []row
-}
-
-// row is where a user of a slice stands.
-type row struct{ page, index int }
-
-// rows are the places from start to end, counted through all pages.
-func rows(pages []upstream.Page, start, end int) []row {
-	list := make([]row, 0, max(0, end-start))
-	first := 0 // the place of the page's first user
-	for p, page := range pages {
-		for i := max(0, start-first); i < min(end-first, len(page.Users)); i++ {
-			list = append(list, row{p, i})
+	var from, to int
+	var further bool // whether the list has users beyond the window
+	if w.Against() {
+		front, lack := w.inFront(b, pages, users, more, next)
+		if lack != (Lack{}) {
+			return Slice{}, lack
 		}
-		first += len(page.Users)
+		if front < w.Size && b.Cursor != "" {
+			return Slice{}, Lack{Front: w.Size + max(b.front(w.position)-front, 0)}
+		}
+		from, to = max(0, front-w.Size), front
+		further = from > 0 || b.Cursor != "" && b.ahead != 0
+	} else {
+		behind, sure := w.position.behind(users, w.List(), more)
+		if !sure {
+			return Slice{}, Lack{Users: upstream.MaxPageSize}
+		}
+		from, to = behind, behind+w.Size
+		if to > len(users) && more {
+			return Slice{}, Lack{Users: to - len(users)}
+		}
+		further = more || to < len(users)
+		to = min(to, len(users))
 	}
-	return list
+	s := w.Empty()
+	if w.backward {
+		s.HasPreviousPage = further
+	} else {
+		s.HasNextPage = further
+	}
+	s.base, s.pages, s.rows = b, pages, rows(pages, from, to, w.position.mirrored)
+	return s, Lack{}
 }
 
-// Len is the number of users in the slice.
-func (s Slice) Len() int { return len(s.rows) }
-
-// User is the i-th user. It belongs to a shared page: treat it as read-only.
-func (s Slice) User(i int) *upstream.User {
-	r := s.rows[i]
-	return &s.pages[r.page].Users[r.index]
-}
-
-// Cursor is a cursor that resumes the list right after the i-th user. Equal
-// pages give equal cursors.
-func (s Slice) Cursor(i int) string { return string(s.AppendCursor(nil, i)) }
-
-// AppendCursor appends what [Slice.Cursor] returns, which needs no escaping
-// anywhere. A slice's cursors are made by one goroutine at a time.
-func (s Slice) AppendCursor(b []byte, i int) []byte {
-	r := s.rows[i]
-	page := s.pages[r.page]
-	if r.index == len(page.Users)-1 && page.Next != "" {
-		return s.window.list.append(b, place{cursor: page.Next})
-	}
-	cursor := s.window.place.cursor
-	if r.page > 0 {
-		cursor = s.pages[r.page-1].Next
-	}
-	return s.window.list.append(b, placeAfter(cursor, page.Users[:r.index+1], s.window.Query))
+// Empty returns the slice of a window of which nothing needs to be read.
+func (w Window) Empty() Slice {
+	return Slice{HasNextPage: w.backward && w.continued, HasPreviousPage: !w.backward && w.continued, window: w}
 }

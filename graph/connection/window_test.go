@@ -18,15 +18,27 @@ type list struct {
 	users []upstream.User
 	query upstream.Query
 	calls int
+	// reversed reports that users are in the reverse of the order of query.
+	reversed bool
+	// unscoredLast puts users without a score last, in both directions.
+	unscoredLast bool
 }
 
 // key orders users as the upstream would, ties by ID.
 func (l *list) compare(a, b upstream.User) int {
-	c := cmp.Compare(value(a, l.query), value(b, l.query))
+	v, w := value(a, l.query), value(b, l.query)
+	if l.unscoredLast && (v == -1e9) != (w == -1e9) {
+		return cmp.Compare(w, v)
+	}
+	c := cmp.Compare(v, w)
 	if !l.query.Ascending {
 		c = -c
 	}
-	return cmp.Or(c, cmp.Compare(a.ID, b.ID))
+	c = cmp.Or(c, cmp.Compare(a.ID, b.ID))
+	if l.reversed {
+		return -c
+	}
+	return c
 }
 
 func value(u upstream.User, q upstream.Query) float64 {
@@ -87,27 +99,79 @@ func parseKeyset(cursor string, q upstream.Query) upstream.User {
 
 var sealer = connection.NewSealer("key")
 
-// load reads a window from the list as the loader does.
+// load reads the first users after a cursor as the loader does.
 func (l *list) load(t *testing.T, first int, after *string) connection.Slice {
 	t.Helper()
-	w, err := connection.NewWindow(l.query, &first, after, sealer)
+	return l.window(t, connection.Args{First: &first, After: after}, nil)
+}
+
+// links are the cursors that a page began at, and its number of users, by the
+// cursor that the page led to.
+type links map[string]struct {
+	cursor string
+	users  int
+}
+
+func (l links) previous(next string) (cursor string, users int, ok bool) {
+	link, ok := l[next]
+	return link.cursor, link.users, ok
+}
+
+// window reads a window as the loader does. Links that are not nil remember
+// which cursors its pages led to.
+func (l *list) window(t *testing.T, args connection.Args, links links) connection.Slice {
+	t.Helper()
+	w, err := connection.NewWindow(l.query, args, sealer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var pages []upstream.Page
-	held, cursor := 0, w.Cursor()
-	for extent := w.Extent(); ; {
-		for held < extent && (len(pages) == 0 || pages[len(pages)-1].Next != "") {
-			page := l.page(cursor, min(extent-held, upstream.MaxPageSize))
-			pages = append(pages, page)
-			held += len(page.Users)
-			cursor = page.Next
+	read := *l // the list in the order in which the window is read
+	read.reversed = w.List() != l.query
+	read.users = slices.Clone(l.users)
+	read.sort()
+	defer func() { l.calls = read.calls }()
+	page := func(cursor string, size int) upstream.Page {
+		page := read.page(cursor, size)
+		if links != nil && page.Next != "" {
+			links[page.Next] = struct {
+				cursor string
+				users  int
+			}{cursor, len(page.Users)}
 		}
-		slice, missing := w.Take(pages)
-		if missing == 0 {
-			return slice
+		return page
+	}
+	var next *upstream.Page
+	for front := 0; ; {
+		base := w.Base(front, links.previous)
+		var pages []upstream.Page
+		held, cursor, lack := 0, base.Cursor, connection.Lack{}
+		var s connection.Slice
+		for extent := w.Extent(base); ; extent = held + lack.Users {
+			for held < extent && (len(pages) == 0 || pages[len(pages)-1].Next != "") {
+				page := page(cursor, min(extent-held, upstream.MaxPageSize))
+				pages = append(pages, page)
+				held += len(page.Users)
+				cursor = page.Next
+			}
+			if s, lack = w.Take(base, pages, next); lack.Next {
+				if next != nil {
+					t.Fatal("the next page is requested twice")
+				}
+				page := page(w.Next())
+				next = &page
+				s, lack = w.Take(base, pages, next)
+			}
+			if lack.Users == 0 {
+				break
+			}
 		}
-		extent = held + missing
+		if lack == (connection.Lack{}) {
+			return s
+		}
+		if lack.Front <= front || base.Cursor == "" {
+			t.Fatalf("%d users in front of the position are not enough, of %d from %q", lack.Front, front, base.Cursor)
+		}
+		front = lack.Front
 	}
 }
 
@@ -186,7 +250,7 @@ func TestAnyWindowAfterAnyEdgeIsThatPartOfTheList(t *testing.T) {
 
 // size draws a window's size: mostly small, sometimes several pages.
 func size(r *rand.Rand) int {
-	return []int{r.IntN(5), 1 + r.IntN(40), 1 + r.IntN(130), r.IntN(connection.MaxFirst + 1)}[r.IntN(4)]
+	return []int{r.IntN(5), 1 + r.IntN(40), 1 + r.IntN(130), r.IntN(connection.MaxSize + 1)}[r.IntN(4)]
 }
 
 func TestAWalkNeedsOneCallForEachPageAndForEachResumption(t *testing.T) {
@@ -226,7 +290,7 @@ func TestAWalkNeedsOneCallForEachPageAndForEachResumption(t *testing.T) {
 func TestNobodyWhoDidNotMoveIsSkippedOrRepeated(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	windows, moves := 0, 0
-	for round := range 1200 {
+	for round := range 400 {
 		q := queries()[round%6]
 		l := world(r, 20+r.IntN(300), q, round%2 == 0)
 		unmoved := make(map[string]bool)
@@ -400,7 +464,7 @@ func TestTheSearchForAUserWhoHasGoneIsBounded(t *testing.T) {
 func TestWalksAmongArrivals(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	resumed, moves := 0, 0
-	for round := range 600 {
+	for round := range 300 {
 		q := queries()[round%6]
 		l := world(r, 20+r.IntN(200), q, false)
 		unmoved, seen := make(map[string]bool), make(map[string]int)
@@ -459,10 +523,10 @@ func callAgain(u *upstream.User, now int64) {
 func TestAListThatIsNotSortedResumesByCounting(t *testing.T) {
 	page := upstream.Page{Users: []upstream.User{{ID: "a", LastContact: 5}, {ID: "b", LastContact: 9}, {ID: "c", LastContact: 1}, {ID: "d", LastContact: 7}}}
 	two := 2
-	w, _ := connection.NewWindow(upstream.Query{}, &two, nil, sealer)
-	s, _ := w.Take([]upstream.Page{page})
+	w, _ := connection.NewWindow(upstream.Query{}, connection.Args{First: &two}, sealer)
+	s, _ := w.Take(connection.Base{}, []upstream.Page{page}, nil)
 	after := s.Cursor(1)
-	resumed, err := connection.NewWindow(upstream.Query{}, &two, &after, sealer)
+	resumed, err := connection.NewWindow(upstream.Query{}, connection.Args{First: &two, After: &after}, sealer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -478,20 +542,20 @@ func TestAListThatIsNotSortedResumesByCounting(t *testing.T) {
 					users = append(users, u)
 				}
 			}
-			s, missing := resumed.Take([]upstream.Page{{Users: users}})
-			if got := ids(s); missing != 0 || !slices.Equal(got, c.want) {
-				t.Errorf("got %v (missing %d), want %v", got, missing, c.want)
+			s, missing := resumed.Take(connection.Base{}, []upstream.Page{{Users: users}}, nil)
+			if got := ids(s); missing != (connection.Lack{}) || !slices.Equal(got, c.want) {
+				t.Errorf("got %v (missing %+v), want %v", got, missing, c.want)
 			}
 		})
 	}
 }
 
-func TestFirst(t *testing.T) {
+func TestSizes(t *testing.T) {
 	n := func(n int) *int { return &n }
 	for name, c := range map[string]struct {
-		first *int
-		want  int
-		ok    bool
+		size *int
+		want int
+		ok   bool
 	}{
 		"null is the default":  {nil, 30, true},
 		"nothing at all":       {n(0), 0, true},
@@ -500,18 +564,63 @@ func TestFirst(t *testing.T) {
 		"negative":             {n(-1), 0, false},
 		"the smallest integer": {n(-1 << 63), 0, false},
 	} {
+		for direction, args := range map[string]connection.Args{"first": {First: c.size}, "last": {Last: c.size}} {
+			t.Run(direction+": "+name, func(t *testing.T) {
+				w, err := connection.NewWindow(upstream.Query{}, args, sealer)
+				var argument *connection.ArgumentError
+				if c.ok != (err == nil) || !c.ok && !errors.As(err, &argument) {
+					t.Fatalf("err is %v", err)
+				}
+				if !c.ok && argument.Argument != direction {
+					t.Errorf("the error names %s", argument.Argument)
+				}
+				if w.Size != c.want {
+					t.Errorf("Size is %d, want %d", w.Size, c.want)
+				}
+			})
+		}
+	}
+}
+
+func TestArgumentCombinations(t *testing.T) {
+	l := world(rand.New(rand.NewPCG(1, 1)), 50, upstream.Query{}, true)
+	cursor := l.load(t, 20, nil).Cursor(9)
+	five, empty := 5, ""
+	for name, c := range map[string]struct {
+		args     connection.Args
+		backward bool
+		size     int
+		argument string // that the error names
+	}{
+		"nothing":                        {connection.Args{}, false, 30, ""},
+		"first":                          {connection.Args{First: &five}, false, 5, ""},
+		"last":                           {connection.Args{Last: &five}, true, 5, ""},
+		"after alone":                    {connection.Args{After: &cursor}, false, 30, ""},
+		"before alone":                   {connection.Args{Before: &cursor}, true, 30, ""},
+		"last with before":               {connection.Args{Last: &five, Before: &cursor}, true, 5, ""},
+		"first with an empty before":     {connection.Args{First: &five, Before: &empty}, false, 5, ""},
+		"last with an empty after":       {connection.Args{Last: &five, After: &empty}, true, 5, ""},
+		"an empty before alone":          {connection.Args{Before: &empty}, false, 30, ""},
+		"first with last":                {connection.Args{First: &five, Last: &five}, false, 0, "last"},
+		"after with last":                {connection.Args{After: &cursor, Last: &five}, false, 0, "after"},
+		"before with first":              {connection.Args{Before: &cursor, First: &five}, false, 0, "before"},
+		"after with before":              {connection.Args{After: &cursor, Before: &cursor}, false, 0, "before"},
+		"before is not a cursor of ours": {connection.Args{Before: &invented}, false, 0, "before"},
+	} {
 		t.Run(name, func(t *testing.T) {
-			w, err := connection.NewWindow(upstream.Query{}, c.first, nil, sealer)
-			var argument *connection.ArgumentError
-			if c.ok != (err == nil) || !c.ok && !errors.As(err, &argument) {
-				t.Fatalf("err is %v", err)
+			w, err := connection.NewWindow(l.query, c.args, sealer)
+			var wrong *connection.ArgumentError
+			if errors.As(err, &wrong) {
+				if wrong.Argument != c.argument {
+					t.Errorf("%v, want one that names %q", err, c.argument)
+				}
+				return
 			}
-			if !c.ok && argument.Argument != "first" {
-				t.Errorf("blamed %s", argument.Argument)
-			}
-			if w.First != c.want {
-				t.Errorf("First is %d, want %d", w.First, c.want)
+			if err != nil || c.argument != "" || w.Size != c.size || w.Backward() != c.backward {
+				t.Errorf("%d users, backward is %v, err is %v", w.Size, w.Backward(), err)
 			}
 		})
 	}
 }
+
+var invented = "invented"

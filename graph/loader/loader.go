@@ -1,38 +1,50 @@
-// Package loader turns what the fields of one operation ask for into the fewest
-// calls of the upstream. It knows windows and pages; of GraphQL and of HTTP it
-// knows nothing.
+// Package loader turns what the fields of one operation request into the fewest
+// upstream calls. It knows windows and pages; it knows nothing of GraphQL and
+// HTTP.
 //
-// The upstream has no multi-get, so there is nothing to collect for a common
-// request, and no reason to wait. What can be saved are calls for users that
-// another field of the operation reads anyway: all windows that begin at the
-// same cursor of the same list share one walk through it. A walk reads no page
-// before somebody needs it, and then as much of it as anybody is known to need,
-// which is why it pays to say with Expect what is going to be loaded.
+// The upstream cannot return several objects by their IDs, so there is nothing to
+// collect for one request, and no reason to wait. What can be saved are calls for
+// users that another field of the operation reads anyway: all windows that begin at the
+// same cursor of the same list share one walk through it, in either direction. A
+// walk reads a page only when a window needs it, and then as much of it as any
+// expected window needs. Therefore it pays to announce with Expect what is going
+// to be loaded.
+//
+// A window against its list begins at an earlier cursor. The memory often knows
+// one; otherwise the window is read from the start of the list.
 package loader
 
 import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"rollcall/graph/connection"
 	"rollcall/upstream"
 )
 
-// Source hands out pages. Its pages are shared: nobody writes to them.
+// Source returns pages, which are shared and must not be written to.
 type Source interface {
 	ListUsers(context.Context, upstream.PageQuery) (upstream.Page, error)
 }
 
-// ErrTooManyCalls is returned where an operation has used up its calls.
+// ErrTooManyCalls is returned if an operation has used up its calls.
 var ErrTooManyCalls = errors.New("the operation needs too many upstream calls")
 
-// ErrNoUser is returned where no conversation has the user that was looked up.
+// ErrTooFar is returned for a window that cannot be read within the calls or the
+// time that the operation has left, because its position is far from the start of
+// the list.
+var ErrTooFar = errors.New("the position is too many upstream calls from the start of the list")
+
+// ErrNoUser is returned if no conversation has the user that was looked up.
 var ErrNoUser = errors.New("no such user")
 
 // Loader serves one operation. It is safe for concurrent use.
 type Loader struct {
 	source Source
+	memory *Memory
+	key    upstream.APIKey
 
 	mu    sync.Mutex
 	walks map[start]*walk
@@ -46,41 +58,115 @@ type start struct {
 	cursor string
 }
 
-// New returns a loader that makes at most maxCalls calls.
-func New(source Source, maxCalls int) *Loader {
-	return &Loader{source: source, walks: make(map[start]*walk), calls: maxCalls}
+// New returns a loader that makes at most maxCalls calls, all of them with one
+// API key.
+func New(source Source, memory *Memory, key upstream.APIKey, maxCalls int) *Loader {
+	return &Loader{source: source, memory: memory, key: key, walks: make(map[start]*walk), calls: maxCalls}
 }
 
-// Expect says that windows are likely to be loaded, so that whichever comes
-// first reads enough for all of them. It makes no call itself.
+// Expect announces windows that are likely to be loaded, so that the first of
+// them reads enough for all. It makes no call itself.
 func (l *Loader) Expect(windows ...connection.Window) {
 	for _, w := range windows {
-		l.walk(w)
+		base := l.base(w, 0)
+		l.walk(start{w.List(), base.Cursor}, w.Extent(base))
 	}
 }
 
-// Load returns a window's slice. The error is the source's, ctx's or
-// [ErrTooManyCalls].
+// Load returns a window's slice. The error is the source's, ctx's,
+// [ErrTooManyCalls] or [ErrTooFar].
 func (l *Loader) Load(ctx context.Context, w connection.Window) (connection.Slice, error) {
-	wk := l.walk(w)
-	made := 0
-	for extent := w.Extent(); ; {
-		pages, held, calls, err := wk.read(ctx, extent)
+	r := reading{loader: l, window: w}
+	for front := 0; ; {
+		slice, lack, err := r.take(ctx, l.base(w, front))
 		if err != nil {
 			return connection.Slice{}, err
 		}
-		made += calls
-		slice, missing := w.Take(pages)
-		if missing == 0 {
-			l.save(callsFor(min(extent, held)) - made)
+		if lack.Front == 0 {
+			l.save(r.alone - r.made)
 			return slice, nil
 		}
-		extent = held + missing
+		front = lack.Front
 	}
 }
 
-// callsFor is how many calls it takes to read so many users; that there are
-// none takes one as well.
+// reading is what has been read for one window.
+type reading struct {
+	loader *Loader
+	window connection.Window
+	next   *upstream.Page // at the window's position, if that was needed
+	made   int            // calls that were made for the window
+	alone  int            // calls that it would have made alone
+}
+
+// take reads pages from a base until the window can be cut out of them, or they
+// turn out to begin too late.
+func (r *reading) take(ctx context.Context, base connection.Base) (connection.Slice, connection.Lack, error) {
+	w := r.window
+	extent := w.Extent(base)
+	wk := r.loader.walk(start{w.List(), base.Cursor}, extent)
+	if w.Against() {
+		if err := r.loader.reaches(ctx, wk, extent); err != nil {
+			return connection.Slice{}, connection.Lack{}, err
+		}
+	}
+	for {
+		pages, held, err := r.read(ctx, wk, extent)
+		if err != nil {
+			return connection.Slice{}, connection.Lack{}, err
+		}
+		slice, lack := w.Take(base, pages, r.next)
+		switch {
+		case lack.Next:
+			cursor, size := w.Next()
+			pages, _, err := r.read(ctx, r.loader.walk(start{w.List(), cursor}, size), 1)
+			if err != nil {
+				return connection.Slice{}, connection.Lack{}, err
+			}
+			r.alone++
+			r.next = &pages[0]
+		case lack.Users > 0:
+			extent = held + lack.Users
+		default:
+			r.alone += callsFor(min(extent, held))
+			return slice, lack, nil
+		}
+	}
+}
+
+// read returns the pages of a walk.
+func (r *reading) read(ctx context.Context, wk *walk, extent int) (pages []upstream.Page, held int, err error) {
+	pages, held, calls, err := wk.read(ctx, extent)
+	r.made += calls
+	return pages, held, err
+}
+
+// base returns where a window is read from.
+func (l *Loader) base(w connection.Window, front int) connection.Base {
+	if !w.Against() {
+		return w.Base(0, nil)
+	}
+	return w.Base(front, l.memory.previous(l.key, w.List()))
+}
+
+// reaches returns [ErrTooFar] if the operation has not enough calls or time left for a
+// walk to an extent.
+func (l *Loader) reaches(ctx context.Context, wk *walk, extent int) error {
+	l.mu.Lock()
+	left := l.calls
+	l.mu.Unlock()
+	calls := wk.callsTo(extent)
+	if calls > left {
+		return ErrTooFar
+	}
+	if deadline, ok := ctx.Deadline(); ok && calls > 1 && time.Duration(calls)*l.memory.pace(l.key) > time.Until(deadline) {
+		return ErrTooFar
+	}
+	return nil
+}
+
+// callsFor returns how many calls it takes to read so many users. A list without
+// users takes one as well.
 func callsFor(users int) int { return max(1, (users+upstream.MaxPageSize-1)/upstream.MaxPageSize) }
 
 func (l *Loader) save(calls int) {
@@ -91,7 +177,7 @@ func (l *Loader) save(calls int) {
 	}
 }
 
-// Saved is how many more calls the windows so far would have made, had each
+// Saved returns how many more calls the windows so far would have made, had each
 // been loaded by itself.
 func (l *Loader) Saved() int {
 	l.mu.Lock()
@@ -101,32 +187,34 @@ func (l *Loader) Saved() int {
 
 // LookUp returns the user with an ID, or [ErrNoUser].
 func (l *Loader) LookUp(ctx context.Context, userID string) (*upstream.User, error) {
-	slice, err := l.Load(ctx, connection.Window{
-		Query: upstream.Query{Filter: upstream.Filter{UserID: userID}},
-		First: 1,
-	})
+	slice, err := l.Load(ctx, connection.NewFirst(upstream.Query{Filter: upstream.Filter{UserID: userID}}, 1))
 	if err != nil {
 		return nil, err
 	}
-	// The upstream says that search matches exactly. Should it ever match
-	// otherwise, nobody gets to see somebody else.
+	// According to the upstream, search matches exactly. If it ever matches
+	// otherwise, the user of another ID must not be returned.
 	if slice.Len() == 0 || slice.User(0).ID != userID {
 		return nil, ErrNoUser
 	}
 	return slice.User(0), nil
 }
 
-// walk returns the walk that serves a window, and has it expect the window.
-func (l *Loader) walk(w connection.Window) *walk {
-	at := start{w.Query, w.Cursor()}
+// walk returns the walk that begins at a start, and has it expect so many users.
+func (l *Loader) walk(at start, extent int) *walk {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	wk := l.begin(at)
+	wk.expected = max(wk.expected, extent)
+	return wk
+}
+
+// begin returns the walk that begins at a start. l.mu is held.
+func (l *Loader) begin(at start) *walk {
 	wk, ok := l.walks[at]
 	if !ok {
 		wk = &walk{loader: l, start: at, turn: make(chan struct{}, 1)}
 		l.walks[at] = wk
 	}
-	wk.expected = max(wk.expected, w.Extent())
 	return wk
 }
 
@@ -139,5 +227,14 @@ func (l *Loader) list(ctx context.Context, q upstream.PageQuery) (upstream.Page,
 	if spent {
 		return upstream.Page{}, ErrTooManyCalls
 	}
-	return l.source.ListUsers(ctx, q)
+	began := time.Now()
+	page, err := l.source.ListUsers(ctx, q)
+	if err != nil {
+		return upstream.Page{}, err
+	}
+	l.memory.observe(l.key, time.Since(began))
+	if page.Next != "" {
+		l.memory.link(l.key, q.Query, link{q.Cursor, len(page.Users)}, page.Next)
+	}
+	return page, nil
 }

@@ -33,14 +33,18 @@ func BenchmarkOnePage(b *testing.B) {
 	session := upstream.NewClient(upstream.Config{BaseURL: base}).As(upstream.Caller{})
 	w := window(b, upstream.Query{}, 30, "")
 
+	memory := newMemory(b, 0)
+
 	ways := map[string]func() (connection.Slice, error){
-		"with": func() (connection.Slice, error) { return loader.New(session, 100).Load(b.Context(), w) },
+		"with": func() (connection.Slice, error) {
+			return loader.New(session, memory, upstream.NewAPIKey("key"), 100).Load(b.Context(), w)
+		},
 		"without": func() (connection.Slice, error) {
-			page, err := session.ListUsers(b.Context(), upstream.PageQuery{Query: w.Query, Size: w.First})
+			page, err := session.ListUsers(b.Context(), upstream.PageQuery{Query: w.Query, Size: w.Size})
 			if err != nil {
 				return connection.Slice{}, err
 			}
-			slice, _ := w.Take([]upstream.Page{page})
+			slice, _ := w.Take(w.Base(0, nil), []upstream.Page{page}, nil)
 			return slice, nil
 		},
 	}

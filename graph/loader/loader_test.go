@@ -57,7 +57,11 @@ func (s *source) ListUsers(ctx context.Context, q upstream.PageQuery) (upstream.
 	var page upstream.Page
 	to := min(from+q.Size, s.users)
 	for i := from; i < to; i++ {
-		page.Users = append(page.Users, upstream.User{ID: fmt.Sprintf("user_%d", i), LastContact: int64(-i)})
+		at := i
+		if q.Ascending {
+			at = s.users - 1 - i
+		}
+		page.Users = append(page.Users, upstream.User{ID: fmt.Sprintf("user_%d", at), LastContact: int64(-at)})
 	}
 	if to < s.users {
 		page.Next = strconv.Itoa(to)
@@ -78,7 +82,7 @@ var sealer = connection.NewSealer("key")
 
 func window(t testing.TB, q upstream.Query, first int, after string) connection.Window {
 	t.Helper()
-	w, err := connection.NewWindow(q, &first, &after, sealer)
+	w, err := connection.NewWindow(q, connection.Args{First: &first, After: &after}, sealer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +95,17 @@ func ids(s connection.Slice) []string {
 		out[i] = s.User(i).ID
 	}
 	return out
+}
+
+// newLoader returns a loader that remembers nothing of others.
+func newLoader(t testing.TB, source loader.Source, maxCalls int) *loader.Loader {
+	return loader.New(source, newMemory(t, 0), upstream.NewAPIKey("key"), maxCalls)
+}
+
+func newMemory(t testing.TB, countTTL time.Duration) *loader.Memory {
+	m := loader.NewMemory(countTTL)
+	t.Cleanup(m.Close)
+	return m
 }
 
 // together loads windows as the fields of one operation do.
@@ -107,7 +122,7 @@ func together(ctx context.Context, l *loader.Loader, windows ...connection.Windo
 func agent(id string) upstream.Query { return upstream.Query{Filter: upstream.Filter{AgentID: id}} }
 
 func TestFewestCalls(t *testing.T) {
-	probe := loader.New(&source{users: 1000}, 100)
+	probe := newLoader(t, &source{users: 1000}, 100)
 	page, err := probe.Load(t.Context(), window(t, upstream.Query{}, 40, ""))
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +152,7 @@ func TestFewestCalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &source{users: 1000}
-				l := loader.New(s, 100)
+				l := newLoader(t, s, 100)
 				l.Expect(c.windows...)
 				began := time.Now()
 				got, errs := together(t.Context(), l, c.windows...)
@@ -148,8 +163,8 @@ func TestFewestCalls(t *testing.T) {
 					t.Errorf("calls of the sizes %v, want %v", s.sizes(), c.sizes)
 				}
 				for i, w := range c.windows {
-					if got[i].Len() != w.First {
-						t.Errorf("window %d has %d users, want %d", i, got[i].Len(), w.First)
+					if got[i].Len() != w.Size {
+						t.Errorf("window %d has %d users, want %d", i, got[i].Len(), w.Size)
 					}
 				}
 				if waited := s.times[0].Sub(began); waited != 0 {
@@ -163,7 +178,7 @@ func TestFewestCalls(t *testing.T) {
 func TestWindowsThatNobodyExpectedStillShareWhatWasRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{users: 1000}
-		l := loader.New(s, 100)
+		l := newLoader(t, s, 100)
 		for _, first := range []int{10, 5, 10, 30} {
 			got, err := l.Load(t.Context(), window(t, upstream.Query{}, first, ""))
 			if err != nil || got.Len() != first {
@@ -185,7 +200,7 @@ func TestCallsForDifferentListsGoOutAtOnce(t *testing.T) {
 			windows = append(windows, window(t, agent(strconv.Itoa(i)), 3, ""))
 		}
 		began := time.Now()
-		if _, errs := together(t.Context(), loader.New(s, 100), windows...); errors.Join(errs...) != nil {
+		if _, errs := together(t.Context(), newLoader(t, s, 100), windows...); errors.Join(errs...) != nil {
 			t.Fatal(errs)
 		}
 		if took := time.Since(began); len(s.calls) != 12 || took != 20*time.Millisecond {
@@ -196,7 +211,7 @@ func TestCallsForDifferentListsGoOutAtOnce(t *testing.T) {
 
 func TestASmallWindowDoesNotWaitForALargeOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := loader.New(&source{users: 1000}, 100)
+		l := newLoader(t, &source{users: 1000}, 100)
 		small, large := window(t, upstream.Query{}, 5, ""), window(t, upstream.Query{}, 500, "")
 		l.Expect(small, large)
 		began := time.Now()
@@ -220,7 +235,7 @@ func TestASmallWindowDoesNotWaitForALargeOne(t *testing.T) {
 func TestLookUps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{users: 1000}
-		l := loader.New(s, 100)
+		l := newLoader(t, s, 100)
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
@@ -248,7 +263,7 @@ func (liar) ListUsers(context.Context, upstream.PageQuery) (upstream.Page, error
 }
 
 func TestALookUpShowsNobodyElse(t *testing.T) {
-	if u, err := loader.New(liar{}, 1).LookUp(t.Context(), "alice"); !errors.Is(err, loader.ErrNoUser) {
+	if u, err := newLoader(t, liar{}, 1).LookUp(t.Context(), "alice"); !errors.Is(err, loader.ErrNoUser) {
 		t.Errorf("got %v, %v", u, err)
 	}
 }
@@ -262,7 +277,7 @@ func TestAFailureIsOneCallAndLeavesOthersAlone(t *testing.T) {
 			}
 			return nil
 		}}
-		l := loader.New(s, 100)
+		l := newLoader(t, s, 100)
 		windows := []connection.Window{
 			window(t, upstream.Query{}, 500, ""), window(t, upstream.Query{}, 300, ""), window(t, upstream.Query{}, 7, ""),
 			window(t, agent("a"), 7, ""), window(t, agent("b"), 7, ""), window(t, agent("b"), 7, ""),
@@ -306,12 +321,11 @@ func TestAWalkThatLeadsNowhereEnds(t *testing.T) {
 		calls   int
 		refused bool
 	}{
-		"back and forth":            {&chain{next: map[string]string{"": "a", "a": "b", "b": "a"}, users: 1}, 3, true},
-		"empty pages without end":   {&chain{next: map[string]string{"*": ""}}, 4, true},
-		"a few empty pages, an end": {&chain{next: map[string]string{"": "a", "a": "b", "b": "c"}}, 4, false},
+		"back and forth":           {&chain{next: map[string]string{"": "a", "a": "b", "b": "a"}, users: 1}, 3, true},
+		"five empty pages, an end": {&chain{next: map[string]string{"": "a", "a": "b", "b": "c", "c": "d", "d": "e"}}, 6, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := loader.New(c.source, 100).Load(t.Context(), window(t, upstream.Query{}, 50, ""))
+			_, err := newLoader(t, c.source, 100).Load(t.Context(), window(t, upstream.Query{}, 50, ""))
 			e, bad := errors.AsType[*upstream.Error](err)
 			if bad != c.refused || bad && e.Kind != upstream.BadResponse || !bad && err != nil || c.source.calls != c.calls {
 				t.Errorf("%v after %d calls", err, c.source.calls)
@@ -320,10 +334,18 @@ func TestAWalkThatLeadsNowhereEnds(t *testing.T) {
 	}
 }
 
+func TestEmptyPagesGoOnUntilTheCallsAreUsedUp(t *testing.T) {
+	source := &chain{next: map[string]string{"*": ""}}
+	_, err := newLoader(t, source, 50).Load(t.Context(), window(t, upstream.Query{}, 50, ""))
+	if !errors.Is(err, loader.ErrTooManyCalls) || source.calls != 50 {
+		t.Errorf("%v after %d calls", err, source.calls)
+	}
+}
+
 func TestAnOperationRunsOutOfCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{users: 1000}
-		l := loader.New(s, 3)
+		l := newLoader(t, s, 3)
 		if _, err := l.Load(t.Context(), window(t, upstream.Query{}, 400, "")); !errors.Is(err, loader.ErrTooManyCalls) {
 			t.Errorf("err is %v", err)
 		}
@@ -337,7 +359,7 @@ func TestEveryWaiterEndsWithTheOperation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 		defer cancel()
-		_, errs := together(ctx, loader.New(&source{users: 1000}, 100), window(t, upstream.Query{}, 5, ""), window(t, upstream.Query{}, 500, ""))
+		_, errs := together(ctx, newLoader(t, &source{users: 1000}, 100), window(t, upstream.Query{}, 5, ""), window(t, upstream.Query{}, 500, ""))
 		for _, err := range errs {
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("err is %v", err)
@@ -356,11 +378,11 @@ func TestAnyMixOfWindowsIsWhatEachWouldBeAlone(t *testing.T) {
 			for range 1 + r.IntN(8) {
 				w := window(t, upstream.Query{}, r.IntN(300), after)
 				windows = append(windows, w)
-				if got, _ := loader.New(s, 100).Load(t.Context(), w); got.Len() > 0 && r.IntN(2) == 0 {
+				if got, _ := newLoader(t, s, 100).Load(t.Context(), w); got.Len() > 0 && r.IntN(2) == 0 {
 					after = got.Cursor(r.IntN(got.Len()))
 				}
 			}
-			l := loader.New(s, 100)
+			l := newLoader(t, s, 100)
 			if r.IntN(2) == 0 {
 				l.Expect(windows...)
 			}
@@ -368,7 +390,7 @@ func TestAnyMixOfWindowsIsWhatEachWouldBeAlone(t *testing.T) {
 			got, errs := together(t.Context(), l, windows...)
 			done := len(s.calls)
 			for i, w := range windows {
-				alone, err := loader.New(s, 100).Load(t.Context(), w)
+				alone, err := newLoader(t, s, 100).Load(t.Context(), w)
 				if err != nil || errs[i] != nil {
 					t.Fatal(err, errs[i])
 				}

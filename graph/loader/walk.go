@@ -9,18 +9,21 @@ import (
 )
 
 // walk reads a list page by page, from a cursor on, for every window that
-// begins there. One page is read at a time, as each needs the cursor of the one
-// before. A failure ends the walk: windows that need more than was read until
-// then all get it.
+// begins there, and for counts. It reads one page at a time, because each needs
+// the cursor of the one before. A failure ends the walk: all windows that need
+// more than was read until then return it.
 type walk struct {
 	loader   *Loader
 	start    start
 	expected int // users from the start on; guarded by loader.mu
 
-	turn  chan struct{} // holds a token while somebody reads or looks
+	turn  chan struct{} // holds a token while a goroutine reads or looks
 	pages []upstream.Page
-	held  int // users on pages
 	err   error
+	// held is the number of users on pages, and finished whether there are no more
+	// pages. They are written with the token and loader.mu, and read with either.
+	held     int
+	finished bool
 }
 
 // read returns the pages from the start on, once they hold extent users or the
@@ -34,8 +37,8 @@ func (w *walk) read(ctx context.Context, extent int) (pages []upstream.Page, hel
 	}
 }
 
-// step reads one page if one is needed. Between steps it is others' turn, so
-// that nobody waits for pages they do not need.
+// step reads one page if one is needed. Between steps other goroutines take their
+// turn, so that none waits for pages that it does not need.
 func (w *walk) step(ctx context.Context, extent int) (pages []upstream.Page, held int, done bool, err error) {
 	select {
 	case w.turn <- struct{}{}:
@@ -44,17 +47,17 @@ func (w *walk) step(ctx context.Context, extent int) (pages []upstream.Page, hel
 	}
 	defer func() { <-w.turn }()
 
-	if w.held >= extent || w.ended() {
+	if w.held >= extent || w.finished {
 		return w.pages, w.held, true, nil
 	}
-	if w.err == nil {
-		w.err = w.next(ctx, extent)
+	if w.err != nil {
+		return nil, 0, false, w.err
 	}
-	return w.pages, w.held, false, w.err
-}
-
-func (w *walk) ended() bool {
-	return len(w.pages) > 0 && w.pages[len(w.pages)-1].Next == ""
+	err = w.next(ctx, extent)
+	if ctx.Err() == nil { // else a window with more time may still read on
+		w.err = err
+	}
+	return w.pages, w.held, false, err
 }
 
 // next reads the next page.
@@ -71,34 +74,39 @@ func (w *walk) next(ctx context.Context, extent int) error {
 	if err != nil {
 		return err
 	}
-	if err := w.goesOn(page); err != nil {
+	if err := w.checkProgress(page); err != nil {
 		return err
 	}
 	w.pages = append(w.pages, page)
+	w.loader.mu.Lock()
 	w.held += len(page.Users)
+	w.finished = page.Next == ""
+	w.loader.mu.Unlock()
 	return nil
 }
 
-// maxEmpty is how many pages in a row may have no users, and still a next page.
-const maxEmpty = 3
-
-// goesOn refuses a page that leads back to where the walk has been, or nowhere:
-// it would go on until the operation's calls are used up.
-func (w *walk) goesOn(page upstream.Page) error {
+// checkProgress refuses a page that leads back to a cursor of the walk, which
+// would go on until the operation's calls are used up. Pages without users are no
+// mistake, as long as each leads on.
+func (w *walk) checkProgress(page upstream.Page) error {
 	if page.Next == "" {
 		return nil
 	}
 	if page.Next == w.start.cursor || slices.ContainsFunc(w.pages, func(p upstream.Page) bool { return p.Next == page.Next }) {
 		return &upstream.Error{Kind: upstream.BadResponse, Stage: upstream.Decoding, Cause: errCycle}
 	}
-	isEmpty := func(p upstream.Page) bool { return len(p.Users) == 0 }
-	if n := len(w.pages); isEmpty(page) && n >= maxEmpty && !slices.ContainsFunc(w.pages[n-maxEmpty:], func(p upstream.Page) bool { return !isEmpty(p) }) {
-		return &upstream.Error{Kind: upstream.BadResponse, Stage: upstream.Decoding, Cause: errEmpty}
-	}
 	return nil
 }
 
-var (
-	errCycle = errors.New("next_cursor is one that the list has had before")
-	errEmpty = errors.New("one page after the other has no users, and a next page")
-)
+var errCycle = errors.New("next_cursor is one that the list has had before")
+
+// callsTo returns how many calls the walk has still to make to read so many users.
+func (w *walk) callsTo(extent int) int {
+	w.loader.mu.Lock()
+	missing, finished := extent-w.held, w.finished
+	w.loader.mu.Unlock()
+	if missing <= 0 || finished {
+		return 0
+	}
+	return callsFor(missing)
+}

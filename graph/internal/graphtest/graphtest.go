@@ -81,6 +81,7 @@ func New(t testing.TB, o Options) *Service {
 		CallersKey:    o.Passthrough,
 		Introspection: true,
 		Timeout:       o.Timeout,
+		CacheTTL:      o.CacheTTL,
 		Limits: graph.Limits{
 			Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120,
 		},
@@ -89,8 +90,10 @@ func New(t testing.TB, o Options) *Service {
 	if o.Graph != nil {
 		o.Graph(&config)
 	}
+	executor := graph.NewExecutor(config)
+	t.Cleanup(executor.Close)
 	handler := transport.Config{
-		Executor: graph.NewExecutor(config),
+		Executor: executor,
 		Authenticate: func(r *http.Request) (upstream.Caller, error) {
 			key := "service-key"
 			if o.Passthrough {

@@ -1,0 +1,298 @@
+package shared
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Limiter bounds the calls of one API key over all replicas. Within this process
+// they are served first come, first served. It is safe for concurrent use.
+//
+// A limiter states what it wants, and an exchange with Redis makes it so; there is
+// one exchange at a time. Permits are not bound to calls: a grant goes to the call
+// that has waited longest, and the end of any call gives a lease back.
+type Limiter struct {
+	store      *Store
+	name       string
+	keys       []string // in Redis
+	configured int
+
+	mu       sync.Mutex
+	added    bool // to the store's limiters
+	used     time.Time
+	inFlight int
+	queue    list.List // of *waiter
+	pause    time.Time // when the latest pause ends
+	resume   *time.Timer
+	maximum  int // the upstream's own; 0 if it reported none
+
+	// As the store is.
+	mode        Mode
+	incarnation int
+	replicas    int
+
+	// What Redis knows, in the present incarnation.
+	leases     []lease  // of calls in flight
+	returned   []string // leases to give back
+	wanted     int      // waiting calls, as Redis knows them
+	arrived    int      // grants
+	contact    time.Time
+	tellPause  bool
+	tellMax    bool
+	renewing   bool
+	exchanging bool
+	changed    time.Time // since when the limiter waits to send something; zero if it does not
+}
+
+type waiter struct {
+	deadline time.Time // zero for none
+	ready    chan struct{}
+	err      error // valid once ready is closed
+}
+
+type lease struct {
+	id string
+	at time.Time // when it was granted or renewed
+}
+
+// ErrPaused reports that the key's pause outlasts the call's deadline.
+var ErrPaused = errors.New("the key pauses for longer than the call can wait")
+
+func newLimiter(s *Store, name string, configured int) *Limiter {
+	base := prefix + "{" + name + "}:"
+	return &Limiter{
+		store: s, name: name, configured: configured,
+		keys: []string{base + "leases", base + "waiting", base + "state"},
+	}
+}
+
+// Acquire waits for a permit, first come, first served within this process, until
+// a pause is over and fewer calls are in flight than the limit allows. The caller
+// calls release once. The error is [ErrPaused], or the cause of ctx's cancellation.
+func (l *Limiter) Acquire(ctx context.Context) (release func(), err error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	w := &waiter{ready: make(chan struct{})}
+	w.deadline, _ = ctx.Deadline()
+	l.mu.Lock()
+	for !l.added {
+		l.mu.Unlock()
+		l = l.store.current(l)
+		l.mu.Lock()
+	}
+	l.used = time.Now()
+	if w.tooLate(l.pause) {
+		l.mu.Unlock()
+		return nil, ErrPaused
+	}
+	place := l.queue.PushBack(w)
+	l.advance()
+	l.mu.Unlock()
+
+	select {
+	case <-w.ready:
+		if w.err != nil {
+			return nil, w.err
+		}
+		return l.release, nil
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-w.ready: // in the meantime
+		if w.err == nil {
+			l.end()
+		}
+	default:
+		l.queue.Remove(place)
+	}
+	l.advance()
+	return nil, context.Cause(ctx)
+}
+
+func (w *waiter) tooLate(pause time.Time) bool {
+	return !w.deadline.IsZero() && w.deadline.Before(pause) && time.Now().Before(pause)
+}
+
+func (l *Limiter) release() {
+	l.mu.Lock()
+	l.end()
+	l.advance()
+	l.mu.Unlock()
+}
+
+// end counts a call as done, and marks its lease to be given back.
+func (l *Limiter) end() {
+	l.inFlight--
+	l.used = time.Now()
+	l.giveBack()
+}
+
+// giveBack marks the leases that have no call.
+func (l *Limiter) giveBack() {
+	for len(l.leases) > l.inFlight {
+		last := len(l.leases) - 1
+		l.returned = append(l.returned, l.leases[last].id)
+		l.leases = l.leases[:last]
+	}
+}
+
+// Limit returns how many permits there are for all replicas together or, while
+// the limit is not shared, for this one.
+func (l *Limiter) Limit() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mode == Shared {
+		return l.limit()
+	}
+	return l.share()
+}
+
+// limit is what all replicas may have together.
+func (l *Limiter) limit() int {
+	if l.maximum > 0 {
+		return min(l.configured, l.maximum)
+	}
+	return l.configured
+}
+
+// share is what this replica may have while the limit is not shared.
+func (l *Limiter) share() int {
+	if l.replicas == 0 {
+		return 1 // it does not know of any other
+	}
+	return max(1, l.limit()/l.replicas)
+}
+
+// SetMaximum lowers the limit of all replicas to what the upstream reports as the
+// key's maximum. A maximum above the configured limit restores that limit.
+func (l *Limiter) SetMaximum(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n = max(1, n); n != l.maximum {
+		l.maximum, l.tellMax = n, true
+		l.advance()
+	}
+}
+
+// PauseUntil starts a pause for all replicas, or extends it. A pause is never
+// shortened. It reaches Redis before any permit that is released later.
+func (l *Limiter) PauseUntil(t time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pauseUntil(t) {
+		l.tellPause = true
+		l.advance()
+	}
+}
+
+// PausedUntil returns when the latest pause ends, or has ended.
+func (l *Limiter) PausedUntil() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pause
+}
+
+// pauseUntil reports whether there is a new pause. The calls that cannot wait for
+// its end are refused now.
+func (l *Limiter) pauseUntil(t time.Time) bool {
+	if !t.After(l.pause) {
+		return false
+	}
+	l.pause = t
+	if l.resume != nil {
+		l.resume.Stop()
+	}
+	l.resume = time.AfterFunc(time.Until(t), func() {
+		l.mu.Lock()
+		l.advance()
+		l.mu.Unlock()
+	})
+	for next := l.queue.Front(); next != nil; {
+		place := next
+		next = next.Next()
+		if w := place.Value.(*waiter); w.tooLate(t) {
+			w.err = ErrPaused
+			close(w.ready)
+			l.queue.Remove(place)
+		}
+	}
+	return true
+}
+
+func (l *Limiter) paused() bool { return time.Now().Before(l.pause) }
+
+// advance does what is possible without Redis, and starts an exchange if Redis has
+// to know something; l.mu is held.
+func (l *Limiter) advance() {
+	if l.mode == Away {
+		for l.queue.Len() > 0 && l.inFlight < l.share() && !l.paused() {
+			l.serve()
+		}
+		return
+	}
+	if !l.outdated() {
+		return
+	}
+	if l.changed.IsZero() {
+		l.changed = time.Now()
+	}
+	if !l.exchanging {
+		l.exchanging = true
+		go l.exchange(l.incarnation)
+	}
+}
+
+// serve gives a permit to the call that has waited longest.
+func (l *Limiter) serve() {
+	w := l.queue.Remove(l.queue.Front()).(*waiter)
+	l.inFlight++
+	close(w.ready)
+}
+
+// granted handles a lease. Without a call to use it, or in a pause, it is given
+// back; one of an earlier incarnation is Redis' to remove.
+func (l *Limiter) granted(id string) {
+	if l.mode == Away || !ours(id, l.store.process, l.incarnation) {
+		return
+	}
+	l.arrived++
+	l.want(l.wanted - 1)
+	l.leases = append(l.leases, lease{id, time.Now()})
+	if l.queue.Len() > 0 && !l.paused() {
+		l.serve()
+	}
+	l.giveBack()
+}
+
+// enter follows the store to another mode; l.mu is held.
+func (l *Limiter) enter(mode Mode, incarnation, replicas int) {
+	l.mode, l.replicas = mode, replicas
+	if incarnation != l.incarnation {
+		l.incarnation = incarnation
+		l.want(0)
+		l.leases, l.returned, l.arrived = nil, nil, 0
+		l.exchanging, l.renewing, l.changed = false, false, time.Time{}
+		l.tellPause, l.tellMax = l.paused(), l.maximum > 0
+	}
+	l.advance()
+}
+
+// want records how many waiting calls Redis knows of.
+func (l *Limiter) want(n int) {
+	if n != l.wanted {
+		l.store.waiting(n - l.wanted)
+		l.wanted = n
+	}
+}
+
+// idle reports that the limiter has nothing to remember.
+func (l *Limiter) idle(now time.Time) bool {
+	return l.inFlight == 0 && l.queue.Len() == 0 && len(l.leases)+len(l.returned) == 0 && !l.exchanging &&
+		!now.Before(l.pause) && now.Sub(l.used) > limiterLife
+}

@@ -1,0 +1,265 @@
+// Package shared makes one API key's limit, pause, pages and quotas common to all
+// replicas of the service, through Redis. It knows nothing of the upstream, of
+// GraphQL or of HTTP.
+//
+// Redis is never necessary. A [Store] is in one of three modes:
+//
+//   - away: Redis did not answer. Each replica has its share of the limit, the
+//     limit divided by the number of replicas that it saw last, and at least 1. No
+//     request sends anything to Redis; only the heartbeat tries.
+//   - syncing, for a second after Redis answered: each call in flight gets a lease
+//     in Redis, and new calls need one within the replica's share. Afterwards no
+//     replica has a call that Redis does not know.
+//   - shared: every call needs a lease, and all replicas together have the limit.
+//
+// Any error, and any reply that takes longer than 50 ms, switches the whole store
+// to away at once. Therefore one wave of requests waits for a Redis that hangs,
+// and no request waits longer than that.
+package shared
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+const (
+	// patience is how long a request waits for Redis.
+	patience = 50 * time.Millisecond
+	// beatPeriod is the time between two heartbeats of a process.
+	beatPeriod = 500 * time.Millisecond
+	// syncTime is how long a replica is in the mode syncing: by then every other
+	// replica that reaches Redis has had a heartbeat.
+	syncTime = time.Second
+	// limiterLife is how long a limiter is kept after its last use.
+	limiterLife = time.Minute
+)
+
+// Config is what a store needs. Its zero value is not valid: URL is necessary.
+type Config struct {
+	// URL is that of Redis, as [rueidis.ParseURL] parses it. It may hold a
+	// password, so it appears in no error and no log.
+	URL string
+	// Upstream is the base URL of the upstream. Services with different ones share
+	// nothing.
+	Upstream string
+	// Log receives a line when the limit is no longer shared, and one when it is
+	// shared again; nil for none.
+	Log *slog.Logger
+}
+
+// Store is one process's part of what the replicas share. It is safe for
+// concurrent use.
+type Store struct {
+	upstream string
+	channels string // the prefix of the channels' names
+	process  string // this process's name among the replicas
+	log      *slog.Logger
+
+	client  atomic.Pointer[rueidis.Client] // nil until Redis answered for the first time
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+	echoes  chan string // of heartbeats
+	waits   atomic.Int64
+	probing atomic.Bool
+	heard   atomic.Int64 // Unix ms of the last reply
+	offset  atomic.Int64 // of Redis' clock from this process's, in ns
+
+	counters counters
+
+	// mu is locked before any limiter's.
+	mu          sync.Mutex
+	mode        Mode
+	incarnation int // of this process: it changes when the mode becomes away
+	syncing     time.Time
+	replicas    int // seen last; 0 before the first time that the mode was shared
+	limiters    map[string]*Limiter
+	closed      bool
+}
+
+// ErrURL reports that the URL of Redis is not valid. It does not repeat the URL.
+var ErrURL = errors.New("not a URL of Redis, such as redis://host:6379/0, rediss://user:password@host or redis://host?addr=other:26379&master_set=name")
+
+// CheckURL reports whether a URL can be used for [Open].
+func CheckURL(url string) error {
+	_, err := parse(url)
+	return err
+}
+
+// Open returns a store that is ready to use, once Redis has answered or did not
+// answer for a second: a replica that starts while others share a limit has no
+// call that they do not know of. Without Redis, the store goes on trying in the
+// background until Close. The error is [ErrURL].
+func Open(ctx context.Context, c Config) (*Store, error) {
+	option, err := parse(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{
+		upstream:    c.Upstream,
+		channels:    prefix + hash(c.Upstream) + ":",
+		process:     randomName(),
+		log:         c.Log,
+		echoes:      make(chan string, 16),
+		incarnation: 1,
+		limiters:    make(map[string]*Limiter),
+	}
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	tried := make(chan struct{})
+	s.stopped.Go(func() { s.run(ctx, option, sync.OnceFunc(func() { close(tried) })) })
+	select {
+	case <-tried:
+	case <-time.After(connectTime):
+	}
+	return s, nil
+}
+
+// Close removes this process from the replicas and disconnects. Limiters can be
+// used afterwards; they have their share of the limit.
+func (s *Store) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.stop()
+	s.stopped.Wait()
+}
+
+// Limiter returns the limiter of an API key with a configured limit, at least 1.
+// There is one for each key, which is removed some time after its last use.
+func (s *Store) Limiter(apiKey string, limit int) *Limiter {
+	name := s.name("permits", apiKey)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l, ok := s.limiters[name]; ok {
+		return l
+	}
+	l := newLimiter(s, name, max(1, limit))
+	s.add(l)
+	return l
+}
+
+// add adds a limiter; s.mu is held.
+func (s *Store) add(l *Limiter) {
+	s.limiters[l.name] = l
+	l.mu.Lock()
+	l.added = true
+	l.used = time.Now()
+	l.enter(s.mode, s.incarnation, s.replicas)
+	l.mu.Unlock()
+}
+
+// current returns the limiter that has l's name, which is l unless another one
+// was added after l was removed.
+func (s *Store) current(l *Limiter) *Limiter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other, ok := s.limiters[l.name]; ok {
+		return other
+	}
+	s.add(l)
+	return l
+}
+
+// Mode is what limits a key's calls; see the package's comment.
+type Mode uint8
+
+// The modes.
+const (
+	Away Mode = iota
+	Syncing
+	Shared
+)
+
+func (m Mode) String() string {
+	switch m {
+	case Shared:
+		return "shared"
+	case Syncing:
+		return "syncing"
+	default:
+		return "away"
+	}
+}
+
+// counters is a [Stats] that is being counted.
+type counters struct{ exchanges, failures, switches atomic.Int64 }
+
+// Stats is a store at one moment.
+type Stats struct {
+	Mode     Mode
+	Replicas int // seen last; 0 if Redis was never reached
+	Permits  int // calls in flight
+	Leases   int // of which Redis knows
+	Waiting  int // calls that wait for a permit
+	// The totals since the store was opened.
+	Exchanges int64 // scripts sent for permits
+	Failures  int64 // of any command to Redis
+	Switches  int64 // from sharing to the share
+}
+
+// Stats returns what the store's limiters have, added up.
+func (s *Store) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats := Stats{
+		Mode: s.mode, Replicas: s.replicas,
+		Exchanges: s.counters.exchanges.Load(), Failures: s.counters.failures.Load(), Switches: s.counters.switches.Load(),
+	}
+	for _, l := range s.limiters {
+		l.mu.Lock()
+		stats.Permits += l.inFlight
+		stats.Leases += len(l.leases)
+		stats.Waiting += l.queue.Len()
+		l.mu.Unlock()
+	}
+	return stats
+}
+
+// fallBack switches to away, unless the incarnation in which reason occurred is
+// over already.
+func (s *Store) fallBack(incarnation int, reason error) {
+	s.counters.failures.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.incarnation != incarnation || s.mode == Away {
+		return
+	}
+	was := s.mode
+	s.switchTo(Away)
+	s.counters.switches.Add(1)
+	if !s.closed {
+		s.log.Warn("Redis does not answer: each replica keeps to its share of a key's limit", "was", was.String(), "replicas", s.replicas, "error", reason)
+	}
+}
+
+// switchTo changes the mode of all limiters; s.mu is held.
+func (s *Store) switchTo(mode Mode) {
+	if mode == Away {
+		s.incarnation++
+	}
+	s.mode = mode
+	for _, l := range s.limiters {
+		l.mu.Lock()
+		l.enter(mode, s.incarnation, s.replicas)
+		l.mu.Unlock()
+	}
+}
+
+// now returns the present mode and incarnation.
+func (s *Store) now() (Mode, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mode, s.incarnation
+}
+
+// errSlow is the reason for a switch without an error of Redis.
+var errSlow = fmt.Errorf("no reply within %v", patience)
