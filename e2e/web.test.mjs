@@ -509,6 +509,7 @@ describe("the example application", () => {
         UPSTREAM_CREDENTIALS: ["The service's key was refused", []],
         NOT_FOUND: ["No such agent", []], // without a filter
         RATE_LIMITED: ["Too many calls at once", retry],
+        OVERLOADED: ["The service is busy", retry],
         UPSTREAM_TIMEOUT: ["No answer in time", retry],
         UPSTREAM_UNAVAILABLE: ["ElevenLabs is not available", retry],
         UPSTREAM_BAD_RESPONSE: ["An answer that makes no sense", retry],
