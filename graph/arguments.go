@@ -4,18 +4,30 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"rollcall/graph/connection"
 	"rollcall/graph/datetime"
+	"rollcall/graph/globalid"
 	"rollcall/graph/internal/generated"
+	"rollcall/upstream"
 )
 
-// readArgs reads a list's arguments off the document, as gqlgen would; false
-// where something is wrong with them, about which gqlgen has the words. An
-// argument that is left out is like null.
-func readArgs(field *ast.Field, variables map[string]any) (args listArgs, ok bool) {
+// listArgs are the arguments of a list of users. An argument that is null is like
+// one that is absent.
+type listArgs struct {
+	First         *int
+	After         *string
+	Filter        *generated.ConversationUserFilter
+	SortBy        *generated.ConversationUserSort
+	SortDirection *generated.SortDirection
+}
+
+// readArgs reads a list's arguments in a valid document with coerced variables.
+// The error is a [*connection.ArgumentError].
+func readArgs(field *ast.Field, variables map[string]any) (args listArgs, err error) {
 	for _, argument := range field.Arguments {
 		value, err := argument.Value.Value(variables)
 		if err != nil {
-			return args, false
+			return args, err
 		}
 		if value == nil {
 			continue
@@ -35,40 +47,119 @@ func readArgs(field *ast.Field, variables map[string]any) (args listArgs, ok boo
 			err = args.SortDirection.UnmarshalGQL(value)
 		}
 		if err != nil {
-			return args, false
+			return args, err
 		}
 	}
-	return args, true
+	return args, nil
 }
 
-// readFilter reads the filter of a list, or what an agent's has of it.
+// readFilter reads the filter of a list. An agent's filter has some of its fields.
 func readFilter(value any) (*generated.ConversationUserFilter, error) {
 	var f generated.ConversationUserFilter
-	fields, _ := value.(map[string]any) // the validator takes nothing else
-	for name, value := range fields {
-		if value == nil {
-			continue
+	fields, _ := value.(map[string]any) // nothing else is valid
+	for _, id := range []struct {
+		name string
+		to   **string
+	}{
+		{"agentId", &f.AgentID},
+		{"branchId", &f.BranchID},
+		{"userId", &f.UserID},
+	} {
+		if value := fields[id.name]; value != nil {
+			text, err := graphql.UnmarshalID(value)
+			if err != nil {
+				return nil, err
+			}
+			*id.to = &text
 		}
-		var err error
-		switch name {
-		case "agentId":
-			f.AgentID, err = pointer(graphql.UnmarshalID(value))
-		case "branchId":
-			f.BranchID, err = pointer(graphql.UnmarshalID(value))
-		case "userId":
-			f.UserID, err = pointer(graphql.UnmarshalID(value))
-		case "callStartedAfter":
-			f.CallStartedAfter = new(datetime.DateTime)
-			err = f.CallStartedAfter.UnmarshalGQL(value)
-		case "callStartedBefore":
-			f.CallStartedBefore = new(datetime.DateTime)
-			err = f.CallStartedBefore.UnmarshalGQL(value)
-		}
-		if err != nil {
-			return nil, err
+	}
+	for _, instant := range []struct {
+		name string
+		to   **datetime.DateTime
+	}{
+		{"callStartedAfter", &f.CallStartedAfter},
+		{"callStartedBefore", &f.CallStartedBefore},
+	} {
+		if value := fields[instant.name]; value != nil {
+			*instant.to = new(datetime.DateTime)
+			if err := (*instant.to).UnmarshalGQL(value); err != nil {
+				return nil, &connection.ArgumentError{Argument: "filter." + instant.name, Reason: err.Error()}
+			}
 		}
 	}
 	return &f, nil
 }
 
 func pointer[T any](value T, err error) (*T, error) { return &value, err }
+
+// ofAgent narrows the list to the users of one agent.
+func (args listArgs) ofAgent(agentID string) listArgs {
+	var filter generated.ConversationUserFilter
+	if args.Filter != nil {
+		filter = *args.Filter
+	}
+	filter.AgentID = &agentID
+	args.Filter = &filter
+	return args
+}
+
+// window checks the arguments. The error is a [*connection.ArgumentError].
+func (args listArgs) window(sealer *connection.Sealer) (connection.Window, error) {
+	query, err := args.query()
+	if err != nil {
+		return connection.Window{}, err
+	}
+	return connection.NewWindow(query, connection.Args{First: args.First, After: args.After}, sealer)
+}
+
+func (args listArgs) query() (q upstream.Query, err error) {
+	if f := args.Filter; f != nil {
+		for _, id := range []struct {
+			argument string
+			value    *string
+			to       *string
+		}{
+			{"filter.agentId", f.AgentID, &q.Filter.AgentID},
+			{"filter.branchId", f.BranchID, &q.Filter.BranchID},
+			{"filter.userId", f.UserID, &q.Filter.UserID},
+		} {
+			if id.value == nil {
+				continue
+			}
+			if err := checkID(id.argument, *id.value); err != nil {
+				return q, err
+			}
+			*id.to = *id.value
+		}
+		q.Filter.StartedAfter = bound(f.CallStartedAfter)
+		q.Filter.StartedBefore = bound(f.CallStartedBefore)
+	}
+	if args.SortBy != nil {
+		switch *args.SortBy {
+		case generated.ConversationUserSortLastContact:
+			q.Sort = upstream.SortLastContact
+		case generated.ConversationUserSortConversationCount:
+			q.Sort = upstream.SortConversationCount
+		case generated.ConversationUserSortAverageSentimentScore:
+			q.Sort = upstream.SortAverageSentimentScore
+		}
+	}
+	q.Ascending = args.SortDirection != nil && *args.SortDirection == generated.SortDirectionAsc
+	return q, nil
+}
+
+func bound(at *datetime.DateTime) upstream.Bound {
+	if at == nil {
+		return upstream.Bound{}
+	}
+	return upstream.At(int64(*at))
+}
+
+// checkID returns an error if an argument cannot be the ID of anything. The error
+// is a [*connection.ArgumentError].
+func checkID(argument, id string) error {
+	if reason := globalid.Fault(id); reason != "" {
+		return &connection.ArgumentError{Argument: argument, Reason: reason}
+	}
+	return nil
+}

@@ -18,37 +18,41 @@ import (
 // request. Documents come from programs, which send the same ones again and again.
 
 const (
-	// documentsBytes is how much memory the known documents may take.
+	// documentsBytes is how much memory the cached documents may take.
 	documentsBytes = 16 << 20
 	// documentBytes is about what a document takes for each byte of its text.
 	documentBytes = 40
 )
 
-// documents are those that are known to be valid, and within the limits.
+// documents reads documents, and caches those that are valid and within the limits.
 type documents struct {
-	reader *document.Reader
-	cache  *otter.Cache[string, *prepared]
+	reader     *document.Reader
+	unrendered bool // see prepared
+	cache      *otter.Cache[string, *prepared]
 }
 
-// prepared is a valid document with what has been found out about it.
+// prepared is a valid document with what execution needs to know about it.
 type prepared struct {
 	*document.Document
+	// fingerprint identifies it in the log.
+	fingerprint string
 	// plain reports that no directive makes what it selects depend on variables.
 	plain bool
-	// alone reports that it is plain and has but one field users.
-	alone bool
-	// fingerprint names it in the log.
-	fingerprint string
-	// selections has the *render.Selection of each *ast.Field that is a list of
-	// users, as long as the document is plain.
-	selections sync.Map
-	// roots has the []graphql.CollectedField of each *ast.OperationDefinition, as
+	// agents has the fields Agent.users of each operation, as long as the document
+	// is plain.
+	agents map[*ast.OperationDefinition][]*ast.Field
+	// fields has the []graphql.CollectedField of each *ast.OperationDefinition, as
 	// long as the document is plain.
-	roots sync.Map
+	fields sync.Map
+	// selections has the *render.Selection of each *ast.Field that is a list of
+	// users, as long as the document is plain. It depends on no argument.
+	selections sync.Map
+	// unrendered leaves all writing to gqlgen, for comparison in tests.
+	unrendered bool
 }
 
-func newDocuments(reader *document.Reader) documents {
-	return documents{reader, otter.Must(&otter.Options[string, *prepared]{
+func newDocuments(reader *document.Reader, unrendered bool) documents {
+	return documents{reader, unrendered, otter.Must(&otter.Options[string, *prepared]{
 		MaximumWeight: documentsBytes,
 		Weigher:       func(text string, _ *prepared) uint32 { return uint32(documentBytes * (len(text) + 64)) },
 		Executor:      func(task func()) { task() },
@@ -64,70 +68,99 @@ func (d documents) read(text string) (*prepared, *document.Refusal) {
 	if refused != nil {
 		return nil, refused
 	}
-	plain := isPlain(read.QueryDocument)
-	known := &prepared{Document: read, plain: plain, alone: plain && countLists(read.QueryDocument) == 1, fingerprint: fingerprint(text)}
+	known := &prepared{Document: read, fingerprint: fingerprint(text), plain: true, unrendered: d.unrendered, agents: make(map[*ast.OperationDefinition][]*ast.Field)}
+	for _, operation := range read.Operations {
+		known.agents[operation] = agentLists(operation, func(directives ast.DirectiveList) bool {
+			known.plain = known.plain && len(directives) == 0
+			return true
+		})
+	}
 	d.cache.Set(text, known)
 	return known, nil
 }
 
-// fields returns what a plain document's operation has at its root.
-func (d *prepared) fields(op *graphql.OperationContext) []graphql.CollectedField {
-	if known, ok := d.roots.Load(op.Operation); ok {
+// roots returns the fields at the operation's root, as they are executed.
+func (d *prepared) roots(request *graphql.OperationContext) []graphql.CollectedField {
+	if known, ok := d.fields.Load(request.Operation); ok {
 		return known.([]graphql.CollectedField)
 	}
-	fields := graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Query"})
-	d.roots.Store(op.Operation, fields)
+	fields := graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Query"})
+	if d.plain {
+		d.fields.Store(request.Operation, fields)
+	}
 	return fields
 }
 
-// selection returns what the field that is being resolved selects of its list.
-func (d *prepared) selection(op *graphql.OperationContext, field graphql.CollectedField) *render.Selection {
-	// Fields of the same name are merged where they meet, which depends on the
-	// place that a fragment is spread at.
+// agentLists returns the fields Agent.users that the operation may execute, on
+// whichever types.
+func (d *prepared) agentLists(request *graphql.OperationContext) []*ast.Field {
+	lists := d.agents[request.Operation]
+	if d.plain || len(lists) == 0 {
+		return lists
+	}
+	return agentLists(request.Operation, func(directives ast.DirectiveList) bool { return isIncluded(directives, request.Variables) })
+}
+
+// selection returns what a field selects of its list.
+func (d *prepared) selection(request *graphql.OperationContext, field graphql.CollectedField) *render.Selection {
+	// Fields that share a response key are merged where they meet, which depends on
+	// the place that a fragment is spread at.
 	merged := len(field.Selections) != len(field.SelectionSet)
 	if !d.plain || merged {
-		return render.Select(op, field.Selections)
+		return render.Select(request, field.Selections)
 	}
 	if known, ok := d.selections.Load(field.Field); ok {
 		return known.(*render.Selection)
 	}
-	selection := render.Select(op, field.Selections)
+	selection := render.Select(request, field.Selections)
 	d.selections.Store(field.Field, selection)
 	return selection
 }
 
-// isPlain reports whether a document has no directives inside its selections.
-func isPlain(d *ast.QueryDocument) bool {
-	for _, o := range d.Operations {
-		if !isPlainSet(o.SelectionSet) {
-			return false
-		}
-	}
-	for _, f := range d.Fragments {
-		if !isPlainSet(f.SelectionSet) {
-			return false
-		}
-	}
-	return true
+// renders reports whether a list with a selection is written without gqlgen.
+func (d *prepared) renders(selection *render.Selection) bool {
+	return selection.Complete() && !d.unrendered
 }
 
-func isPlainSet(set ast.SelectionSet) bool {
-	for _, selection := range set {
-		var directives ast.DirectiveList
-		var inner ast.SelectionSet
-		switch s := selection.(type) {
-		case *ast.Field:
-			directives, inner = s.Directives, s.SelectionSet
-		case *ast.InlineFragment:
-			directives, inner = s.Directives, s.SelectionSet
-		case *ast.FragmentSpread:
-			directives = s.Directives // what is spread is a definition's
-		}
-		if len(directives) > 0 || !isPlainSet(inner) {
-			return false
+// agentLists returns the fields Agent.users of an operation, each fragment's once,
+// leaving out what is not included.
+func agentLists(operation *ast.OperationDefinition, included func(ast.DirectiveList) bool) (lists []*ast.Field) {
+	visited := make(map[*ast.FragmentDefinition]bool)
+	var visit func(ast.SelectionSet)
+	visit = func(set ast.SelectionSet) {
+		for _, selection := range set {
+			switch s := selection.(type) {
+			case *ast.Field:
+				if !included(s.Directives) {
+					continue
+				}
+				if s.Name == "users" && s.ObjectDefinition.Name == "Agent" {
+					lists = append(lists, s)
+				}
+				visit(s.SelectionSet)
+			case *ast.InlineFragment:
+				if included(s.Directives) {
+					visit(s.SelectionSet)
+				}
+			case *ast.FragmentSpread:
+				if included(s.Directives) && !visited[s.Definition] {
+					visited[s.Definition] = true
+					visit(s.Definition.SelectionSet)
+				}
+			}
 		}
 	}
-	return true
+	visit(operation.SelectionSet)
+	return lists
+}
+
+// isIncluded reports whether @skip and @include let a selection be executed.
+func isIncluded(directives ast.DirectiveList, variables map[string]any) bool {
+	is := func(name string, condition bool) bool {
+		d := directives.ForName(name)
+		return d != nil && d.ArgumentMap(variables)["if"] == condition
+	}
+	return !is("skip", true) && !is("include", false)
 }
 
 // fingerprint returns a hash that distinguishes documents. It is over the

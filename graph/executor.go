@@ -43,14 +43,14 @@ type Config struct {
 	// Log gets internal errors and panics.
 	Log *slog.Logger
 
-	unrendered bool
+	unrendered bool // see prepared
 }
 
 // Executor executes the operations of requests. It is safe for concurrent use,
 // and has to be closed.
 type Executor struct {
 	gqlgen    graphql.GraphExecutor
-	fields    fields
+	fields    fieldMiddleware
 	client    *upstream.Client
 	documents documents
 	limits    Limits
@@ -61,8 +61,6 @@ type Executor struct {
 	previousKeys  []string // at most one
 	memory        *loader.Memory
 	sealers       *otter.Cache[upstream.APIKey, *connection.Sealer]
-	// unrendered leaves all writing to gqlgen, for comparison.
-	unrendered bool
 }
 
 // NewExecutor returns an executor of the service's schema.
@@ -79,9 +77,9 @@ func NewExecutor(c Config) *Executor {
 	}
 	return &Executor{
 		gqlgen:        exec,
-		fields:        fields{entities{resolvers.Entity()}},
+		fields:        fieldMiddleware{entities{resolvers.Entity()}},
 		client:        c.Client,
-		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection)),
+		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection), c.unrendered),
 		limits:        c.Limits,
 		introspection: c.Introspection,
 		timeout:       c.Timeout,
@@ -89,7 +87,6 @@ func NewExecutor(c Config) *Executor {
 		previousKeys:  previousKeys,
 		memory:        loader.NewMemory(c.CacheTTL),
 		sealers:       newSealers(),
-		unrendered:    c.unrendered,
 	}
 }
 
@@ -121,13 +118,8 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	session := e.client.As(caller)
-	op := &operation{
-		document:   known,
-		sealer:     e.sealer(caller.Key),
-		loader:     loader.New(session, e.memory, caller.Key, e.limits.Calls),
-		unrendered: e.unrendered,
-	}
-	op.forecast = foresee(request, op)
+	op := &operation{document: known, sealer: e.sealer(caller.Key), loader: loader.New(session, e.memory, caller.Key, e.limits.Calls)}
+	op.plan.read(request, op)
 	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)
 	if response == nil { // gqlgen starts nothing once the deadline has expired

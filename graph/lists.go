@@ -7,42 +7,38 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"rollcall/graph/internal/generated"
 	"rollcall/internal/panics"
 )
 
-// lists executes operations that ask for lists of users and nothing else, which
-// is what nearly all do, and leaves all others to gqlgen. Of what gqlgen does for
-// a field such a list needs little: its arguments are simple, its resolver is
-// known, and what that returns is written already.
+// lists executes operations that have lists of users and nothing else at their
+// root, as nearly all do, and leaves all others to gqlgen. Of what gqlgen does for
+// a field such a list needs little: its arguments are read, its resolver is known,
+// and what that returns is written already.
 type lists struct{ graphql.ExecutableSchema }
-
-// list is a field Query.users with its arguments.
-type list struct {
-	field graphql.CollectedField
-	args  listArgs
-}
 
 // Exec implements gqlgen's ExecutableSchema.
 func (l lists) Exec(ctx context.Context) graphql.ResponseHandler {
-	all, ok := plainLists(graphql.GetOperationContext(ctx), operationOf(ctx))
-	if !ok {
+	op := operationOf(ctx)
+	if !op.plan.rendered() {
 		return l.ExecutableSchema.Exec(ctx)
 	}
 	return func(ctx context.Context) *graphql.Response {
+		all := op.plan.roots
 		values := make([]graphql.Marshaler, len(all))
 		if len(all) == 1 {
-			values[0] = all[0].resolve(ctx)
+			values[0] = op.resolve(ctx, all[0])
 		} else {
 			var wg sync.WaitGroup
-			for i, one := range all {
-				wg.Go(func() { values[i] = one.resolve(ctx) })
+			for i, list := range all {
+				wg.Go(func() { values[i] = op.resolve(ctx, list) })
 			}
 			wg.Wait()
 		}
 		var data bytes.Buffer
-		for i, one := range all {
+		for i, list := range all {
 			data.WriteByte("{,"[min(i, 1)])
-			graphql.MarshalString(one.field.Alias).MarshalGQL(&data)
+			graphql.MarshalString(list.field.Alias).MarshalGQL(&data)
 			data.WriteByte(':')
 			values[i].MarshalGQL(&data)
 		}
@@ -51,16 +47,17 @@ func (l lists) Exec(ctx context.Context) graphql.ResponseHandler {
 	}
 }
 
-// resolve is the list as it is written; null where that fails.
-func (l list) resolve(ctx context.Context) (value graphql.Marshaler) {
-	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Query", Field: l.field})
+// resolve returns a list as it is written. It is null if the list fails, which
+// becomes an error of the response.
+func (op *operation) resolve(ctx context.Context, list listField) (value graphql.Marshaler) {
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Query", Field: list.field})
 	defer func() {
 		if p := recover(); p != nil {
 			graphql.AddError(ctx, panics.New(p))
 			value = graphql.Null
 		}
 	}()
-	connection, err := users(ctx, l.args)
+	connection, err := op.load(ctx, list)
 	if err != nil {
 		graphql.AddError(ctx, graphql.AddFieldLocationToError(ctx, err))
 		return graphql.Null
@@ -68,21 +65,24 @@ func (l list) resolve(ctx context.Context) (value graphql.Marshaler) {
 	return connection.Rendered
 }
 
-// plainLists are the fields of an operation, if all of them are lists whose
-// arguments are right and whose selection can be written as it is.
-func plainLists(request *graphql.OperationContext, op *operation) (all []list, ok bool) {
-	if op.unrendered || !op.document.plain {
-		return nil, false
-	}
-	for _, field := range op.document.fields(request) {
-		if field.Name != "users" || !op.document.selection(request, field).Complete() {
-			return nil, false
+// fieldMiddleware is what gqlgen does differently for some fields.
+type fieldMiddleware struct{ entities entities }
+
+// intercept implements gqlgen's FieldMiddleware: Query._entities is resolved by
+// the service, and a connection that is rendered is taken as it is.
+func (m fieldMiddleware) intercept(ctx context.Context, next graphql.Resolver) (any, error) {
+	field := graphql.GetFieldContext(ctx)
+	switch {
+	case field.Object == "Query" && field.Field.Name == "_entities":
+		if representations, ok := field.Args["representations"].([]map[string]any); ok {
+			return m.entities.all(ctx, representations), nil
 		}
-		args, ok := readArgs(field.Field, request.Variables)
-		if !ok {
-			return nil, false
+	case field.Field.Name == "users":
+		result, err := next(ctx)
+		if c, ok := result.(*generated.UserConnection); ok && c != nil && c.Rendered != nil {
+			return c.Rendered, err
 		}
-		all = append(all, list{field, args})
+		return result, err
 	}
-	return all, len(all) > 0
+	return next(ctx)
 }

@@ -12,14 +12,14 @@ import (
 	"rollcall/internal/panics"
 )
 
-// TestAPanicInAListIsItsError has a list that belongs to no operation.
-func TestAPanicInAListIsItsError(t *testing.T) {
+// TestPanicInAList has a list without a selection.
+func TestPanicInAList(t *testing.T) {
 	var presented error
 	ctx := graphql.WithResponseContext(t.Context(), func(_ context.Context, err error) *gqlerror.Error {
 		presented = err
 		return gqlerror.Wrap(err)
 	}, graphql.DefaultRecover)
-	value := list{field: graphql.CollectedField{Field: &ast.Field{Name: "users", Alias: "users"}}}.resolve(ctx)
+	value := new(operation).resolve(ctx, listField{field: graphql.CollectedField{Field: &ast.Field{Name: "users", Alias: "users"}}})
 	if _, panicked := errors.AsType[*panics.Error](presented); value != graphql.Null || !panicked {
 		t.Errorf("got %v, %v", value, presented)
 	}

@@ -11,11 +11,11 @@ import (
 )
 
 func (r *agentResolver) Users(ctx context.Context, obj *generated.Agent, first *int, after *string, filter *generated.AgentUserFilter, sortBy *generated.ConversationUserSort, sortDirection *generated.SortDirection) (*generated.UserConnection, error) {
-	return usersOfAgent(ctx, obj, listArgs{first, after, conversationFilter(filter), sortBy, sortDirection})
+	return usersOfAgent(ctx, obj)
 }
 
 func (r *queryResolver) Users(ctx context.Context, first *int, after *string, filter *generated.ConversationUserFilter, sortBy *generated.ConversationUserSort, sortDirection *generated.SortDirection) (*generated.UserConnection, error) {
-	return users(ctx, listArgs{first, after, filter, sortBy, sortDirection})
+	return users(ctx)
 }
 
 func (r *queryResolver) User(ctx context.Context, userID string) (*generated.User, error) {

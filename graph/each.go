@@ -7,10 +7,10 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// inPlaces resolves the elements of a list, all at once. One that fails, or
-// panics, is an error in its own place, stays the zero value there, and leaves
-// the others.
-func inPlaces[T any](ctx context.Context, n int, resolve func(ctx context.Context, i int) (T, error)) []T {
+// resolveEach resolves the elements of a list, all at once. An element that fails,
+// or panics, becomes an error with its own path and the zero value; the others are
+// not affected.
+func resolveEach[T any](ctx context.Context, n int, resolve func(ctx context.Context, i int) (T, error)) []T {
 	list := make([]T, n)
 	var wg sync.WaitGroup
 	for i := range n {

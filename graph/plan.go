@@ -1,0 +1,170 @@
+package graph
+
+import (
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"rollcall/graph/connection"
+	"rollcall/graph/render"
+)
+
+// gqlgen starts the fields of an operation one by one, and a field starts its
+// upstream call at once. If five aliases want five sizes of the same page, the
+// first of them had better request the largest. So before any field starts, all
+// lists of the operation are read, once: their arguments, their cursors and their
+// selections. The plan has what was read, the loader expects the windows, and the
+// fields take their windows from the plan.
+//
+// Which windows the loader expects is only a hint: it changes the size of a page,
+// never what a field returns.
+
+// plan has the lists of one operation. It is safe for concurrent use.
+type plan struct {
+	op *operation
+	// roots are the fields Query.users, in the order of the response.
+	roots []listField
+	// onlyLists reports that the operation has nothing else at its root.
+	onlyLists bool
+	// ofAgents are the fields Agent.users. Their windows are known once an agent is.
+	ofAgents []agentList
+
+	mu sync.Mutex
+	// windows has the windows on the users of each agent, in the order of ofAgents.
+	windows map[string][]agentWindow
+}
+
+// listField is a list of users that is part of an operation.
+type listField struct {
+	field     graphql.CollectedField
+	selection *render.Selection
+	window    connection.Window
+	err       error // if the arguments are invalid
+}
+
+// agentList is a field Agent.users with its arguments.
+type agentList struct {
+	field *ast.Field
+	args  listArgs
+	err   error // if the arguments are invalid
+	// needsPages reports that something is selected that needs the upstream's pages.
+	needsPages bool
+}
+
+type agentWindow struct {
+	window connection.Window
+	err    error
+}
+
+// read reads the lists of an operation, which has its other members.
+func (p *plan) read(request *graphql.OperationContext, op *operation) {
+	fields := op.document.roots(request)
+	p.op, p.onlyLists, p.roots = op, len(fields) > 0, make([]listField, 0, len(fields))
+	for _, field := range fields {
+		if field.Name != "users" {
+			p.onlyLists = false
+			continue
+		}
+		list := listField{field: field, selection: op.document.selection(request, field)}
+		args, err := readArgs(field.Field, request.Variables)
+		if err == nil {
+			list.window, err = args.window(op.sealer)
+		}
+		list.err = err
+		p.roots = append(p.roots, list)
+	}
+	for _, field := range op.document.agentLists(request) {
+		list := agentList{field: field}
+		list.args, list.err = readArgs(field, request.Variables)
+		selection := op.document.selection(request, graphql.CollectedField{Field: field, Selections: field.SelectionSet})
+		list.needsPages = needsPages(selection, connection.Window{Size: 1})
+		p.ofAgents = append(p.ofAgents, list)
+	}
+	p.expectRoots()
+}
+
+// expectRoots has the loader expect the windows of the roots, unless there is only
+// one: a single list reads what it needs.
+func (p *plan) expectRoots() {
+	if len(p.roots) < 2 {
+		return
+	}
+	windows := make([]connection.Window, 0, len(p.roots))
+	for _, list := range p.roots {
+		if list.err == nil && list.window.Size > 0 && needsPages(list.selection, list.window) {
+			windows = append(windows, list.window)
+		}
+	}
+	if len(windows) > 1 {
+		p.op.loader.Expect(windows...)
+	}
+}
+
+// root returns the list that is a field at the operation's root.
+func (p *plan) root(field *ast.Field) listField {
+	for _, list := range p.roots {
+		if list.field.Field == field {
+			return list
+		}
+	}
+	panic("graph: the plan lacks a list")
+}
+
+// ofAgent returns the window of a field Agent.users on the users of one agent. An
+// agent may occur wherever one is selected, so the loader expects all windows that
+// the operation may open on its users: to expect fewer would cost a call if the
+// agent occurs in two places.
+func (p *plan) ofAgent(agentID string, field *ast.Field) (connection.Window, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock() // until all windows are expected: no field starts before
+	windows, known := p.windows[agentID]
+	if !known {
+		windows = p.open(agentID)
+		if p.windows == nil {
+			p.windows = make(map[string][]agentWindow)
+		}
+		p.windows[agentID] = windows
+	}
+	for i, list := range p.ofAgents {
+		if list.field == field {
+			return windows[i].window, windows[i].err
+		}
+	}
+	panic("graph: the plan lacks a list of an agent")
+}
+
+// open opens the windows on the users of an agent, and has the loader expect them.
+func (p *plan) open(agentID string) []agentWindow {
+	windows := make([]agentWindow, len(p.ofAgents))
+	expected := make([]connection.Window, 0, len(p.ofAgents))
+	for i, list := range p.ofAgents {
+		if list.err != nil {
+			windows[i].err = list.err
+			continue
+		}
+		window, err := list.args.ofAgent(agentID).window(p.op.sealer)
+		windows[i] = agentWindow{window, err}
+		if err == nil && window.Size > 0 && list.needsPages {
+			expected = append(expected, window)
+		}
+	}
+	if len(expected) > 1 {
+		p.op.loader.Expect(expected...)
+	}
+	return windows
+}
+
+// rendered reports whether the operation's response can be written without
+// gqlgen: it has only lists, and each selection is complete.
+func (p *plan) rendered() bool {
+	if !p.onlyLists {
+		return false
+	}
+	for _, list := range p.roots {
+		if !p.op.document.renders(list.selection) {
+			return false
+		}
+	}
+	return true
+}
