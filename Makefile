@@ -39,10 +39,11 @@ lint:
 	@$(STEP) "linters" $(GOLANGCI_LINT) run ./...
 	@$(STEP) "linters, bench" sh -c 'cd bench && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...'
 
+# The race detector allocates memory: the tests of allocations run without it too.
 ## test: the Go tests, with the race detector
 test: redis
 	@$(STEP) "Go tests" sh -c 'go test -race $$(go list ./... | grep -v /deploy$$)'
-	@$(STEP) "Go tests of allocations, without race detector" go test -run FewAllocations ./graph
+	@$(STEP) "Go tests of allocations" bash -o pipefail -c 'go test -run Allocations ./graph | tee /dev/stderr | { ! grep -q "no tests to run"; }'
 
 # Debian's, for the tests of upstream/shared, which start their own server. Debian's service is not needed.
 redis:
