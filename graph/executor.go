@@ -3,6 +3,8 @@ package graph
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"rollcall/graph/document"
 	"rollcall/graph/internal/generated"
 	"rollcall/graph/loader"
+	"rollcall/internal/budget"
 	"rollcall/internal/panics"
 	"rollcall/upstream"
 )
@@ -61,6 +64,7 @@ type Executor struct {
 	previousKeys  []string // at most one
 	memory        *loader.Memory
 	sealers       *otter.Cache[upstream.APIKey, *connection.Sealer]
+	responses     *budget.Budget[upstream.APIKey] // the bytes of large ones
 }
 
 // NewExecutor returns an executor of the service's schema.
@@ -87,6 +91,7 @@ func NewExecutor(c Config) *Executor {
 		previousKeys:  previousKeys,
 		memory:        loader.NewMemory(c.CacheTTL),
 		sealers:       newSealers(),
+		responses:     budget.New[upstream.APIKey](c.Limits.Responses),
 	}
 }
 
@@ -118,7 +123,17 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	session := e.client.As(caller)
-	op := &operation{document: known, sealer: e.sealer(caller.Key), loader: loader.New(session, e.memory, caller.Key, e.limits.Calls)}
+	var held *lease
+	op := &operation{
+		document: known,
+		sealer:   e.sealer(caller.Key),
+		loader:   loader.New(session, e.memory, caller.Key, e.limits.Calls),
+		output: &output{limit: e.maxResponse() - envelope, reserve: func(size int) (err error) {
+			held, err = e.reserve(ctx, caller.Key, size)
+			return err
+		}},
+	}
+	request.RootResolverMiddleware = op.output.root
 	op.plan.read(request, op)
 	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)
@@ -126,8 +141,48 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 		response = e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
 	}
 	work.Usage, work.Batched = session.Usage(), op.loader.Saved()
-	return newResult(response, true, work)
+	result := newResult(response, true, work)
+	result.lease = held
+	if op.output.err == nil && result.size() > e.maxResponse() {
+		op.output.err = errTooLarge
+	}
+	if op.output.err != nil {
+		result.Release()
+		return e.withoutData(ctx, op.output.err, work)
+	}
+	return result
 }
+
+// maxResponse is the largest response, in bytes. It is not larger than what one key
+// may have of all responses, because it would wait forever.
+func (e *Executor) maxResponse() int { return min(e.limits.Response, e.responses.Share()) }
+
+// reserve waits until a response may be in memory.
+func (e *Executor) reserve(ctx context.Context, key upstream.APIKey, size int) (*lease, error) {
+	if err := e.responses.Acquire(ctx, key, size); err != nil {
+		return nil, err
+	}
+	return &lease{budget: e.responses, key: key, size: size, holders: 1}, nil
+}
+
+// withoutData returns the outcome of an operation whose data cannot be sent.
+func (e *Executor) withoutData(ctx context.Context, err error, work Work) *Result {
+	switch {
+	case errors.Is(err, errTooLarge):
+		errs := tooComplex(fmt.Sprintf("The response would have more than %d bytes; request less at once.", e.maxResponse()))
+		return &Result{Executed: true, Errors: errs, Work: work}
+	case errors.Is(err, context.DeadlineExceeded):
+		errs := Refusal(CodeOverloaded, "The service has no memory for another large response at the moment.")
+		errs[0].Extensions["retryAfter"] = overloadedFor
+		return &Result{Executed: true, Errors: errs, Work: work}
+	default: // all callers have disconnected
+		return newResult(e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)}), true, work)
+	}
+}
+
+// overloadedFor is when a caller should repeat a request for which there is no
+// memory, in seconds. A caller that reads nothing keeps its response for ten.
+const overloadedFor = 5
 
 // request returns the operation that a request names, with its variables.
 func (e *Executor) request(d *prepared, params *graphql.RawParams) (*graphql.OperationContext, *document.Refusal) {
@@ -140,16 +195,15 @@ func (e *Executor) request(d *prepared, params *graphql.RawParams) (*graphql.Ope
 		return nil, refused
 	}
 	return &graphql.OperationContext{
-		RawQuery:               params.Query,
-		Variables:              variables,
-		OperationName:          params.OperationName,
-		Doc:                    d.QueryDocument,
-		Extensions:             params.Extensions,
-		Operation:              operation,
-		DisableIntrospection:   !e.introspection,
-		RecoverFunc:            recovered,
-		ResolverMiddleware:     e.fields.intercept,
-		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
+		RawQuery:             params.Query,
+		Variables:            variables,
+		OperationName:        params.OperationName,
+		Doc:                  d.QueryDocument,
+		Extensions:           params.Extensions,
+		Operation:            operation,
+		DisableIntrospection: !e.introspection,
+		RecoverFunc:          recovered,
+		ResolverMiddleware:   e.fields.intercept,
 	}, nil
 }
 

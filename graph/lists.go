@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"bytes"
 	"context"
 	"sync"
 
@@ -35,17 +34,19 @@ func (l lists) Exec(ctx context.Context) graphql.ResponseHandler {
 			}
 			wg.Wait()
 		}
-		var data bytes.Buffer
-		for i, list := range all {
-			data.WriteByte("{,"[min(i, 1)])
-			graphql.MarshalString(list.field.Alias).MarshalGQL(&data)
-			data.WriteByte(':')
-			values[i].MarshalGQL(&data)
-		}
-		data.WriteByte('}')
-		return &graphql.Response{Data: data.Bytes()}
+		return &graphql.Response{Data: op.output.write(func(w *writer) {
+			for i, list := range all {
+				w.buf = append(w.buf, "{,"[min(i, 1)])
+				graphql.MarshalString(list.field.Alias).MarshalGQL(w)
+				w.buf = append(w.buf, ':')
+				values[i].MarshalGQL(w)
+			}
+			_, _ = w.Write(closing)
+		})}
 	}
 }
+
+var closing = []byte{'}'} // never modified
 
 // resolve returns a list as it is written. It is null if the list fails, which
 // becomes an error of the response.

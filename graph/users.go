@@ -1,9 +1,7 @@
 package graph
 
 import (
-	"bytes"
 	"context"
-	"io"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -56,16 +54,6 @@ func needsPages(s *render.Selection, w connection.Window) bool {
 type rendered struct {
 	selection *render.Selection
 	slice     connection.Slice
-}
-
-// MarshalGQL implements gqlgen's Marshaler.
-func (r rendered) MarshalGQL(w io.Writer) {
-	if buffer, ok := w.(*bytes.Buffer); ok { // as gqlgen's is, so that no copy is needed
-		buffer.Grow(r.selection.Size(r.slice.Len()))
-		buffer.Write(r.selection.Append(buffer.AvailableBuffer(), r.slice))
-		return
-	}
-	_, _ = w.Write(r.selection.Append(nil, r.slice))
 }
 
 // newConnection returns what is selected of a slice, for gqlgen to write.

@@ -26,6 +26,9 @@ func (o object[T]) write(b []byte, v T) []byte {
 		}
 		b = append(b, o[i].name...)
 		b = o[i].value(b, v)
+		if len(b) > maxRow {
+			panic(TooLarge{})
+		}
 	}
 	return append(b, '}')
 }

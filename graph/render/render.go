@@ -33,8 +33,8 @@ type Selection struct {
 	EndCursor   bool
 
 	incomplete bool
-	connection object[connection.Slice]
-	rowSize    atomic.Int64 // in bytes, of the last slice that was written
+	connection object[list]
+	rowSize    atomic.Int64 // in bytes, of the last row that was the first of its slice
 }
 
 // Select reads a selection set of a UserConnection in an operation.
@@ -56,14 +56,43 @@ func (s *Selection) Size(n int) int {
 	return (n + 1) * int(cmp.Or(s.rowSize.Load(), firstRowSize))
 }
 
-// Append appends a slice as a JSON object. The selection has to be complete.
-func (s *Selection) Append(b []byte, slice connection.Slice) []byte {
-	before := len(b)
-	b = s.connection.write(b, slice)
-	if n := slice.Len(); n > 0 {
-		s.rowSize.Store(int64((len(b)-before)/n + 1))
+// Append appends a slice as a JSON object. The selection must be complete. After
+// each row, flush receives b, and returns what the next row is appended to: it may
+// take the bytes away, or panic to stop. Append panics with [TooLarge] if b grows
+// beyond maxRow between two flushes.
+func (s *Selection) Append(b []byte, slice connection.Slice, flush func([]byte) []byte) []byte {
+	return s.connection.write(b, list{slice, s, flush})
+}
+
+// TooLarge is the value of the panic that stops rendering.
+type TooLarge struct{}
+
+// maxRow is many times the size of the largest legitimate row, in bytes. It bounds
+// what an upstream with very long strings, selected by many aliases, can allocate.
+const maxRow = 1 << 20
+
+// list is a slice that is being written.
+type list struct {
+	connection.Slice
+	selection *Selection
+	flush     func([]byte) []byte
+}
+
+// rows writes each row of the list as an element of a JSON array.
+func (l list) rows(b []byte, row func(b []byte, i int) []byte) []byte {
+	b = append(b, '[')
+	for i := range l.Len() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		before := len(b)
+		b = row(b, i)
+		if i == 0 {
+			l.selection.rowSize.Store(int64(len(b) - before + 1))
+		}
+		b = l.flush(b)
 	}
-	return b
+	return append(b, ']')
 }
 
 // reader reads one selection.
@@ -105,23 +134,24 @@ var (
 	frustratedType = []string{"FrustratedConversation"}
 )
 
-func (r *reader) connection(set ast.SelectionSet) object[connection.Slice] {
-	return read(r, set, connectionType, func(f graphql.CollectedField) writer[connection.Slice] {
+func (r *reader) connection(set ast.SelectionSet) object[list] {
+	return read(r, set, connectionType, func(f graphql.CollectedField) writer[list] {
 		switch f.Name {
 		case "edges":
 			r.selection.Users = true
 			edge := r.edge(f.Selections)
-			return func(b []byte, s connection.Slice) []byte {
-				return writeList(b, s.Len(), func(b []byte, i int) []byte { return edge.write(b, row{s, i}) })
+			return func(b []byte, l list) []byte {
+				return l.rows(b, func(b []byte, i int) []byte { return edge.write(b, row{l.Slice, i}) })
 			}
 		case "nodes":
 			r.selection.Users = true
 			user := r.user(f.Selections)
-			return func(b []byte, s connection.Slice) []byte {
-				return writeList(b, s.Len(), func(b []byte, i int) []byte { return user(b, s.User(i)) })
+			return func(b []byte, l list) []byte {
+				return l.rows(b, func(b []byte, i int) []byte { return user(b, l.User(i)) })
 			}
 		case "pageInfo":
-			return r.pageInfo(f.Selections).write
+			pageInfo := r.pageInfo(f.Selections)
+			return func(b []byte, l list) []byte { return pageInfo.write(b, l.Slice) }
 		}
 		return nil
 	})

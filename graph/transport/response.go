@@ -2,8 +2,10 @@ package transport
 
 import (
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -45,12 +47,22 @@ var contentTypes = map[string][]string{
 // send writes the response to one of the requests that share it.
 func (r *response) send(w http.ResponseWriter, mediaType, requestID string) {
 	start := r.start(requestID)
+	size := len(start) + len(r.Data) + len("}")
 	header := w.Header()
 	header["Content-Type"] = contentTypes[mediaType]
-	header["Content-Length"] = []string{strconv.Itoa(len(start) + len(r.Data) + len("}"))}
+	header["Content-Length"] = []string{strconv.Itoa(size)}
+	if seconds := r.retryAfter(); seconds > 0 {
+		header["Retry-After"] = []string{strconv.Itoa(seconds)}
+	}
 	w.WriteHeader(r.statusIn(mediaType))
+	var to io.Writer = w
+	if size > pieceSize {
+		to = newPacer(w)
+	}
 	for _, part := range [][]byte{start, r.Data, []byte("}")} {
-		_, _ = w.Write(part) // an error means that the caller has disconnected
+		if _, err := to.Write(part); err != nil {
+			return // the caller has disconnected, or reads too slowly
+		}
 	}
 }
 
@@ -58,11 +70,30 @@ func (r *response) statusIn(mediaType string) int {
 	switch {
 	case r.status != 0:
 		return r.status
-	case !r.Executed && mediaType == typeGraphQL:
+	case r.isOverloaded():
+		return http.StatusServiceUnavailable
+	case len(r.Data) == 0 && mediaType == typeGraphQL && slices.Contains(graph.CodesOf(r.Errors), graph.CodeInternal):
+		return http.StatusInternalServerError
+	case len(r.Data) == 0 && mediaType == typeGraphQL:
 		return http.StatusBadRequest
 	default:
 		return http.StatusOK
 	}
+}
+
+// isOverloaded reports whether there is no data because the service has no
+// capacity for the request.
+func (r *response) isOverloaded() bool {
+	return len(r.Data) == 0 && len(r.Errors) > 0 && graph.CodeOf(r.Errors[0]) == graph.CodeOverloaded
+}
+
+// retryAfter returns the seconds of the header Retry-After; 0 for none.
+func (r *response) retryAfter() int {
+	if !r.isOverloaded() {
+		return 0
+	}
+	seconds, _ := r.Errors[0].Extensions["retryAfter"].(int)
+	return seconds
 }
 
 // start returns the response's JSON up to its data. Its errors have the ID of

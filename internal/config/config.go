@@ -100,7 +100,7 @@ const (
 type JWT struct{ JWKSURL, Issuer, Audience, Scope string }
 
 // Limits are upper bounds on an operation.
-type Limits struct{ Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int }
+type Limits struct{ Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls, Response, Responses int }
 
 // Deps are what the settings depend on besides the environment.
 type Deps struct {

@@ -1,7 +1,8 @@
-// Package cork lets a handler send its whole answer in one write. A server of
-// net/http writes an answer as it fills a buffer of 4 KiB, which makes two
-// system calls of a page of users, and wakes its reader twice; nothing else
-// that the service does for a request costs as much.
+// Package cork lets a handler send a small response in one write. A server of
+// net/http writes a response whenever a buffer of 4 KiB is full, which makes two
+// system calls for a page of users, and wakes its reader twice; nothing else that
+// the service does for a request costs as much. Large responses are not held back:
+// that would copy them once for each connection.
 package cork
 
 import (
@@ -12,6 +13,15 @@ import (
 	"sync"
 )
 
+const (
+	// maxHeld is how many bytes of a response are held back.
+	maxHeld = 64 << 10
+	// sendBuffer is how many bytes of a connection the kernel buffers. By itself it
+	// lets a buffer grow to megabytes, which count as the container's memory, and
+	// which a caller that reads nothing keeps. Linux allocates twice as many.
+	sendBuffer = 128 << 10
+)
+
 // Listener returns a listener whose connections can be corked.
 func Listener(l net.Listener) net.Listener { return &listener{Listener: l} }
 
@@ -20,26 +30,37 @@ type listener struct {
 	buffers sync.Pool // of *[]byte
 }
 
+// Accept implements [net.Listener].
 func (l *listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer) // if it fails, so does the first read
+	}
 	return &conn{Conn: c, buffers: &l.buffers}, nil
 }
 
-// conn holds back what is written while it is corked. A server writes to a
-// connection from one goroutine at a time, which is the handler's while it runs.
+// conn holds back what is written while it is corked, up to maxHeld bytes. A server
+// writes to a connection from one goroutine at a time, which is the handler's while
+// it runs.
 type conn struct {
 	net.Conn
 	buffers *sync.Pool
 	corked  bool
-	held    *[]byte // nil while there is nothing
+	held    *[]byte // nil if there are none
 }
 
+// Write implements [net.Conn].
 func (c *conn) Write(b []byte) (int, error) {
+	if c.corked && len(b)+c.size() > maxHeld { // it is no small response
+		if err := c.pull(); err != nil {
+			return 0, err
+		}
+	}
 	if !c.corked {
-		return c.Conn.Write(b)
+		return c.send(b)
 	}
 	if c.held == nil {
 		var ok bool
@@ -51,8 +72,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// CloseWrite lets the server say that it is done before it has read everything,
-// as it does on a connection that is not wrapped.
+// CloseWrite lets the server finish its side before it has read everything, as it
+// does on a connection that is not wrapped.
 func (c *conn) CloseWrite() error {
 	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return tcp.CloseWrite()
@@ -60,21 +81,37 @@ func (c *conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// uncork sends what is held, with what w still has of the answer.
-func (c *conn) uncork(w http.ResponseWriter) {
-	if c.held != nil {
-		_ = http.NewResponseController(w).Flush()
+func (c *conn) size() int {
+	if c.held == nil {
+		return 0
 	}
+	return len(*c.held)
+}
+
+// pull uncorks the connection and sends what it holds.
+func (c *conn) pull() error {
 	c.corked = false
 	if c.held == nil {
-		return
+		return nil
 	}
-	_, _ = c.Conn.Write(*c.held) // where this fails, so does the server's next write, and ends the connection
-	if cap(*c.held) <= maxHeld {
-		*c.held = (*c.held)[:0]
-		c.buffers.Put(c.held)
-	}
+	_, err := c.send(*c.held)
+	*c.held = (*c.held)[:0]
+	c.buffers.Put(c.held)
 	c.held = nil
+	return err
+}
+
+// send writes to the connection. If the other side does not read, the connection
+// is of no further use: its close then discards what the kernel still has, instead
+// of keeping it for minutes.
+func (c *conn) send(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		if tcp, ok := c.Conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+	}
+	return n, err
 }
 
 type connKey struct{}
@@ -84,21 +121,24 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// maxHeld is the largest buffer that is kept for the next answer.
-const maxHeld = 64 << 10
-
-// Handler serves next with what it writes held back until it returns. It is for
-// handlers that write their answers at once, and say how long they are.
+// Handler serves next, and holds back what it writes until it returns, as long as
+// that is little. It is for handlers that write their responses at once, and state
+// their length.
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
-		// Whoever expects to be told to go on is told so while next reads.
+		// A client that expects 100 Continue gets it while next reads the body.
 		if !ok || r.ProtoMajor != 1 || r.Header.Get("Expect") != "" {
 			next.ServeHTTP(w, r)
 			return
 		}
 		c.corked = true
-		defer c.uncork(w)
+		defer func() {
+			if c.held != nil {
+				_ = http.NewResponseController(w).Flush() // what w still has of the response
+			}
+			_ = c.pull() // if it fails, so does the server's next write, and ends the connection
+		}()
 		next.ServeHTTP(w, r)
 	})
 }

@@ -1,0 +1,283 @@
+package transport_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall/graph"
+	"rollcall/graph/internal/graphtest"
+	"rollcall/graph/transport"
+	"rollcall/upstream"
+	"rollcall/upstream/emulator"
+)
+
+// inProcess is an upstream without a network, so that tests with it can be in fake
+// time. Each call takes a second.
+type inProcess struct {
+	http.Handler
+	mu    sync.Mutex
+	calls int
+}
+
+func (p *inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.mu.Lock()
+	p.calls++
+	p.mu.Unlock()
+	time.Sleep(time.Second) //nolint:forbidigo // in fake time
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, r)
+	response := w.Result()
+	response.Request = r
+	return response, nil
+}
+
+// subjects authenticates callers who share a key by a header.
+func subjects(c *transport.Config) {
+	c.Authenticate = func(r *http.Request) (upstream.Caller, error) {
+		return upstream.Caller{Key: upstream.NewAPIKey("service-key"), Subject: r.Header.Get("Subject")}, nil
+	}
+}
+
+func TestCallersOfOneKey(t *testing.T) {
+	const page = `{ users(first: 30) { edges { cursor node { userId } } } }`
+	t.Run("equal requests at once are one execution, and each has its own request ID", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := &inProcess{Handler: graphtest.Refuse(503, ``)}
+			s := graphtest.New(t, graphtest.Options{RoundTripper: p, Transport: subjects})
+			var wg sync.WaitGroup
+			for i := range 20 {
+				wg.Go(func() {
+					id := fmt.Sprint("request-", i)
+					r := s.Ask(page, nil, "Subject", fmt.Sprint("subject-", i), "X-Request-Id", id)
+					if len(r.Errors) != 1 || r.Errors[0].Extensions["requestId"] != id {
+						t.Errorf("%s: %+v", id, r)
+					}
+				})
+			}
+			wg.Wait()
+			if p.calls != 2 { // an attempt and its retry
+				t.Errorf("%d calls", p.calls)
+			}
+		})
+	})
+	t.Run("equal pages in different requests are one call", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := &inProcess{Handler: emulator.New(emulator.Options{Users: 100})}
+			s := graphtest.New(t, graphtest.Options{RoundTripper: p, Transport: subjects})
+			var wg sync.WaitGroup
+			for i := range 20 {
+				wg.Go(func() {
+					query := fmt.Sprintf(`query Q%d { users(first: 30) { nodes { userId } } }`, i)
+					if r := s.Ask(query, nil, "Subject", fmt.Sprint("subject-", i)); len(r.Errors) > 0 {
+						t.Error(r.Errors)
+					}
+				})
+			}
+			wg.Wait()
+			if p.calls != 1 {
+				t.Errorf("%d calls", p.calls)
+			}
+		})
+	})
+	t.Run("a cursor opens for a colleague", func(t *testing.T) {
+		s := graphtest.New(t, graphtest.Options{Transport: subjects})
+		r := s.Ask(page, nil, "Subject", "alice")
+		cursor := graphtest.Get(r.Data, "users", "edges", 3, "cursor")
+		r = s.Ask(`query($c: String) { users(first: 1, after: $c) { nodes { userId } } }`, map[string]any{"c": cursor}, "Subject", "bob")
+		if len(r.Errors) > 0 || graphtest.Get(r.Data, "users", "nodes", 0, "userId") == nil {
+			t.Errorf("got %+v", r)
+		}
+	})
+	t.Run("a caller that is refused does not join", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := &inProcess{Handler: emulator.New(emulator.Options{Users: 100})}
+			s := graphtest.New(t, graphtest.Options{RoundTripper: p, Transport: func(c *transport.Config) {
+				subjects(c)
+				c.Admit = func(r *http.Request) error { return http.NewCrossOriginProtection().Check(r) }
+				c.Wait = func(caller upstream.Caller) time.Duration {
+					if caller.Subject == "spent" {
+						return time.Second
+					}
+					return 0
+				}
+			}})
+			var wg sync.WaitGroup
+			wg.Go(func() { s.Must(page, nil) })
+			synctest.Wait() // the first request is in flight
+			if w := s.Post(`{"query":"`+page+`"}`, "Subject", "spent"); w.Code != http.StatusTooManyRequests {
+				t.Errorf("without quota: %d %s", w.Code, w.Body)
+			}
+			if w := s.Post(`{"query":"`+page+`"}`, "Origin", "https://other.test"); w.Code != http.StatusForbidden {
+				t.Errorf("of another site: %d %s", w.Code, w.Body)
+			}
+			wg.Wait()
+		})
+	})
+}
+
+func TestCallersOfDifferentKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &inProcess{Handler: emulator.New(emulator.Options{Users: 100})}
+		s := graphtest.New(t, graphtest.Options{RoundTripper: p, Passthrough: true})
+		var wg sync.WaitGroup
+		for i := range 5 {
+			wg.Go(func() {
+				r := s.Ask(`{ users(first: 1) { nodes { userId } } }`, nil, "xi-api-key", fmt.Sprint("key-", i))
+				if len(r.Errors) > 0 {
+					t.Error(r.Errors)
+				}
+			})
+		}
+		wg.Wait()
+		if p.calls != 5 {
+			t.Errorf("%d calls of 5 keys", p.calls)
+		}
+	})
+}
+
+// list selects so many aliases of the largest list, each of about 100 kB.
+func list(aliases int) string {
+	var b strings.Builder
+	b.WriteString("{")
+	for i := range aliases {
+		fmt.Fprintf(&b, " a%d: users(first: 500) { edges { cursor node { id userId conversationCount firstContactAt lastContactAt } } }", i)
+	}
+	return b.String() + " }"
+}
+
+func post(query string) string {
+	body, _ := json.Marshal(map[string]string{"query": query})
+	return string(body)
+}
+
+// disconnect serves a request whose context is cancelled, which aborts the handler.
+func disconnect(handler http.Handler, r *http.Request) {
+	defer func() {
+		if p := recover(); p != nil && p != http.ErrAbortHandler {
+			panic(p)
+		}
+	}()
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+}
+
+// stuck is the response to a caller that reads nothing until it is closed.
+type stuck struct {
+	*httptest.ResponseRecorder
+	read chan struct{}
+}
+
+func (s stuck) Write(b []byte) (int, error) {
+	<-s.read
+	return s.ResponseRecorder.Write(b)
+}
+
+func TestLargeResponsesInMemory(t *testing.T) {
+	var size int // of the response to list(4)
+	start := func(t *testing.T) *graphtest.Service {
+		world := emulator.New(emulator.Options{Users: 500})
+		if size == 0 {
+			size = graphtest.New(t, graphtest.Options{RoundTripper: &inProcess{Handler: world}, Timeout: 20 * time.Second}).Post(post(list(4))).Body.Len()
+		}
+		return graphtest.New(t, graphtest.Options{
+			RoundTripper: &inProcess{Handler: world}, Timeout: 20 * time.Second, Passthrough: true,
+			// One key may have two such responses, and two keys four.
+			Graph: func(c *graph.Config) { c.Limits.Responses = 4*size + size/2 },
+		})
+	}
+	request := func(query, key string) *http.Request {
+		r := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(post(query)))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("xi-api-key", key)
+		return r
+	}
+	// hold has so many callers of a key that do not read until the returned function is called.
+	hold := func(s *graphtest.Service, n int, query func(i int) string, key string) (release func()) {
+		read := make(chan struct{})
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() { s.Handler.ServeHTTP(stuck{httptest.NewRecorder(), read}, request(query(i), key)) })
+		}
+		time.Sleep(10 * time.Second) //nolint:forbidigo // in fake time: until all of them are written
+		return func() { close(read); wg.Wait() }
+	}
+	own := func(i int) string { return fmt.Sprintf("query Q%d %s", i, list(4)) }
+
+	for name, test := range map[string]func(*testing.T){
+		"a key has at most half, and others have the rest": func(t *testing.T) {
+			s := start(t)
+			defer hold(s, 2, own, "a")()
+			began := time.Now()
+			w := s.Post(post(own(9)), "xi-api-key", "a")
+			if took := time.Since(began); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || took != 20*time.Second ||
+				!strings.Contains(w.Body.String(), `"OVERLOADED"`) || !strings.Contains(w.Body.String(), `"retryAfter"`) || strings.Contains(w.Body.String(), `"data"`) {
+				t.Errorf("after %v: %d %v %.300s", took, w.Code, w.Header(), w.Body)
+			}
+			if w := s.Post(post(own(9)), "xi-api-key", "b"); w.Code != http.StatusOK {
+				t.Errorf("another key: %d %.300s", w.Code, w.Body)
+			}
+			if w := s.Post(post(`{ users(first: 30) { nodes { userId } } }`), "xi-api-key", "a"); w.Code != http.StatusOK {
+				t.Errorf("a small response: %d %.300s", w.Code, w.Body)
+			}
+		},
+		"a request waits until there is room": func(t *testing.T) {
+			s := start(t)
+			release := hold(s, 2, own, "a")
+			var w *httptest.ResponseRecorder
+			var wg sync.WaitGroup
+			wg.Go(func() { w = s.Post(post(own(9)), "xi-api-key", "a") })
+			time.Sleep(15 * time.Second) //nolint:forbidigo // in fake time
+			if w != nil {
+				t.Fatalf("it did not wait: %d", w.Code)
+			}
+			release()
+			if wg.Wait(); w.Code != http.StatusOK || w.Body.Len() < size {
+				t.Errorf("got %d, %d bytes", w.Code, w.Body.Len())
+			}
+		},
+		"requests that share a response have its bytes once, until the last one has read them": func(t *testing.T) {
+			s := start(t)
+			same := func(int) string { return list(4) }
+			release := hold(s, 20, same, "a")
+			if w := s.Post(post(own(1)), "xi-api-key", "a"); w.Code != http.StatusOK {
+				t.Errorf("a second response: %d %.300s", w.Code, w.Body)
+			}
+			second := hold(s, 1, own, "a")
+			if w := s.Post(post(own(2)), "xi-api-key", "a"); w.Code != http.StatusServiceUnavailable {
+				t.Errorf("a third response: %d", w.Code)
+			}
+			release()
+			second()
+			if w := s.Post(post(own(3)), "xi-api-key", "a"); w.Code != http.StatusOK {
+				t.Errorf("after all of them: %d %.300s", w.Code, w.Body)
+			}
+		},
+		"a caller that disconnects while it waits leaves nothing behind": func(t *testing.T) {
+			s := start(t)
+			release := hold(s, 2, own, "a")
+			for i := range 5 {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // it has its pages after five
+				disconnect(s.Handler, request(own(10+i), "a").WithContext(ctx))
+				cancel()
+			}
+			release()
+			release = hold(s, 2, own, "a")
+			if w := s.Post(post(own(9)), "xi-api-key", "a"); w.Code != http.StatusServiceUnavailable {
+				t.Errorf("a third response: %d", w.Code)
+			}
+			release()
+			if w := s.Post(post(own(9)), "xi-api-key", "a"); w.Code != http.StatusOK {
+				t.Errorf("after all of them: %d %.300s", w.Code, w.Body)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+	}
+}
