@@ -65,7 +65,7 @@ func TestSlowReaders(t *testing.T) {
 				defer server.Close()
 				near, far := net.Pipe()
 				listener.accept <- far
-				body := post(list(4))
+				body := post(large)
 				go fmt.Fprintf(near, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 				response, err := http.ReadResponse(bufio.NewReaderSize(near, 16), nil)
 				if err != nil {
