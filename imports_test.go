@@ -55,6 +55,7 @@ var allowed = map[string][]string{
 	},
 	"rollcall/upstream/shared":                {"github.com/redis/rueidis"},
 	"rollcall/upstream/emulator":              nil,
+	"rollcall/upstream/limitertest":           {"rollcall/upstream"},
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},
 	"rollcall/internal/admin":                 nil,
 	"rollcall/internal/auth":                  {"github.com/MicahParks/jwkset", "github.com/golang-jwt/jwt/v5", "golang.org/x/sync/singleflight", "golang.org/x/time/rate"},

@@ -81,8 +81,8 @@ func TestRetryBudgetWithResets(t *testing.T) {
 	})
 }
 
-// TestARequestHasNoBody reads what is written to a connection that is kept.
-func TestARequestHasNoBody(t *testing.T) {
+// TestRequestHasNoBody reads what is written to a connection that is kept.
+func TestRequestHasNoBody(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

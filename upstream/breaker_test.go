@@ -11,7 +11,7 @@ import (
 	"rollcall/upstream"
 )
 
-func TestTheBreaker(t *testing.T) {
+func TestBreaker(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
 		opens  bool
@@ -51,7 +51,7 @@ func TestTheBreaker(t *testing.T) {
 	}
 }
 
-func TestAHangOpensTheBreakerWhoeverLeaves(t *testing.T) {
+func TestBreakerOpensOnHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: always(200), takes: time.Hour}
 		client := s.client(upstream.Config{})
@@ -82,7 +82,7 @@ func TestAHangOpensTheBreakerWhoeverLeaves(t *testing.T) {
 	})
 }
 
-func TestCallersThatLeaveDoNotOpenTheBreaker(t *testing.T) {
+func TestBreakerIgnoresCancelledCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: always(200), takes: time.Second}
 		client := s.client(upstream.Config{})

@@ -13,11 +13,11 @@ import (
 	"rollcall/upstream"
 )
 
-// TestWhatIsKeptOfAPageKeepsNoOtherAlive goes through far more pages than the
+// TestCacheKeepsNoOtherPageAlive goes through far more pages than the
 // cache may keep. Users are known for longer than pages are kept, and so is
 // where a page would begin. All of that comes from bodies, and a string that is
 // still a part of one keeps it in memory whole.
-func TestWhatIsKeptOfAPageKeepsNoOtherAlive(t *testing.T) {
+func TestCacheKeepsNoOtherPageAlive(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it fills the cache")
 	}

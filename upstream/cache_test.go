@@ -96,7 +96,7 @@ func lookUp(id string) upstream.PageQuery {
 	return upstream.PageQuery{Query: upstream.Query{Filter: upstream.Filter{UserID: id}}, Size: 1}
 }
 
-func TestAPageIsServedToItsCallerUntilItIsTooOld(t *testing.T) {
+func TestCacheTTL(t *testing.T) {
 	visiting(t, func(v visit) {
 		v.want("the page", v.list(alice, page), 1)
 		v.want("the page again", v.list(alice, page), 1)
@@ -114,7 +114,7 @@ func TestAPageIsServedToItsCallerUntilItIsTooOld(t *testing.T) {
 	})
 }
 
-func TestAPageServesSmallerOnes(t *testing.T) {
+func TestCacheServesSmallerPages(t *testing.T) {
 	sized := func(cursor string, size int) upstream.PageQuery {
 		return upstream.PageQuery{Cursor: cursor, Size: size}
 	}
@@ -127,7 +127,7 @@ func TestAPageServesSmallerOnes(t *testing.T) {
 	})
 }
 
-func TestAUserIsKnownFromAPage(t *testing.T) {
+func TestCacheServesLookUps(t *testing.T) {
 	visiting(t, func(v visit) {
 		v.want("the page", v.list(alice, page), 1)
 		v.want("a user of it", v.list(alice, lookUp("b")), 1)
@@ -147,7 +147,7 @@ func TestAUserIsKnownFromAPage(t *testing.T) {
 	})
 }
 
-func TestALookUpIsAsNewAsTheNewest(t *testing.T) {
+func TestCacheServesTheNewestLookUp(t *testing.T) {
 	visiting(t, func(v visit) {
 		v.want("a look-up", v.list(alice, lookUp("a")), 1)
 		wait(time.Second)
@@ -156,7 +156,7 @@ func TestALookUpIsAsNewAsTheNewest(t *testing.T) {
 	})
 }
 
-func TestAFreshPageIsNotFollowedByOlderOnes(t *testing.T) {
+func TestCacheDropsOlderPagesAfterAFreshOne(t *testing.T) {
 	at := func(cursor string) upstream.PageQuery { return upstream.PageQuery{Cursor: cursor, Size: 2} }
 	visiting(t, func(v visit) {
 		v.want("the first page", v.list(alice, at("")), 1)
@@ -171,7 +171,7 @@ func TestAFreshPageIsNotFollowedByOlderOnes(t *testing.T) {
 	})
 }
 
-func TestAPageThatIsOvertakenIsNotKept(t *testing.T) {
+func TestCacheDropsOvertakenPages(t *testing.T) {
 	visiting(t, func(v visit) {
 		v.takes = time.Second
 		var wg sync.WaitGroup
@@ -183,7 +183,7 @@ func TestAPageThatIsOvertakenIsNotKept(t *testing.T) {
 	})
 }
 
-func TestTheCacheIsBounded(t *testing.T) {
+func TestCacheIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it fills the cache")
 	}

@@ -35,7 +35,7 @@ func serve(t testing.TB, h http.HandlerFunc) *upstream.Session {
 
 const referenceUser = `{"user_id":"u","last_contact_unix_secs":20,"first_contact_unix_secs":10,"conversation_count":3,"last_contact_conversation_id":"conv_1"`
 
-func TestEveryParameterArrives(t *testing.T) {
+func TestParameters(t *testing.T) {
 	hard := `søren/王小明 ?&#+%"\`
 	for name, c := range map[string]struct {
 		query upstream.PageQuery
@@ -81,7 +81,7 @@ func TestEveryParameterArrives(t *testing.T) {
 	}
 }
 
-func TestAPage(t *testing.T) {
+func TestDecodePage(t *testing.T) {
 	score, started := upstream.Score{Value: 0.25, Known: true}, int64(15)
 	plain := upstream.User{ID: "u", LastContact: 20, FirstContact: 10, ConversationCount: 3, LastContactConversationID: "conv_1"}
 	with := func(change func(*upstream.User)) upstream.Page {
@@ -391,7 +391,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestTheKeyDoesNotFollowARedirect(t *testing.T) {
+func TestRedirectsAreNotFollowed(t *testing.T) {
 	var elsewhere atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
 	defer other.Close()
@@ -406,7 +406,7 @@ func TestTheKeyDoesNotFollowARedirect(t *testing.T) {
 	}
 }
 
-func TestAKeyPrintsNowhere(t *testing.T) {
+func TestAPIKeyIsRedacted(t *testing.T) {
 	caller := upstream.Caller{Key: upstream.NewAPIKey("canary-key")}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		if got := fmt.Sprintf(verb, caller); strings.Contains(got, "canary") || strings.Contains(got, "63616e617279") {

@@ -9,11 +9,13 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"rollcall/upstream"
@@ -227,4 +229,100 @@ func TestConnectionBound(t *testing.T) {
 			t.Errorf("%d connections, want 5", n)
 		}
 	})
+}
+
+// pipes is a listener for connections in memory, for a server in fake time.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	conn, ok := <-p
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	p <- server
+	return client, nil
+}
+
+func (p pipes) Close() error { close(p); return nil }
+
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+// TestLimiterLife counts the connections of a key that is not used any more.
+func TestLimiterLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var open atomic.Int32
+		network := make(pipes)
+		server := &http.Server{
+			ConnState: func(_ net.Conn, state http.ConnState) {
+				if state == http.StateNew {
+					open.Add(1)
+				} else if state == http.StateClosed {
+					open.Add(-1)
+				}
+			},
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("xi-api-key") == "bad" {
+					w.WriteHeader(http.StatusUnauthorized)
+				}
+				fmt.Fprint(w, emptyPage)
+			}),
+		}
+		go func() { _ = server.Serve(network) }()
+		defer server.Close()
+		client := upstream.NewClient(upstream.Config{
+			BaseURL: &url.URL{Scheme: "http", Host: "upstream.test"}, CallersKeys: true,
+			Transport: &http.Transport{DialContext: network.dial},
+		})
+		defer client.Close()
+		want := func(when string, n int32) {
+			t.Helper()
+			synctest.Wait()
+			if got := open.Load(); got != n {
+				t.Errorf("%d connections %s, want %d", got, when, n)
+			}
+		}
+		for i := range 3 {
+			if _, err := client.As(with("good")).ListUsers(t.Context(), distinct(i)); err != nil {
+				t.Fatal(err)
+			}
+			want("in use", 1)
+			wait(14 * time.Second)
+			want("within 15 seconds", 1)
+		}
+		wait(2 * time.Second)
+		want("after 15 seconds", 0)
+		_, _ = client.As(with("bad")).ListUsers(t.Context(), page)
+		want("of a refused key", 0)
+	})
+}
+
+// TestPagesKeepNoBodies holds pages whose bodies are mostly data that nothing reads.
+func TestPagesKeepNoBodies(t *testing.T) {
+	body := `{"users":[` + reader("u", 1) + `],"has_more":false,"new":"` + strings.Repeat("x", 500<<10) + `"}`
+	session := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	pages := make([]upstream.Page, 100)
+	for i := range pages {
+		page, err := session.ListUsers(t.Context(), distinct(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[i] = page
+	}
+	runtime.GC()
+	runtime.GC() // which also empties pools
+	runtime.ReadMemStats(&after)
+	grown := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) >> 20
+	t.Logf("%d MiB for %d pages of %d KiB", grown, len(pages), len(body)>>10)
+	if grown > 10 {
+		t.Errorf("%d MiB are held", grown)
+	}
+	runtime.KeepAlive(pages)
 }

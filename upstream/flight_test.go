@@ -66,7 +66,7 @@ func TestEqualCallsOfOneKeyShareAFlight(t *testing.T) {
 	})
 }
 
-func TestAWaiterMayLeaveAndTheLastOneEndsTheCall(t *testing.T) {
+func TestFlightEndsWithItsLastWaiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s slow
 		_, session := newSession(s.answer, alice)
@@ -112,7 +112,7 @@ func TestAWaiterMayLeaveAndTheLastOneEndsTheCall(t *testing.T) {
 	})
 }
 
-func TestOneWhoLeavesGetsTheirOwnContextsError(t *testing.T) {
+func TestFlightReturnsTheCallersCancellation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s slow
 		_, session := newSession(s.answer, alice)
@@ -129,7 +129,7 @@ func TestOneWhoLeavesGetsTheirOwnContextsError(t *testing.T) {
 	})
 }
 
-func TestAPanicInACallIsAnError(t *testing.T) {
+func TestPanicInACall(t *testing.T) {
 	_, session := newSession(func(*http.Request) (*http.Response, error) { panic("canary") }, alice)
 	if _, err := session.ListUsers(t.Context(), page); err == nil {
 		t.Error("no error")

@@ -14,7 +14,7 @@ import (
 	"rollcall/upstream"
 )
 
-func TestA429StillsTheKeyAndNoOther(t *testing.T) {
+func TestPauseAfter429(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: firstly(429, http.Header{"Retry-After": {"60"}})}
 		client := s.client(upstream.Config{})
@@ -47,8 +47,8 @@ func TestA429StillsTheKeyAndNoOther(t *testing.T) {
 	})
 }
 
-// TestNoRetryAfterStillsAKeyForLong has upstreams that ask for decades.
-func TestNoRetryAfterStillsAKeyForLong(t *testing.T) {
+// TestPauseIsBounded has upstreams that ask for decades.
+func TestPauseIsBounded(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"300": 5 * time.Minute, "301": 5 * time.Minute, "2147483647": 5 * time.Minute, "99999999999999999999": 5 * time.Minute,
 		"Tue, 01 Jan 2999 00:00:00 GMT": 5 * time.Minute, "Sat, 01 Jan 2000 00:01:00 GMT": time.Minute,
@@ -68,14 +68,14 @@ func TestNoRetryAfterStillsAKeyForLong(t *testing.T) {
 				}
 				time.Sleep(time.Second) //nolint:forbidigo // in fake time
 				if _, err := client.As(alice).ListUsers(t.Context(), distinct(2)); err != nil {
-					t.Errorf("still still: %v", err)
+					t.Errorf("still paused: %v", err)
 				}
 			})
 		})
 	}
 }
 
-func TestAKeyHasSoManyRequestsInFlight(t *testing.T) {
+func TestLimitPerKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: always(200), takes: time.Second}
 		client := s.client(upstream.Config{Concurrency: 3})
@@ -103,7 +103,7 @@ func TestAKeyHasSoManyRequestsInFlight(t *testing.T) {
 	})
 }
 
-func TestWhatCannotBeServedInTimeIsRefusedAtOnce(t *testing.T) {
+func TestQueueRefusesLateCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: always(200), takes: time.Second}
 		client := s.client(upstream.Config{Concurrency: 2})
@@ -131,14 +131,14 @@ func TestWhatCannotBeServedInTimeIsRefusedAtOnce(t *testing.T) {
 		}
 		wg.Wait()
 		if n := refused.Load(); n < 30 || n > 50 {
-			t.Errorf("%d of 60 were refused; two lanes serve about twenty in ten seconds", n)
+			t.Errorf("%d of 60 were refused; two permits serve about twenty in ten seconds", n)
 		}
 	})
 }
 
-// TestAPaceIsOneKeysAndForgotten has one key served slowly, so that its queue is
+// TestPacePerKey has one key served slowly, so that its calls are
 // refused, and then everybody fast.
-func TestAPaceIsOneKeysAndForgotten(t *testing.T) {
+func TestPacePerKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: always(200), takes: 4 * time.Second}
 		client := s.client(upstream.Config{Concurrency: 2})
@@ -173,7 +173,7 @@ func TestAPaceIsOneKeysAndForgotten(t *testing.T) {
 	})
 }
 
-func TestAHangDoesNotMakeTheQueueHopeless(t *testing.T) {
+func TestPaceIgnoresHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{takes: 20 * time.Millisecond, answer: firstly(-1, nil)}
 		client := s.client(upstream.Config{})
@@ -192,7 +192,7 @@ func TestAHangDoesNotMakeTheQueueHopeless(t *testing.T) {
 	})
 }
 
-func TestPermitsComeBackWhateverHappens(t *testing.T) {
+func TestPermitsAfterPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		panics := true
 		s := &script{answer: func(int, *http.Request) (int, http.Header) {
@@ -219,8 +219,8 @@ func TestPermitsComeBackWhateverHappens(t *testing.T) {
 	})
 }
 
-// TestNothingCrosses has two callers ask for the same pages all the time.
-func TestNothingCrossesBetweenKeys(t *testing.T) {
+// TestKeysShareNoCalls has two keys request the same pages all the time.
+func TestKeysShareNoCalls(t *testing.T) {
 	s := &script{answer: always(200)}
 	client := s.client(upstream.Config{})
 	const rounds = 1000

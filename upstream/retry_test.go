@@ -11,7 +11,7 @@ import (
 	"rollcall/upstream"
 )
 
-func TestWhatIsTriedTwice(t *testing.T) {
+func TestRetry(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer func(int, *http.Request) (int, http.Header)
 		calls  int
@@ -52,9 +52,9 @@ func TestWhatIsTriedTwice(t *testing.T) {
 	}
 }
 
-// TestAServerInTroubleIsNotAskedTwiceAsOften counts requests under a constant
+// TestRetryBudgetUnderConstantFailures counts requests under a constant
 // 503, with so many callers at once.
-func TestAServerInTroubleIsNotAskedTwiceAsOften(t *testing.T) {
+func TestRetryBudgetUnderConstantFailures(t *testing.T) {
 	for _, callers := range []int{4, 100} {
 		t.Run(fmt.Sprint(callers, " callers"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -84,9 +84,9 @@ func TestAServerInTroubleIsNotAskedTwiceAsOften(t *testing.T) {
 	}
 }
 
-// TestTheBudget is about failures that are too rare for the breaker: it alone
+// TestRetryBudget has failures that are too rare for the breaker: it alone
 // holds the second attempts to a tenth.
-func TestSecondAttemptsAreATenthOfTheFirst(t *testing.T) {
+func TestRetryBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: func(_ int, r *http.Request) (int, http.Header) {
 			if r.URL.Query().Get("page_size") == "2" {

@@ -87,8 +87,8 @@ func (w watched) value(t *testing.T, name string, labels ...attribute.KeyValue) 
 	return sum
 }
 
-// TestEveryEndOfARequestHasItsName also looks for what must not be told.
-func TestEveryEndOfARequestHasItsName(t *testing.T) {
+// TestOutcomes also looks for what must not be told.
+func TestOutcomes(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer  http.HandlerFunc
 		status  int
@@ -150,7 +150,7 @@ func TestEveryEndOfARequestHasItsName(t *testing.T) {
 	}
 }
 
-func TestWhatIsKeptFromTheServerIsCounted(t *testing.T) {
+func TestRefusalMetrics(t *testing.T) {
 	w := watch(t, func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusBadGateway) }, time.Second)
 	session := w.As(upstream.Caller{})
 	for size := range 40 {
@@ -175,7 +175,7 @@ func TestWhatIsKeptFromTheServerIsCounted(t *testing.T) {
 	}
 }
 
-func TestWhoWaitsIsCounted(t *testing.T) {
+func TestQueueMetrics(t *testing.T) {
 	arrived, answer := make(chan struct{}, 3), make(chan struct{})
 	w := watch(t, func(rw http.ResponseWriter, _ *http.Request) {
 		arrived <- struct{}{}

@@ -11,9 +11,9 @@ import (
 	"rollcall/upstream"
 )
 
-// TestNoTraceIDShowsTheKey has upstreams that put the key into the trace ID of
+// TestTraceIDHasNoKey has upstreams that put the key into the trace ID of
 // whatever goes wrong, as it is and percent-encoded.
-func TestNoTraceIDShowsTheKey(t *testing.T) {
+func TestTraceIDHasNoKey(t *testing.T) {
 	reply := func(status int, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("x-trace-id", "1-canary/key-canary%2Fkey")

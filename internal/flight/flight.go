@@ -1,5 +1,5 @@
-// Package flight lets equal calls that are in the air at the same time be one
-// call. It knows nothing of what is called.
+// Package flight merges equal calls that are in flight at the same time into one.
+// It knows nothing about what is called.
 package flight
 
 import (
@@ -13,9 +13,9 @@ import (
 // Group is a set of calls, each with a key. Its zero value is ready to use, and
 // safe for concurrent use.
 //
-// A waiter may leave when its own context ends; the call goes on for the
-// others and is cancelled when the last one has left. A call that was
-// abandoned is not joined again.
+// A waiter leaves when its own context is cancelled. The call continues for the
+// others, and is cancelled when the last one has left. A call that all have left
+// is not joined again.
 type Group[K comparable, V any] struct {
 	mu      sync.Mutex
 	flights map[K]*flight[V]
@@ -24,27 +24,26 @@ type Group[K comparable, V any] struct {
 type flight[V any] struct {
 	waiters int // guarded by Group.mu
 	cancel  context.CancelFunc
-	landed  chan struct{} // closed once the rest is set
+	done    chan struct{} // closed once the rest is set
 	value   V
 	err     error
-	late    bool // whether it failed as the time of the first one was up
+	late    bool // whether it failed because the first caller's deadline expired
 }
 
-// Do returns what call returns, having joined a call for the same key if there
-// is one. The context that call gets carries the first one's values and
-// deadline, but not their cancellation. The error is call's, a [*panics.Error], or the
-// cause of ctx's end.
+// Do returns the result of call, or of a call for the same key that is in flight;
+// joined reports which. The context that call receives has the first caller's
+// values and deadline, but not its cancellation. The error is call's, a
+// [*panics.Error], or the cause of ctx's cancellation.
 //
-// Whoever comes first makes the call themselves, which saves a goroutine with
-// its stack, and so stays until it has landed even if only others wait for it.
-// Where the first one's time is up before a waiter's is, the waiter makes the
-// call anew.
+// The first caller runs call on its own goroutine, which saves a goroutine and its
+// stack, so it returns only when call does, even if ctx is cancelled. If the first
+// caller's deadline expires before a waiter's, the waiter makes the call anew.
 func (g *Group[K, V]) Do(ctx context.Context, key K, call func(context.Context) (V, error)) (value V, joined bool, err error) {
 	for {
-		fl, callContext, joined := g.board(ctx, key)
+		fl, callContext, joined := g.join(ctx, key)
 		if !joined {
 			stop := context.AfterFunc(ctx, func() { g.leave(key, fl) })
-			g.fly(callContext, key, fl, call)
+			g.run(callContext, key, fl, call)
 			stop()
 			if fl.err != nil && ctx.Err() != nil {
 				return fl.value, false, context.Cause(ctx)
@@ -52,7 +51,7 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, call func(context.Context) 
 			return fl.value, false, fl.err
 		}
 		select {
-		case <-fl.landed:
+		case <-fl.done:
 			if fl.late && ctx.Err() == nil {
 				continue
 			}
@@ -65,16 +64,16 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, call func(context.Context) 
 	}
 }
 
-// board joins the flight for a key, or makes one that is to fly with the
-// context returned.
-func (g *Group[K, V]) board(ctx context.Context, key K) (fl *flight[V], callContext context.Context, joined bool) {
+// join joins the flight for a key, or starts one, whose call has to be run with
+// the returned context.
+func (g *Group[K, V]) join(ctx context.Context, key K) (fl *flight[V], callContext context.Context, joined bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if fl, joined = g.flights[key]; joined {
 		fl.waiters++
 		return fl, nil, true
 	}
-	fl = &flight[V]{waiters: 1, landed: make(chan struct{})}
+	fl = &flight[V]{waiters: 1, done: make(chan struct{})}
 	callContext = context.WithoutCancel(ctx)
 	if deadline, ok := ctx.Deadline(); ok {
 		callContext, fl.cancel = context.WithDeadline(callContext, deadline)
@@ -88,10 +87,10 @@ func (g *Group[K, V]) board(ctx context.Context, key K) (fl *flight[V], callCont
 	return fl, callContext, false
 }
 
-// fly makes the call.
-func (g *Group[K, V]) fly(ctx context.Context, key K, fl *flight[V], call func(context.Context) (V, error)) {
+// run makes the call.
+func (g *Group[K, V]) run(ctx context.Context, key K, fl *flight[V], call func(context.Context) (V, error)) {
 	defer fl.cancel()
-	defer close(fl.landed)
+	defer close(fl.done)
 	defer g.forget(key, fl)
 	defer func() {
 		if p := recover(); p != nil {
@@ -121,8 +120,7 @@ func (g *Group[K, V]) forget(key K, fl *flight[V]) {
 	g.mu.Unlock()
 }
 
-// remove takes fl off the board unless another flight has its place already;
-// g.mu is held.
+// remove removes fl, unless another flight has its key already; g.mu is held.
 func (g *Group[K, V]) remove(key K, fl *flight[V]) {
 	if g.flights[key] == fl {
 		delete(g.flights, key)

@@ -34,7 +34,7 @@ func (s *second) call(ctx context.Context) (string, error) {
 	}
 }
 
-func TestEqualCallsAreOne(t *testing.T) {
+func TestEqualCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g flight.Group[string, string]
 		s := second{result: "ok"}
@@ -64,7 +64,7 @@ func TestEqualCallsAreOne(t *testing.T) {
 	})
 }
 
-func TestTheFirstOnesCancellationIsNotTheOthers(t *testing.T) {
+func TestCancellationOfTheFirstCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g flight.Group[string, string]
 		s := second{result: "ok"}
@@ -86,7 +86,7 @@ func TestTheFirstOnesCancellationIsNotTheOthers(t *testing.T) {
 	})
 }
 
-func TestTheLastToLeaveEndsTheCall(t *testing.T) {
+func TestCancellationOfAllCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g flight.Group[string, string]
 		var s second
@@ -109,7 +109,7 @@ func TestTheLastToLeaveEndsTheCall(t *testing.T) {
 	})
 }
 
-func TestAWaiterOutlivesTheFirstOnesDeadline(t *testing.T) {
+func TestDeadlineOfTheFirstCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g flight.Group[string, string]
 		s := second{result: "ok"}
@@ -136,7 +136,7 @@ func TestAWaiterOutlivesTheFirstOnesDeadline(t *testing.T) {
 	})
 }
 
-func TestAPanicIsEverybodysError(t *testing.T) {
+func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g flight.Group[string, string]
 		var wg sync.WaitGroup

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -40,6 +41,11 @@ type Options struct {
 	// Keys are the API keys that are accepted. With none, every well-formed key
 	// is.
 	Keys []string
+
+	// Maximum is sent with each response as the number of requests that a key may
+	// have in flight, with the number that are (the vendor's manual). It is not
+	// enforced. Default none: the headers are not sent.
+	Maximum int
 }
 
 // Emulator is an http.Handler that answers as the upstream does. It is safe for
@@ -47,6 +53,8 @@ type Options struct {
 type Emulator struct {
 	seed    uint64
 	latency time.Duration
+	maximum int
+	current atomic.Int64 // requests that are being served, of all keys
 	keys    keyring
 	cursors cursors
 	ledger  *ledger
@@ -64,6 +72,7 @@ func New(o Options) *Emulator {
 	return &Emulator{
 		seed:    o.Seed,
 		latency: o.Latency,
+		maximum: o.Maximum,
 		keys:    newKeyring(o.Keys),
 		cursors: newCursors(o.Seed),
 		ledger:  newWorld(o.Seed, o.Users),
@@ -79,6 +88,12 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Support asks for this ID, and errors repeat it as detail.request_id.
 	trace := fmt.Sprintf("%016x%016x", e.seed, e.answers.Add(1))
 	w.Header().Set("x-trace-id", trace)
+	current := e.current.Add(1)
+	defer e.current.Add(-1)
+	if e.maximum > 0 {
+		w.Header().Set("current-concurrent-requests", strconv.FormatInt(current, 10))
+		w.Header().Set("maximum-concurrent-requests", strconv.Itoa(e.maximum))
+	}
 
 	if err := wait(r.Context(), e.latency); err != nil {
 		refuse(w, trace, unavailable())

@@ -58,6 +58,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.IntVar(&s.options.Users, "users", 10_000, "make up so many users; 0 for none")
 	flags.Uint64Var(&s.options.Seed, "seed", 1, "make up the world of this seed, from 1: the same seed, the same world")
 	flags.DurationVar(&s.options.Latency, "latency", 0, "hold each answer back for so long, such as 40ms")
+	flags.IntVar(&s.options.Maximum, "maximum", 0, "send such a maximum of concurrent requests in the vendor's headers; 0 for no headers")
 	flags.StringVar(&keys, "keys", "", "accept these `keys` alone, comma-separated; without, every well-formed key")
 	flags.Usage = func() {
 		fmt.Fprint(stderr, "Emulator answers GET /v1/convai/users as the upstream does, over made-up conversations.\n"+
@@ -72,8 +73,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	switch {
 	case flags.NArg() > 0:
 		wrong = "takes flags only; see -help"
-	case s.options.Users < 0 || s.options.Seed == 0 || s.options.Latency < 0:
-		wrong = "-users and -latency must be from 0, -seed from 1"
+	case s.options.Users < 0 || s.options.Seed == 0 || s.options.Latency < 0 || s.options.Maximum < 0:
+		wrong = "-users, -latency and -maximum must be from 0, -seed from 1"
 	}
 	if wrong != "" {
 		fmt.Fprintf(stderr, "emulator: %s\n", wrong)
