@@ -123,20 +123,26 @@ func awaitMode(t testing.TB, mode shared.Mode, within time.Duration, stores ...*
 // and more calls than the limit may be in flight at a switch.
 func steady(t testing.TB, measure func(), replicas ...*replica) {
 	t.Helper()
-	switches := func() (n int64) {
+	steady := func() (yes bool, switches int64) {
+		yes = true
 		for _, r := range replicas {
-			n += r.store.Stats().Switches
+			stats := r.store.Stats()
+			yes = yes && stats.Mode == shared.Shared
+			switches += stats.Switches
 		}
-		return n
+		return yes, switches
 	}
-	for range 10 {
+	for range 15 {
 		for _, r := range replicas {
-			awaitMode(t, shared.Shared, 5*time.Second, r.store)
+			awaitMode(t, shared.Shared, 10*time.Second, r.store)
 		}
 		pause(300 * time.Millisecond) // what began before the switch ends
-		before := switches()
+		shares, before := steady()
+		if !shares {
+			continue
+		}
 		measure()
-		if switches() == before {
+		if _, after := steady(); after == before {
 			return
 		}
 	}
