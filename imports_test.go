@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"rollcall/graph/datetime": nil,
 	"rollcall/graph/globalid": nil,
 	"rollcall/graph/internal/generated": {
-		"rollcall/graph/datetime",
+		"rollcall/graph/connection", "rollcall/graph/datetime",
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
 	},
 	"rollcall/upstream": {
@@ -66,11 +66,10 @@ var allowed = map[string][]string{
 	"rollcall/internal/build":                 nil,
 	"rollcall/internal/config":                nil,
 	"rollcall/internal/cork":                  nil,
-	"rollcall/internal/drain":                 {"golang.org/x/sys/unix"},
+	"rollcall/internal/drain":                 nil,
 	"rollcall/internal/flight":                {"rollcall/internal/panics"},
 	"rollcall/internal/instrument":            {"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/metric*"},
 	"rollcall/internal/panics":                nil,
-	"rollcall/internal/idle":                  nil,
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
 	"rollcall/internal/playground":            nil,
 	"rollcall/internal/standardlog":           {"rollcall/internal/instrument", "go.opentelemetry.io/otel/metric"},
