@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -30,7 +29,6 @@ import (
 	"rollcall/internal/config"
 	"rollcall/internal/cork"
 	"rollcall/internal/drain"
-	"rollcall/internal/idle"
 	"rollcall/internal/origin"
 	"rollcall/internal/playground"
 	"rollcall/internal/quota"
@@ -133,11 +131,9 @@ func checkHealth(ctx context.Context, listenAddr string, stdout, stderr io.Write
 	return 0
 }
 
-// listen opens the listeners; that for the admin is nil where there is none.
+// listen opens the listeners. The admin listener is nil if there is none.
 func listen(ctx context.Context, c config.Config, log *slog.Logger) (public, adminListener net.Listener, err error) {
-	var plain net.ListenConfig
-	plain.SetMultipathTCP(false) // a listener for several paths takes no filter, which the end needs
-	public, err = plain.Listen(ctx, "tcp", c.ListenAddr)
+	public, err = new(net.ListenConfig).Listen(ctx, "tcp", c.ListenAddr)
 	if err != nil {
 		return nil, nil, fmt.Errorf("LISTEN_ADDR: %w", err)
 	}
@@ -157,8 +153,8 @@ func listen(ctx context.Context, c config.Config, log *slog.Logger) (public, adm
 	}
 }
 
-// serve answers on the listeners until ctx ends, and then what has been taken,
-// as far as that can be answered in time.
+// serve serves the listeners until ctx is cancelled, and then answers the requests
+// of the connections that are open, as far as the time to stop in allows.
 func serve(ctx context.Context, c config.Config, public, adminListener net.Listener, log *slog.Logger) error {
 	if c.Demo {
 		stop, err := startDemo(ctx, &c, log)
@@ -189,12 +185,10 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	ready := func() bool { return draining.Ready() && known() }
 	handler := newHandler(c, executor, secret, calls, authenticate, tel, log) //nolint:contextcheck // its counters begin outside any request
 	handler = withProbes(handler, ready)
-	handler = idle.Handler(handler, 2*time.Second, debug.FreeOSMemory)
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
 	failed := make(chan error, 2)
-	listener := cork.Listener(draining.Listener(public)) // before anybody may ask for the end
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(cork.Listener(public)) }()
 	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
@@ -213,17 +207,17 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("stopping: what is taken is answered", "delay", c.ShutdownDelay)
+	log.Info("stopping: requests are still accepted", "delay", c.ShutdownDelay)
 	draining.Close()
 	time.Sleep(c.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.UpstreamTimeout+5*time.Second)
 	defer cancel()
-	draining.End(ctx)
+	draining.End(ctx, public)
 	err = server.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) { // such as of an upload that never ends
-		log.Warn("the time to answer in is over: requests are cut off", "requests", draining.Busy())
+	if errors.Is(err, context.DeadlineExceeded) { // for example because an upload never ends
+		log.Warn("the time to stop in is over: requests are cut off", "requests", draining.Busy())
 		_ = server.Close()
-		return nil // as whoever asked for the end has to get it
+		return nil // the stop was requested, so it is no failure
 	}
 	return err
 }
