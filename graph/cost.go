@@ -12,15 +12,16 @@ import (
 	"rollcall/graph/globalid"
 )
 
-// frustratedGuess is how many mostFrustratedConversations a user is taken to have.
+// frustratedGuess is the number of mostFrustratedConversations that a user is assumed
+// to have.
 const frustratedGuess = 10
 
 // huge exceeds every limit; sums stop there.
 const huge = 1 << 30
 
-// costOf is how many users a valid operation could fetch: a list costs as many
-// as are asked for, and for each of them what is asked of it; a look-up and a
-// representation cost one, and what is asked of them.
+// costOf returns how many users a valid operation could fetch. A list costs its
+// size, and for each of its users the cost of what is selected there; a look-up and
+// a representation cost one, and the cost of what is selected there.
 func costOf(request *graphql.OperationContext) int {
 	c := costing{variables: request.Variables, fragments: make(map[*ast.FragmentDefinition]int)}
 	return c.set(request.Operation.SelectionSet)
@@ -57,7 +58,7 @@ func (c *costing) fragment(f *ast.FragmentDefinition) int {
 
 func (c *costing) field(f *ast.Field) int {
 	if len(f.SelectionSet) == 0 {
-		return 0 // it is a part of something that has been paid for
+		return 0 // it is part of an object whose cost is counted already
 	}
 	inner := c.set(f.SelectionSet)
 	switch f.ObjectDefinition.Name + "." + f.Name {
@@ -76,7 +77,7 @@ func (c *costing) field(f *ast.Field) int {
 	return inner
 }
 
-// first is the size of a list; 0 for one that its field will refuse.
+// first returns the size of a list, or 0 if its field will refuse it.
 func (c *costing) first(f *ast.Field) int {
 	value := f.ArgumentMap(c.variables)["first"]
 	if value == nil {
@@ -104,8 +105,8 @@ func (c *costing) length(f *ast.Field, argument string) int {
 	return len(list)
 }
 
-// lookUps is how many users a valid operation is certain to look up, each with a
-// call of its own.
+// lookUps returns how many users a valid operation is certain to look up, each with
+// a call of its own.
 func lookUps(request *graphql.OperationContext) int {
 	users := make(map[string]bool)
 	add := func(id string) {

@@ -52,7 +52,7 @@ func needsPages(s *render.Selection, w connection.Window) bool {
 	return s.HasNextPage || w.Size > 0 && (s.Users || s.StartCursor || s.EndCursor)
 }
 
-// rendered writes a slice, all of whose selection is at hand.
+// rendered writes a slice whose selection is complete.
 type rendered struct {
 	selection *render.Selection
 	slice     connection.Slice
@@ -60,7 +60,7 @@ type rendered struct {
 
 // MarshalGQL implements gqlgen's Marshaler.
 func (r rendered) MarshalGQL(w io.Writer) {
-	if buffer, ok := w.(*bytes.Buffer); ok { // as gqlgen's is: no copy is needed
+	if buffer, ok := w.(*bytes.Buffer); ok { // as gqlgen's is, so that no copy is needed
 		buffer.Grow(r.selection.Size(r.slice.Len()))
 		buffer.Write(r.selection.Append(buffer.AvailableBuffer(), r.slice))
 		return
@@ -68,7 +68,7 @@ func (r rendered) MarshalGQL(w io.Writer) {
 	_, _ = w.Write(r.selection.Append(nil, r.slice))
 }
 
-// newConnection is a slice for gqlgen to write, as far as it is selected.
+// newConnection returns what is selected of a slice, for gqlgen to write.
 func newConnection(s connection.Slice, selected *render.Selection) *generated.UserConnection {
 	c := &generated.UserConnection{
 		PageInfo: &generated.PageInfo{HasNextPage: s.HasNextPage, HasPreviousPage: s.HasPreviousPage},

@@ -165,7 +165,7 @@ func TestFailureLog(t *testing.T) {
 			}
 			time.Sleep(6 * time.Second) //nolint:forbidigo // in fake time
 			f.next = func(*http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"users":[],"has_more":false}`))}, nil
+				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"users":[],"has_more":false}`))}, nil
 			}
 			if err := f.call(t); err != nil {
 				t.Fatal(err)
