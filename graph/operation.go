@@ -13,6 +13,7 @@ type operation struct {
 	sealer   *connection.Sealer
 	loader   *loader.Loader
 	plan     plan
+	output   *output
 }
 
 type operationKey struct{}

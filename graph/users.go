@@ -58,6 +58,9 @@ type rendered struct {
 	slice     connection.Slice
 }
 
+// size returns about how many bytes MarshalGQL writes.
+func (r rendered) size() int { return r.selection.Size(r.slice.Len()) }
+
 // MarshalGQL implements gqlgen's Marshaler.
 func (r rendered) MarshalGQL(w io.Writer) {
 	if buffer, ok := w.(*bytes.Buffer); ok { // as gqlgen's is, so that no copy is needed

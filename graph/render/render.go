@@ -33,13 +33,15 @@ type Selection struct {
 	EndCursor   bool
 
 	incomplete bool
+	maxBytes   int
 	connection object[connection.Slice]
 	rowSize    atomic.Int64 // in bytes, of the last slice that was written
 }
 
-// Select reads a selection set of a UserConnection in an operation.
-func Select(op *graphql.OperationContext, set ast.SelectionSet) *Selection {
-	r := &reader{op: op, selection: new(Selection)}
+// Select reads a selection set of a UserConnection in an operation. What Append
+// appends of it ends after the row that exceeds maxBytes.
+func Select(op *graphql.OperationContext, set ast.SelectionSet, maxBytes int) *Selection {
+	r := &reader{op: op, selection: &Selection{maxBytes: maxBytes}}
 	r.selection.connection = r.connection(set)
 	return r.selection
 }
@@ -112,13 +114,13 @@ func (r *reader) connection(set ast.SelectionSet) object[connection.Slice] {
 			r.selection.Users = true
 			edge := r.edge(f.Selections)
 			return func(b []byte, s connection.Slice) []byte {
-				return writeList(b, s.Len(), func(b []byte, i int) []byte { return edge.write(b, row{s, i}) })
+				return writeList(b, s.Len(), r.selection.maxBytes, func(b []byte, i int) []byte { return edge.write(b, row{s, i}) })
 			}
 		case "nodes":
 			r.selection.Users = true
 			user := r.user(f.Selections)
 			return func(b []byte, s connection.Slice) []byte {
-				return writeList(b, s.Len(), func(b []byte, i int) []byte { return user(b, s.User(i)) })
+				return writeList(b, s.Len(), r.selection.maxBytes, func(b []byte, i int) []byte { return user(b, s.User(i)) })
 			}
 		case "pageInfo":
 			return r.pageInfo(f.Selections).write

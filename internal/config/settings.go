@@ -69,6 +69,8 @@ func newSettings(env map[string]string) *settings {
 	f.IntVar(&s.Limits.Directives, "LIMIT_DIRECTIVES", 20, "the `number` of directives in one place")
 	f.IntVar(&s.Limits.Cost, "LIMIT_COST", 5000, "the `number` of users that an operation could fetch")
 	f.IntVar(&s.Limits.Calls, "LIMIT_CALLS", 120, "the `number` of upstream calls that an operation may make")
+	f.IntVar(&s.Limits.Answer, "LIMIT_ANSWER", 8<<20, "the `number` of bytes of one response")
+	f.IntVar(&s.Limits.Answers, "LIMIT_ANSWERS", 32<<20, "the `number` of bytes of all large responses in memory, at most half of it for\none key; at least twice LIMIT_ANSWER")
 	s.otel.define(f)
 	return s
 }

@@ -5,6 +5,7 @@ package graphtest
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,6 +85,7 @@ func New(t testing.TB, o Options) *Service {
 		CacheTTL:      o.CacheTTL,
 		Limits: graph.Limits{
 			Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120,
+			Answer: 8 << 20, Answers: 32 << 20,
 		},
 		Log: log,
 	}
@@ -118,7 +120,7 @@ func New(t testing.TB, o Options) *Service {
 // Post sends a request body and returns the recorded response. Headers are
 // names and values in turn.
 func (s *Service) Post(body string, headers ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequestWithContext(s.t.Context(), http.MethodPost, "/graphql", strings.NewReader(body))
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/graphql", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
