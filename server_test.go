@@ -283,6 +283,30 @@ func TestReplicasWithoutAKeyTakeEachOthersCursors(t *testing.T) {
 	}
 }
 
+// TestKeyRotation continues after a restart with another key.
+func TestKeyRotation(t *testing.T) {
+	users := emulator.New(emulator.Options{Users: 20})
+	base := realUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("xi-api-key", "k") // the emulator's own cursors belong to one key; both keys are of one workspace
+		users.ServeHTTP(w, r)
+	})
+	service := func(key, previous string) started {
+		return start(t, config.Config{Upstream: base, APIKey: key, PreviousAPIKey: previous, Auth: config.AuthNone, UpstreamTimeout: time.Second})
+	}
+	_, body := post(t, service("old", "").url, `{ users(first: 2) { pageInfo { endCursor } } }`, nil)
+	cursor := regexp.MustCompile(`"endCursor":"([^"]+)"`).FindStringSubmatch(body)
+	if cursor == nil {
+		t.Fatal(body)
+	}
+	next := fmt.Sprintf(`{ users(first: 2, after: %q) { nodes { userId } } }`, cursor[1])
+	if _, body := post(t, service("new", "old").url, next, nil); !strings.Contains(body, `"userId"`) {
+		t.Errorf("with the previous key: %s", body)
+	}
+	if _, body := post(t, service("new", "").url, next, nil); !strings.Contains(body, `"BAD_USER_INPUT"`) {
+		t.Errorf("without it: %s", body)
+	}
+}
+
 func TestWhatWasTakenIsAnsweredBeforeTheEnd(t *testing.T) {
 	arrived, release := make(chan struct{}), make(chan struct{})
 	base := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {

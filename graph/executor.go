@@ -121,8 +121,13 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	session := e.client.As(caller)
-	op := &operation{document: known, sealer: e.sealer(caller.Key), loader: loader.New(session, e.memory, caller.Key, e.limits.Calls)}
-	op.output = &output{limit: e.limits.Answer, answers: e.answers, key: caller.Key}
+	op := &operation{
+		document:    known,
+		sealer:      e.sealer(caller.Key),
+		loader:      loader.New(session, e.memory, caller.Key, e.limits.Calls),
+		countsUntil: time.Now().Add(e.timeout / 4 * 3),
+		output:      &output{limit: e.limits.Answer, answers: e.answers, key: caller.Key},
+	}
 	defer op.output.close()
 	op.plan.read(request, op)
 	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)

@@ -160,7 +160,7 @@ func sizeOf(field graphql.CollectedField, value any) int {
 			n += len(*v)
 		}
 	case rendered:
-		if v.slice.Len() > 0 {
+		if v.list.Slice.Len() > 0 {
 			n += v.size()
 		}
 	}

@@ -60,9 +60,13 @@ func (s *Store) Quota(perSecond float64) *Quota {
 }
 
 // Wait returns how long a caller has to wait until there is a token; 0 if there is
-// one.
+// one. It creates no account: otherwise requests that spend nothing, with made-up
+// callers, would evict the accounts of others.
 func (q *Quota) Wait(c Caller) time.Duration {
-	a := q.account(c)
+	a, ok := q.accounts.Get(c)
+	if !ok {
+		return 0
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	saved := time.Duration((q.burst - 1) * float64(q.interval))

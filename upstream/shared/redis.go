@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -152,8 +153,8 @@ func (s *Store) receive(message string) {
 		}
 		return
 	}
-	if len(words) != 3 {
-		return // from another version
+	if len(words) < 3 || slices.Contains(words[3:], s.process) {
+		return // a pause that began here
 	}
 	s.mu.Lock()
 	l, ok := s.limiters[words[1]]

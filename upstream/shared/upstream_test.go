@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/upstream"
 	"rollcall/upstream/shared"
 )
 
@@ -116,6 +117,33 @@ func awaitMode(t testing.TB, mode shared.Mode, within time.Duration, stores ...*
 	for _, store := range stores {
 		eventually(t, within, "a store is "+mode.String(), func() bool { return store.Stats().Mode == mode })
 	}
+}
+
+// callAlone returns how many calls one process makes within a time, with a limiter
+// of its own.
+func callAlone(t testing.TB, limit int, takes, span time.Duration) int {
+	t.Helper()
+	f := &fake{takes: takes}
+	limiter := upstream.NewLimiter(limit)
+	ctx, cancel := context.WithTimeout(t.Context(), span)
+	defer cancel()
+	var wg sync.WaitGroup
+	for range 4 * limit {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				release, err := limiter.Acquire(ctx)
+				if err != nil {
+					return
+				}
+				f.call()
+				release()
+			}
+		})
+	}
+	<-ctx.Done()
+	_, served := f.reset()
+	wg.Wait()
+	return served
 }
 
 // steady runs a measurement in which all replicas share the limit. It repeats one
