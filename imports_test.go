@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"rollcall/graph/datetime": nil,
 	"rollcall/graph/globalid": nil,
 	"rollcall/graph/internal/generated": {
-		"rollcall/graph/datetime",
+		"rollcall/graph/connection", "rollcall/graph/datetime",
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
 	},
 	"rollcall/upstream": {

@@ -118,7 +118,12 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	session := e.client.As(caller)
-	op := &operation{document: known, sealer: e.sealer(caller.Key), loader: loader.New(session, e.memory, caller.Key, e.limits.Calls)}
+	op := &operation{
+		document:    known,
+		sealer:      e.sealer(caller.Key),
+		loader:      loader.New(session, e.memory, caller.Key, e.limits.Calls),
+		countsUntil: time.Now().Add(e.timeout / 4 * 3),
+	}
 	op.plan.read(request, op)
 	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)

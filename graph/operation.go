@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"time"
 
 	"rollcall/graph/connection"
 	"rollcall/graph/loader"
@@ -13,6 +14,8 @@ type operation struct {
 	sealer   *connection.Sealer
 	loader   *loader.Loader
 	plan     plan
+	// countsUntil is when counts end.
+	countsUntil time.Time
 }
 
 type operationKey struct{}

@@ -25,16 +25,27 @@ import (
 // Selection is what an operation selects of a UserConnection. It is safe for
 // concurrent use.
 type Selection struct {
-	// What of it there is to be had from the upstream's pages alone.
-	Users       bool // any edges or nodes
-	Cursors     bool // of edges
-	HasNextPage bool
-	StartCursor bool
-	EndCursor   bool
+	// The parts of it for which the upstream's pages may be needed.
+	Users           bool // any edges or nodes
+	Cursors         bool // of edges
+	HasNextPage     bool
+	HasPreviousPage bool
+	StartCursor     bool
+	EndCursor       bool
+	// Counts are its fields totalCount. The limits are arguments, and may be
+	// variables, so that they are read for each operation.
+	Counts []graphql.CollectedField
 
 	incomplete bool
-	connection object[connection.Slice]
+	connection object[List]
 	rowSize    atomic.Int64 // in bytes, of the last slice that was written
+}
+
+// List is what a list of users has come to.
+type List struct {
+	Slice connection.Slice
+	// Counts has a number, or null, for each of the selection's Counts.
+	Counts []*int
 }
 
 // Select reads a selection set of a UserConnection in an operation.
@@ -56,11 +67,11 @@ func (s *Selection) Size(n int) int {
 	return (n + 1) * int(cmp.Or(s.rowSize.Load(), firstRowSize))
 }
 
-// Append appends a slice as a JSON object. The selection has to be complete.
-func (s *Selection) Append(b []byte, slice connection.Slice) []byte {
+// Append appends a list as a JSON object. The selection has to be complete.
+func (s *Selection) Append(b []byte, list List) []byte {
 	before := len(b)
-	b = s.connection.write(b, slice)
-	if n := slice.Len(); n > 0 {
+	b = s.connection.write(b, list)
+	if n := list.Slice.Len(); n > 0 {
 		s.rowSize.Store(int64((len(b)-before)/n + 1))
 	}
 	return b
@@ -96,6 +107,7 @@ func read[T any](r *reader, set ast.SelectionSet, satisfies []string, field func
 var (
 	connectionType = []string{"UserConnection"}
 	edgeType       = []string{"UserEdge"}
+	activityType   = []string{"UserActivity"}
 	pageInfoType   = []string{"PageInfo"}
 	userType       = []string{"User", "Node", "_Entity"}
 	agentType      = []string{"Agent", "Node", "_Entity"}
@@ -105,23 +117,33 @@ var (
 	frustratedType = []string{"FrustratedConversation"}
 )
 
-func (r *reader) connection(set ast.SelectionSet) object[connection.Slice] {
-	return read(r, set, connectionType, func(f graphql.CollectedField) writer[connection.Slice] {
+func (r *reader) connection(set ast.SelectionSet) object[List] {
+	return read(r, set, connectionType, func(f graphql.CollectedField) writer[List] {
 		switch f.Name {
 		case "edges":
 			r.selection.Users = true
 			edge := r.edge(f.Selections)
-			return func(b []byte, s connection.Slice) []byte {
-				return writeList(b, s.Len(), func(b []byte, i int) []byte { return edge.write(b, row{s, i}) })
+			return func(b []byte, l List) []byte {
+				return writeList(b, l.Slice.Len(), func(b []byte, i int) []byte { return edge.write(b, row{l.Slice, i}) })
 			}
 		case "nodes":
 			r.selection.Users = true
 			user := r.user(f.Selections)
-			return func(b []byte, s connection.Slice) []byte {
-				return writeList(b, s.Len(), func(b []byte, i int) []byte { return user(b, s.User(i)) })
+			return func(b []byte, l List) []byte {
+				return writeList(b, l.Slice.Len(), func(b []byte, i int) []byte { return user(b, l.Slice.User(i)) })
 			}
 		case "pageInfo":
-			return r.pageInfo(f.Selections).write
+			info := r.pageInfo(f.Selections)
+			return func(b []byte, l List) []byte { return info.write(b, l.Slice) }
+		case "totalCount":
+			i := len(r.selection.Counts)
+			r.selection.Counts = append(r.selection.Counts, f)
+			return func(b []byte, l List) []byte {
+				if l.Counts[i] == nil {
+					return null(b)
+				}
+				return integer(b, *l.Counts[i])
+			}
 		}
 		return nil
 	})
@@ -160,6 +182,7 @@ func (r *reader) pageInfo(set ast.SelectionSet) object[connection.Slice] {
 			r.selection.HasNextPage = true
 			return func(b []byte, s connection.Slice) []byte { return strconv.AppendBool(b, s.HasNextPage) }
 		case "hasPreviousPage":
+			r.selection.HasPreviousPage = true
 			return func(b []byte, s connection.Slice) []byte { return strconv.AppendBool(b, s.HasPreviousPage) }
 		case "startCursor":
 			r.selection.StartCursor = true
