@@ -1,5 +1,5 @@
-# Rollcall as an image: one static program on nothing but certificates, run by
-# nobody in particular.
+# Rollcall as an image: one static program and certificates, as a user without
+# privileges.
 #
 #   docker build --build-arg VERSION=v0.1.0 --build-arg COMMIT=$(git rev-parse --short=12 HEAD) -t rollcall:v0.1.0 .
 #   docker run --rm --read-only -p 127.0.0.1:8080:8080 rollcall:v0.1.0        (the demo)
@@ -27,4 +27,6 @@ COPY --from=build /rollcall /rollcall
 ENV LISTEN_ADDR=0.0.0.0:8080 ADMIN_ADDR=0.0.0.0:9090
 USER 65532:65532
 EXPOSE 8080 9090
+# The image has no shell and no curl: the program checks the running service.
+HEALTHCHECK --interval=10s --timeout=6s --start-period=10s --retries=3 CMD ["/rollcall", "-healthcheck"]
 ENTRYPOINT ["/rollcall"]

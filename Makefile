@@ -10,7 +10,7 @@ NPM_CI = npm ci --no-audit --no-fund
 NODE_TEST = npm --silent test
 
 .PHONY: check check-slow help generated generate lint test redis operations prometheus e2e browser web clients gateways \
-  manifests soak vulnerabilities playground bench bench-short golden
+  manifests soak validity vulnerabilities playground bench bench-short golden
 
 ## help: this list
 help:
@@ -20,7 +20,7 @@ help:
 check: generated lint test operations bench-short e2e
 
 ## check-slow: checks that take minutes and seldom fail; not part of check
-check-slow: manifests soak
+check-slow: manifests soak validity
 
 ## generated: fails if the generated code is not what the schema gives
 generated:
@@ -39,14 +39,15 @@ lint:
 	@$(STEP) "linters" $(GOLANGCI_LINT) run ./...
 	@$(STEP) "linters, bench" sh -c 'cd bench && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...'
 
+# The race detector allocates memory: the tests of allocations run without it too.
 ## test: the Go tests, with the race detector
-test:
+test: redis
 	@$(STEP) "Go tests" sh -c 'go test -race $$(go list ./... | grep -v /deploy$$)'
-	@$(STEP) "Go tests of allocations, without race detector" go test -run FewAllocations ./graph
+	@$(STEP) "Go tests of allocations" bash -o pipefail -c 'go test -run Allocations ./graph | tee /dev/stderr | { ! grep -q "no tests to run"; }'
 
-# Debian's, for the tests of shared limits, which start their own server. Debian's service is not needed.
+# Debian's, for the tests of upstream/shared, which start their own server. Debian's service is not needed.
 redis:
-	@$(NEED) redis-server "The tests of shared limits" redis-server
+	@$(NEED) redis-server "The tests of upstream/shared" redis-server
 
 ## operations: the dashboard, the alerts and the manual against the running service
 operations: prometheus
@@ -63,6 +64,11 @@ manifests:
 ## soak: the Go tests that are named TestSoak…, which are skipped unless SOAK is set
 soak:
 	@SOAK=1 $(STEP) "soak tests" go test -count=1 -timeout 60m -run '^TestSoak' ./...
+
+## validity: random requests to the service and to graphql-js, for ten minutes from another seed than check's
+validity:
+	@cd e2e && ../$(STEP) "packages of e2e" $(NPM_CI)
+	@cd e2e && VALIDITY_SECONDS=600 VALIDITY_SEED=$(or $(SEED),$(shell date +%s)) ../$(STEP) "requests against graphql-js" node --test --test-reporter=spec validity.test.mjs
 
 ## vulnerabilities: the modules against Go's database of vulnerabilities; not part of check, because it needs the internet
 vulnerabilities:

@@ -53,7 +53,7 @@ var allowed = map[string][]string{
 		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
 		"go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
-	"rollcall/upstream/shared":                {"github.com/redis/rueidis"},
+	"rollcall/upstream/shared":                {"github.com/hashicorp/golang-lru/v2", "github.com/redis/rueidis"},
 	"rollcall/upstream/emulator":              nil,
 	"rollcall/upstream/limitertest":           {"rollcall/upstream"},
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},

@@ -73,13 +73,14 @@ func newBallast() []byte {
 }
 
 // run is the whole process except its exit. It returns the exit code: 0 after a
-// graceful stop, -help or -version; 1 if serving failed; 2 if an argument or a
-// setting is wrong.
+// graceful stop, -help, -version or a successful -healthcheck; 1 if serving or the
+// health check failed; 2 if an argument or a setting is wrong.
 func run(ctx context.Context, args []string, env map[string]string, stdout io.Writer, stderr *os.File) int {
 	flags := flag.NewFlagSet("rollcall", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {}
 	version := flags.Bool("version", false, "")
+	healthcheck := flags.Bool("healthcheck", false, "")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		writeHelp(stdout)
@@ -94,10 +95,12 @@ func run(ctx context.Context, args []string, env map[string]string, stdout io.Wr
 		fmt.Fprintf(stdout, "rollcall %v\n", build.Read())
 		return 0
 	}
-
 	c, err := config.Load(env, config.Deps{
 		RegionURL: upstream.RegionURL, ParseOrigin: origin.Parse, ReadFile: os.ReadFile, Terminal: isTerminal(stderr),
 	})
+	if *healthcheck { // of a service that has started, so that other settings do not matter
+		return checkHealth(ctx, c.ListenAddr, stdout, stderr)
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "rollcall: the configuration is not valid:\n%s\n", strings.Join(append([]string{err.Error()}, c.Warnings...), "\n"))
 		return 2
@@ -119,20 +122,39 @@ func run(ctx context.Context, args []string, env map[string]string, stdout io.Wr
 	return 0
 }
 
+// checkHealth prints whether the service that listens on an address is alive and
+// ready, and returns the exit code: 0 or 1.
+func checkHealth(ctx context.Context, listenAddr string, stdout, stderr io.Writer) int {
+	if err := admin.CheckHealth(ctx, listenAddr); err != nil {
+		fmt.Fprintf(stderr, "rollcall: not healthy: %v\n", err)
+		return 1
+	}
+	fmt.Fprintln(stdout, "rollcall: healthy")
+	return 0
+}
+
 // listen opens the listeners; that for the admin is nil where there is none.
 func listen(ctx context.Context, c config.Config, log *slog.Logger) (public, adminListener net.Listener, err error) {
 	var plain net.ListenConfig
 	plain.SetMultipathTCP(false) // a listener for several paths takes no filter, which the end needs
 	public, err = plain.Listen(ctx, "tcp", c.ListenAddr)
-	if err != nil || c.AdminAddr == "" {
-		return public, nil, err
+	if err != nil {
+		return nil, nil, fmt.Errorf("LISTEN_ADDR: %w", err)
 	}
-	adminListener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.AdminAddr)
-	if err != nil && c.AdminOptional {
-		log.Warn("there is no admin listener; set ADMIN_ADDR to another address, or to off", "error", err)
+	if c.AdminAddr == "" {
 		return public, nil, nil
 	}
-	return public, adminListener, err
+	adminListener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.AdminAddr)
+	switch {
+	case err == nil:
+		return public, adminListener, nil
+	case c.AdminOptional:
+		log.Warn("there is no admin listener; set ADMIN_ADDR to another address, or to off", "error", err)
+		return public, nil, nil
+	default:
+		_ = public.Close()
+		return nil, nil, fmt.Errorf("ADMIN_ADDR: %w", err)
+	}
 }
 
 // serve answers on the listeners until ctx ends, and then what has been taken,
@@ -145,6 +167,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		}
 		defer stop()
 	}
+	c.ListenAddr = public.Addr().String() // the address that a host name resolved to
 	built := build.Read()
 	tel, err := telemetry.Start(ctx, telemetry.Options{
 		Version: built.Version, Commit: built.Commit, Go: built.Go,
@@ -157,7 +180,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	standardlog.Replace(log, tel.MeterProvider) //nolint:contextcheck // its counter begins outside any request
 	var draining drain.Drain
 	calls := newQuota(c)
-	client := newClient(c, calls, tel) //nolint:contextcheck // its counters begin outside any request
+	client := newClient(c, calls, tel, log) //nolint:contextcheck // its counters begin outside any request
 	defer client.Close()
 	secret := callerSecret(c)
 	executor := newExecutor(c, client, secret, log)
@@ -165,6 +188,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	authenticate, known := newAuthenticator(ctx, c, log)
 	ready := func() bool { return draining.Ready() && known() }
 	handler := newHandler(c, executor, secret, calls, authenticate, tel, log) //nolint:contextcheck // its counters begin outside any request
+	handler = withProbes(handler, ready)
 	handler = idle.Handler(handler, 2*time.Second, debug.FreeOSMemory)
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
@@ -174,8 +198,12 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
-		adminServer := &http.Server{Handler: admin.NewHandler(ready, tel.Page), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-		defer func() { _ = adminServer.Close() }() // after the rest: it says how that is doing
+		adminHandler := admin.NewHandler(ready, tel.Page)
+		if config.IsLoopback(adminListener.Addr().String()) {
+			adminHandler = origin.OnlyLocal(adminHandler)
+		}
+		adminServer := &http.Server{Handler: adminHandler, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+		defer func() { _ = adminServer.Close() }() // last, because it reports how the rest is doing
 		go func() { failed <- adminServer.Serve(adminListener) }()
 		log.Info("listening", "admin", fmt.Sprintf("http://%s/", adminListener.Addr()))
 	}
@@ -198,6 +226,15 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		return nil // as whoever asked for the end has to get it
 	}
 	return err
+}
+
+// withProbes adds /livez and /readyz, for balancers that reach only the public
+// listener.
+func withProbes(next http.Handler, ready func() bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", next)
+	admin.HandleProbes(mux, ready)
+	return mux
 }
 
 // endTelemetry sends off the remaining telemetry.
@@ -237,11 +274,11 @@ func newQuota(c config.Config) *quota.Quota[upstream.Caller] {
 }
 
 // newClient returns a client for the upstream, whose calls are taken from the quota.
-func newClient(c config.Config, calls *quota.Quota[upstream.Caller], tel *telemetry.Telemetry) *upstream.Client {
+func newClient(c config.Config, calls *quota.Quota[upstream.Caller], tel *telemetry.Telemetry, log *slog.Logger) *upstream.Client {
 	u := upstream.Config{
 		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, Connections: c.UpstreamConnections,
 		CallersKeys: c.Auth == config.AuthPassthrough, CacheTTL: c.CacheTTL,
-		TracerProvider: tel.TracerProvider, MeterProvider: tel.MeterProvider,
+		TracerProvider: tel.TracerProvider, MeterProvider: tel.MeterProvider, Log: log,
 	}
 	if calls != nil {
 		u.OnCall = calls.Spend
@@ -268,7 +305,7 @@ func newExecutor(c config.Config, client *upstream.Client, secret string, log *s
 // newHandler returns the handler of everything that the service serves.
 func newHandler(c config.Config, executor *graph.Executor, secret string, calls *quota.Quota[upstream.Caller], authenticate auth.Authenticator, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
 	admit := origin.Admit
-	if c.Auth == config.AuthNone && c.Local() {
+	if c.Auth == config.AuthNone && config.IsLoopback(c.ListenAddr) {
 		admit = origin.AdmitLocal
 	}
 	t := transport.Config{
@@ -288,8 +325,11 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 	if calls != nil {
 		t.Wait = calls.Wait
 	}
-	if c.Auth == config.AuthJWT {
+	switch c.Auth {
+	case config.AuthJWT:
 		t.Challenge = "Bearer"
+	case config.AuthPassthrough: // no registered scheme sends a key in a header of its own
+		t.Challenge = `ApiKey header="xi-api-key"`
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", cork.Handler(transport.NewHandler(t)))
@@ -381,7 +421,10 @@ func isTerminal(f *os.File) bool {
 func writeHelp(w io.Writer) {
 	fmt.Fprint(w, `Rollcall serves the users who have talked to your ElevenLabs agents as a GraphQL API.
 
-Usage: rollcall [-version | -help]
+Usage: rollcall [-version | -help | -healthcheck]
+
+-healthcheck requests /livez and /readyz of the service that runs on this machine with the same
+LISTEN_ADDR, and exits with 0 or 1.
 
 If none of ELEVENLABS_API_KEY, ELEVENLABS_API_KEY_FILE, UPSTREAM_URL, UPSTREAM_REGION and AUTH is
 set, it serves a demo in front of an emulator of the upstream. All settings are environment variables:

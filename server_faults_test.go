@@ -41,9 +41,9 @@ func inFrontOf(base *url.URL) config.Config {
 	}
 }
 
-// TestNothingSecretIsSaid sends what is secret through every failure there is,
-// and looks for it in what the service says, logs, measures and traces.
-func TestNothingSecretIsSaid(t *testing.T) {
+// TestSecrets causes each kind of failure in requests with secrets, and searches
+// the service's responses, log, metrics and spans for them.
+func TestSecrets(t *testing.T) {
 	answers := []http.HandlerFunc{
 		func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -65,6 +65,26 @@ func TestNothingSecretIsSaid(t *testing.T) {
 			http.Redirect(w, &http.Request{Method: http.MethodGet, URL: &url.URL{}}, "http://127.0.0.1:1/?key=canary-key&user=canary-user", http.StatusFound)
 		},
 		func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		func(w http.ResponseWriter, r *http.Request) { // a head that is not HTTP
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			_, _ = fmt.Fprintf(conn, "HTTP/1.1 canary-key %s\r\ncanary-user\r\n\r\n", r.URL)
+			_ = conn.Close()
+		},
+		func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			fmt.Fprintf(w, "canary-key canary-user %s", r.URL)
+		},
+		func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprintf(w, `{"detail":"Not Found","canary-user":"canary-key %s"}`, r.URL)
+		},
+		func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprintf(w, `{"detail":{"status":"missing_permissions","message":"canary-key canary-user %s"}}`, r.URL)
+		},
+		func(w http.ResponseWriter, r *http.Request) { // an invalid user, whose ID and next_cursor are secrets
+			fmt.Fprintf(w, `{"users":[{"user_id":"canary-user","conversation_count":"canary-user"}],"next_cursor":"canary-cursor %s"}`, r.URL)
+		},
 	}
 	for i, answer := range answers {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
@@ -78,8 +98,8 @@ func TestNothingSecretIsSaid(t *testing.T) {
 			tell.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 			c := inFrontOf(realUpstream(t, answer))
 			calls := newQuota(c)
-			client := newClient(c, calls, tell)
 			logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			client := newClient(c, calls, tell, logger)
 			executor := newExecutor(c, client, "secret", logger)
 			defer executor.Close()
 			handler := newHandler(c, executor, "secret", calls, auth.None("canary-key"), tell, logger)
@@ -99,7 +119,7 @@ func TestNothingSecretIsSaid(t *testing.T) {
 					t.Errorf("%s: %d %s", query, status, body)
 				}
 			}
-			if strings.Contains(log.String(), "canary") || !strings.Contains(log.String(), `"document"`) {
+			if strings.Contains(log.String(), "canary") || !strings.Contains(log.String(), `"document"`) || !strings.Contains(log.String(), `"level":"WARN"`) {
 				t.Errorf("logged %s", log.String())
 			}
 			for _, s := range spans.Ended() {

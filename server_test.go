@@ -30,9 +30,15 @@ type started struct {
 
 func start(t *testing.T, c config.Config) started {
 	t.Helper()
+	return startOn(t, "127.0.0.1:0", c)
+}
+
+// startOn serves on an address, whatever c has.
+func startOn(t *testing.T, addr string, c config.Config) started {
+	t.Helper()
 	c.MaxBody = 128 << 10
 	c.Limits = config.Limits{Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,19 +165,24 @@ func TestWhichHostsMayBeAskedFor(t *testing.T) {
 		host   string
 		status int
 	}{
-		"its address, with no credentials":                      {config.Config{Auth: config.AuthNone, ListenAddr: loopback}, "127.0.0.1:8080", 200},
-		"another name, with no credentials":                     {config.Config{Auth: config.AuthNone, ListenAddr: loopback}, "evil.test:8080", 403},
-		"another name, of the demo":                             {config.Config{Demo: true, ListenAddr: loopback}, "evil.test:8080", 403},
-		"an allowed site's own name, with no credentials":       {config.Config{Auth: config.AuthNone, ListenAddr: loopback, CORSOrigins: []string{"http://app.test"}}, "app.test", 200},
-		"another name, with the caller's key":                   {config.Config{Auth: config.AuthPassthrough, ListenAddr: loopback}, "api.test", 200},
-		"another name, with no credentials but not on loopback": {config.Config{Auth: config.AuthNone, ListenAddr: "0.0.0.0:8080"}, "api.test", 200},
+		"its address, with no credentials":                         {config.Config{Auth: config.AuthNone, ListenAddr: loopback}, "127.0.0.1:8080", 200},
+		"another name, with no credentials":                        {config.Config{Auth: config.AuthNone, ListenAddr: loopback}, "evil.test:8080", 403},
+		"another name, of the demo":                                {config.Config{Demo: true, ListenAddr: loopback}, "evil.test:8080", 403},
+		"an allowed site's own name, with no credentials":          {config.Config{Auth: config.AuthNone, ListenAddr: loopback, CORSOrigins: []string{"http://app.test"}}, "app.test", 200},
+		"another name, with the caller's key":                      {config.Config{Auth: config.AuthPassthrough, ListenAddr: loopback}, "api.test", 200},
+		"another name, with no credentials but on all addresses":   {config.Config{Auth: config.AuthNone, ListenAddr: ":8080"}, "api.test", 200},
+		"another name, with no credentials and a name of loopback": {config.Config{Auth: config.AuthNone, ListenAddr: "service.test:8080"}, "evil.test:8080", 403},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.config.UpstreamTimeout = time.Second
 			if !c.config.Demo {
 				c.config.Upstream, c.config.APIKey = base, "service"
 			}
-			s := start(t, c.config)
+			bound := loopback
+			if c.config.ListenAddr == ":8080" {
+				bound = "0.0.0.0:0"
+			}
+			s := startOn(t, bound, c.config)
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/graphql", strings.NewReader(`{"query":"{ users { nodes { userId } } }"}`))
 			if err != nil {
 				t.Fatal(err)
@@ -272,6 +283,30 @@ func TestReplicasWithoutAKeyTakeEachOthersCursors(t *testing.T) {
 	}
 }
 
+// TestKeyRotation continues after a restart with another key.
+func TestKeyRotation(t *testing.T) {
+	users := emulator.New(emulator.Options{Users: 20})
+	base := realUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("xi-api-key", "k") // the emulator's own cursors belong to one key; both keys are of one workspace
+		users.ServeHTTP(w, r)
+	})
+	service := func(key, previous string) started {
+		return start(t, config.Config{Upstream: base, APIKey: key, PreviousAPIKey: previous, Auth: config.AuthNone, UpstreamTimeout: time.Second})
+	}
+	_, body := post(t, service("old", "").url, `{ users(first: 2) { pageInfo { endCursor } } }`, nil)
+	cursor := regexp.MustCompile(`"endCursor":"([^"]+)"`).FindStringSubmatch(body)
+	if cursor == nil {
+		t.Fatal(body)
+	}
+	next := fmt.Sprintf(`{ users(first: 2, after: %q) { nodes { userId } } }`, cursor[1])
+	if _, body := post(t, service("new", "old").url, next, nil); !strings.Contains(body, `"userId"`) {
+		t.Errorf("with the previous key: %s", body)
+	}
+	if _, body := post(t, service("new", "").url, next, nil); !strings.Contains(body, `"BAD_USER_INPUT"`) {
+		t.Errorf("without it: %s", body)
+	}
+}
+
 func TestWhatWasTakenIsAnsweredBeforeTheEnd(t *testing.T) {
 	arrived, release := make(chan struct{}), make(chan struct{})
 	base := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -312,19 +347,21 @@ func TestRun(t *testing.T) {
 		code int
 		says []string // on standard output where the code is 0, else on standard error
 	}{
-		"help":                         {[]string{"-help"}, nil, 0, []string{"Usage: rollcall", "LISTEN_ADDR", "ELEVENLABS_API_KEY", "AUTH"}},
-		"a short help":                 {[]string{"-h"}, nil, 0, []string{"Usage: rollcall"}},
-		"help, wrongly set up":         {[]string{"--help"}, map[string]string{"LISTEN_ADDR": "x"}, 0, []string{"Usage: rollcall"}},
-		"the version":                  {[]string{"-version"}, nil, 0, []string{"rollcall "}},
-		"an unknown flag":              {[]string{"-x"}, nil, 2, []string{"-x", "see -help"}},
-		"an argument":                  {[]string{"serve"}, nil, 2, []string{"takes no arguments"}},
-		"a real upstream without AUTH": {nil, map[string]string{"ELEVENLABS_API_KEY": "canary"}, 2, []string{"AUTH: is required"}},
-		"a misspelt key":               {nil, map[string]string{"ELEVENLABS_KEY": "canary"}, 2, []string{"ELEVENLABS_KEY: is not a setting; did you mean ELEVENLABS_API_KEY? The demo does not start"}},
-		"a misspelt key, with AUTH":    {nil, map[string]string{"XI_API_KEY": "canary", "AUTH": "none"}, 2, []string{"ELEVENLABS_API_KEY: is required", "\nXI_API_KEY is not a setting; did you mean ELEVENLABS_API_KEY?"}},
-		"a key in place of its file":   {nil, map[string]string{"ELEVENLABS_API_KEY_FILE": "canary", "AUTH": "none"}, 2, []string{"ELEVENLABS_API_KEY_FILE: the file cannot be read: no such file"}},
-		"a header with a secret":       {nil, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "canary"}, 2, []string{"OTEL_EXPORTER_OTLP_HEADERS: is not a list"}},
-		"faults, a line each":          {nil, map[string]string{"LISTEN_ADDR": "x", "LOG_LEVEL": "y"}, 2, []string{"\nLISTEN_ADDR: ", "\nLOG_LEVEL: "}},
-		"an address that is taken":     {nil, map[string]string{"LISTEN_ADDR": "256.0.0.1:1"}, 1, []string{"cannot listen"}},
+		"help":                           {[]string{"-help"}, nil, 0, []string{"Usage: rollcall", "LISTEN_ADDR", "ELEVENLABS_API_KEY", "AUTH"}},
+		"a short help":                   {[]string{"-h"}, nil, 0, []string{"Usage: rollcall"}},
+		"help, wrongly set up":           {[]string{"--help"}, map[string]string{"LISTEN_ADDR": "x"}, 0, []string{"Usage: rollcall"}},
+		"the version":                    {[]string{"-version"}, nil, 0, []string{"rollcall "}},
+		"an unknown flag":                {[]string{"-x"}, nil, 2, []string{"-x", "see -help"}},
+		"an argument":                    {[]string{"serve"}, nil, 2, []string{"takes no arguments"}},
+		"a real upstream without AUTH":   {nil, map[string]string{"ELEVENLABS_API_KEY": "canary"}, 2, []string{"AUTH: is required"}},
+		"a misspelt key":                 {nil, map[string]string{"ELEVENLABS_KEY": "canary"}, 2, []string{"ELEVENLABS_KEY: is not a setting; did you mean ELEVENLABS_API_KEY? The demo does not start"}},
+		"a misspelt key, with AUTH":      {nil, map[string]string{"XI_API_KEY": "canary", "AUTH": "none"}, 2, []string{"ELEVENLABS_API_KEY: is required", "\nXI_API_KEY is not a setting; did you mean ELEVENLABS_API_KEY?"}},
+		"a key in place of its file":     {nil, map[string]string{"ELEVENLABS_API_KEY_FILE": "canary", "AUTH": "none"}, 2, []string{"ELEVENLABS_API_KEY_FILE: the file cannot be read: no such file"}},
+		"a header with a secret":         {nil, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "canary"}, 2, []string{"OTEL_EXPORTER_OTLP_HEADERS: is not a list"}},
+		"faults, a line each":            {nil, map[string]string{"LISTEN_ADDR": "x", "LOG_LEVEL": "y"}, 2, []string{"\nLISTEN_ADDR: ", "\nLOG_LEVEL: "}},
+		"an address that is taken":       {nil, map[string]string{"LISTEN_ADDR": "256.0.0.1:1"}, 1, []string{"cannot listen", "LISTEN_ADDR: "}},
+		"an admin address that is taken": {nil, map[string]string{"LISTEN_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "256.0.0.1:1"}, 1, []string{"cannot listen", "ADMIN_ADDR: "}},
+		"a health check of nothing":      {[]string{"-healthcheck"}, map[string]string{"LISTEN_ADDR": "127.0.0.1:1"}, 1, []string{"rollcall: not healthy: http://127.0.0.1:1/livez: ", "connection refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "stderr")

@@ -11,7 +11,7 @@ import (
 	"rollcall/bench/upstream"
 )
 
-// rightPage is a page as a server should give it.
+// rightPage returns a page as a server should return it.
 func rightPage(number int) page {
 	p := page{users: upstream.Users(number), next: "next", hasNext: true, hasPrevious: number > 0}
 	for i := range upstream.PageSize - 1 {
@@ -26,18 +26,18 @@ func TestCheckOfPages(t *testing.T) {
 		spoil func(*page)
 		right bool
 	}{
-		"as it should be":            {func(*page) {}, true},
+		"correct":                    {func(*page) {}, true},
 		"without edges":              {func(p *page) { p.edges = nil }, true},
-		"of another number":          {func(p *page) { p.users = upstream.Users(4) }, false},
-		"with a user too few":        {func(p *page) { p.users = p.users[1:] }, false},
-		"with a user of another age": {func(p *page) { p.users[17].First++ }, false},
-		"with an agent for nobody":   {func(p *page) { p.users[9].AgentID = p.users[0].AgentID }, false},
-		"that ends the list":         {func(p *page) { p.hasNext = false }, false},
-		"with no next cursor":        {func(p *page) { p.next, p.edges[29] = "", "" }, false},
+		"with another page's users":  {func(p *page) { p.users = upstream.Users(4) }, false},
+		"with a missing user":        {func(p *page) { p.users = p.users[1:] }, false},
+		"with another first contact": {func(p *page) { p.users[17].First++ }, false},
+		"with an agent too many":     {func(p *page) { p.users[9].AgentID = p.users[0].AgentID }, false},
+		"without a next page":        {func(p *page) { p.hasNext = false }, false},
+		"without a next cursor":      {func(p *page) { p.next, p.edges[29] = "", "" }, false},
 		"with an edge without one":   {func(p *page) { p.edges[3] = "" }, false},
-		"with the same one twice":    {func(p *page) { p.edges[3] = p.edges[4] }, false},
-		"that goes on elsewhere":     {func(p *page) { p.next = "elsewhere" }, false},
-		"that says it is the first":  {func(p *page) { p.hasPrevious = false }, false},
+		"with one cursor twice":      {func(p *page) { p.edges[3] = p.edges[4] }, false},
+		"with another next cursor":   {func(p *page) { p.next = "elsewhere" }, false},
+		"without a previous page":    {func(p *page) { p.hasPrevious = false }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := rightPage(3)
@@ -52,17 +52,17 @@ func TestCheckOfPages(t *testing.T) {
 func TestAnswersThatAreNone(t *testing.T) {
 	for name, body := range map[string]string{
 		"an error beside the data":     `{"data":{"u0":{"users":[],"next_cursor":"c","has_more":true}},"errors":[{"message":"no"}]}`,
-		"an error instead of it":       `{"errors":[{"message":"no"}],"data":null}`,
-		"a field that was not asked":   `{"data":{"u0":{"users":[],"next_cursor":"c","has_more":true,"total":1}}}`,
+		"an error instead of data":     `{"errors":[{"message":"no"}],"data":null}`,
+		"a field that was not queried": `{"data":{"u0":{"users":[],"next_cursor":"c","has_more":true,"total":1}}}`,
 		"another alias":                `{"data":{"u1":{"users":[],"next_cursor":"c","has_more":true}}}`,
-		"an alias too many":            `{"data":{"u0":{"users":[]},"u1":{"users":[]}}}`,
-		"something after the end":      `{"data":{"u0":{"users":[]}}} {}`,
+		"an additional alias":          `{"data":{"u0":{"users":[]},"u1":{"users":[]}}}`,
+		"text after the end":           `{"data":{"u0":{"users":[]}}} {}`,
 		"no JSON":                      `ok`,
-		"an instant that is no number": `{"data":{"u0":{"users":[{"user_id":"a","last_contact_unix_secs":"1"}]}}}`,
+		"an instant that is a string":  `{"data":{"u0":{"users":[{"user_id":"a","last_contact_unix_secs":"1"}]}}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := wire().read([]byte(body), 1); err == nil {
-				t.Error("it was taken")
+				t.Error("it was accepted")
 			}
 		})
 	}
@@ -84,13 +84,13 @@ func results() []result {
 	}}
 }
 
-// TestRatio takes the median of the rounds' ratios, not the ratio of medians.
+// TestRatio expects the median of the rounds' ratios, not the ratio of medians.
 func TestRatio(t *testing.T) {
 	if got, ok := results()[0].ratio(serviceNow, reverseProxy); got != 2 || !ok {
 		t.Errorf("got %v, %v", got, ok)
 	}
 	if _, ok := results()[0].ratio(serviceNow, plainGqlgen); ok {
-		t.Error("there is a ratio to a server that was not measured")
+		t.Error("got a ratio to a server that was not measured")
 	}
 }
 
@@ -117,7 +117,7 @@ func TestCallsAreHeld(t *testing.T) {
 	}
 	r[0].figures[serviceNow][1].calls++
 	if err := checkCalls(r, io.Discard); err == nil {
-		t.Error("a call too many was taken")
+		t.Error("an additional call was accepted")
 	}
 }
 
@@ -147,7 +147,7 @@ func TestRenew(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 	if _, err := renew("a\n<!-- x -->\n", "x", "new\n"); err == nil {
-		t.Error("a place without an end was taken")
+		t.Error("a section without an end was accepted")
 	}
 }
 

@@ -6,29 +6,29 @@ import (
 	"strings"
 )
 
-// The chart's measures, in its own units.
+// The chart's dimensions, in SVG's units.
 const (
 	chartWidth = 720
-	labelWidth = 170 // of the servers' names
-	valueWidth = 80  // of the figures behind the bars
+	labelWidth = 170 // for the servers' names
+	valueWidth = 80  // for the figures after the bars
 	barHeight  = 16
 	barStep    = 24
 	panelHead  = 36
 )
 
-// chartStyle has colours that can be told apart on white and on black, and says
-// nothing of the background.
+// chartStyle has colours that can be distinguished on white and on black, and does
+// not set the background.
 const chartStyle = `text{font:13px system-ui,sans-serif;fill:#24292f}.title{font-weight:600}.other{fill:#8c959f}.subject{fill:#0969da}
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.other{fill:#6e7681}.subject{fill:#4493f8}}`
 
-// chart draws the processor time for a request: a panel for each workload, with
-// a scale of its own, and a bar for each server.
+// chart draws the processor time for a request: a panel for each workload, each
+// with its own scale, and a bar for each server.
 func chart(results []result, order []string, subject string) []byte {
 	var b strings.Builder
 	y := 0
 	text := func(class string, x, y int, anchor, text string) {
 		fmt.Fprintf(&b, `<text class="%s" x="%d" y="%d" text-anchor="%s">`, class, x, y, anchor)
-		_ = xml.EscapeText(&b, []byte(text)) // a builder takes everything
+		_ = xml.EscapeText(&b, []byte(text)) // a builder returns no error
 		b.WriteString("</text>\n")
 	}
 	for _, r := range results {
@@ -36,7 +36,7 @@ func chart(results []result, order []string, subject string) []byte {
 		for _, name := range order {
 			longest = max(longest, cpuOf(r.figures[name]))
 		}
-		if longest == 0 || r.delay > 0 { // an idle server's is mostly waking up
+		if longest == 0 || r.delay > 0 { // an idle server's time is mostly for waking up
 			continue
 		}
 		text("title", 0, y+panelHead-14, "start", r.title+": CPU µs for a request")

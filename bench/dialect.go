@@ -14,26 +14,26 @@ import (
 	"rollcall/bench/upstream"
 )
 
-// A dialect is how a server is asked for pages, and how its answers are read:
-// each engine is asked in the shape that it gives of itself. All shapes have
-// all fields of the reference page.
+// A dialect builds the requests for a server's pages, and reads its responses:
+// each engine gets the requests that suit it. All dialects request all fields
+// of the reference page.
 type dialect struct {
-	// ask is the request for one page after each of the cursors; an empty one
-	// stands for the first page. The cursors are put into aliases in turn.
+	// ask returns the request for the page after each of the cursors; the empty
+	// cursor stands for the first page. The aliases use the cursors in turn.
 	ask func(aliases int, cursors []string) []byte
-	// read is its inverse: a page for each alias.
+	// read returns the response's pages, one for each alias.
 	read func(body []byte, aliases int) ([]page, error)
-	// single says that there are no aliases.
+	// single reports that the dialect has no aliases.
 	single bool
 }
 
-// page is what a server has said of a page of the upstream.
+// page is a server's form of a page of the upstream.
 type page struct {
 	users       []upstream.User
 	next        string
 	hasNext     bool
 	hasPrevious bool
-	// edges are the cursors of its rows, where there are some.
+	// edges are the cursors of its rows, if the dialect has them.
 	edges []string
 }
 
@@ -43,18 +43,18 @@ func (p page) check(number int) error {
 		return fmt.Errorf("page %d has other users than the upstream's (%d of them)", number, len(p.users))
 	}
 	if !p.hasNext || p.next == "" {
-		return fmt.Errorf("page %d has no next one", number)
+		return fmt.Errorf("page %d has no next page", number)
 	}
 	if p.edges == nil {
 		return nil
 	}
 	if p.hasPrevious != (number > 0) {
-		return fmt.Errorf("page %d has no previous one, or has one that is not there", number)
+		return fmt.Errorf("page %d misreports whether it has a previous page", number)
 	}
 	seen := make(map[string]bool)
 	for _, cursor := range p.edges {
 		if cursor == "" || seen[cursor] {
-			return fmt.Errorf("page %d has an edge without a cursor of its own", number)
+			return fmt.Errorf("page %d has an edge without its own cursor", number)
 		}
 		seen[cursor] = true
 	}
@@ -64,7 +64,7 @@ func (p page) check(number int) error {
 	return nil
 }
 
-// rest asks for the upstream's own page.
+// rest requests the upstream's page as it is.
 func rest() dialect {
 	return dialect{
 		single: true,
@@ -88,13 +88,13 @@ type wirePage struct {
 
 func (p wirePage) page() page {
 	for i := range p.Users {
-		p.Users[i].Sentiment = nil // nobody asks for it, and only the proxy passes it on
+		p.Users[i].Sentiment = nil // no query has it, and only the proxy forwards it
 	}
 	return page{users: p.Users, next: p.NextCursor, hasNext: p.HasMore}
 }
 
-// wire asks for the upstream's page as GraphQL, under the upstream's names:
-// what an engine gives that is only told where the endpoint is.
+// wire requests the upstream's page as GraphQL, under the upstream's names:
+// the form of an engine that is configured with an endpoint alone.
 func wire() dialect {
 	return graphQL[wirePage](
 		"first:30",
@@ -127,7 +127,7 @@ func (c connection[N]) page() page {
 		p.edges = append(p.edges, e.Cursor)
 	}
 	if len(p.edges) > 0 && p.edges[0] != c.PageInfo.StartCursor {
-		p.next = "" // it is wrong
+		p.next = "" // it is invalid
 	}
 	return p
 }
@@ -192,8 +192,8 @@ func plain() dialect {
 	)
 }
 
-// graphQL asks for users with a selection of the type named on. Cursors are
-// variables, so that the document stays the same.
+// graphQL requests users with a selection on the type with the name on. Cursors
+// are variables, so that the document stays the same.
 func graphQL[T any](first, selection, on string, read func(T) page) dialect {
 	return dialect{
 		ask: func(aliases int, cursors []string) []byte {
@@ -220,7 +220,7 @@ func graphQL[T any](first, selection, on string, read func(T) page) dialect {
 				"variables": variables,
 			})
 			if err != nil {
-				panic(err) // strings alone
+				panic(err) // it has only strings
 			}
 			return load.Post("/graphql", body)
 		},
@@ -233,13 +233,13 @@ func graphQL[T any](first, selection, on string, read func(T) page) dialect {
 				return nil, err
 			}
 			if answer.Errors != nil || len(answer.Data) != aliases {
-				return nil, errors.New("the answer has errors, or other fields than were asked for")
+				return nil, errors.New("the response has errors, or other fields than the query")
 			}
 			pages := make([]page, aliases)
 			for i := range pages {
 				t, ok := answer.Data[fmt.Sprintf("u%d", i)]
 				if !ok {
-					return nil, fmt.Errorf("the answer has no u%d", i)
+					return nil, fmt.Errorf("the response has no u%d", i)
 				}
 				pages[i] = read(t)
 			}
@@ -248,15 +248,15 @@ func graphQL[T any](first, selection, on string, read func(T) page) dialect {
 	}
 }
 
-// decode reads JSON that has nothing but what v names.
+// decode reads JSON that has no other fields than v.
 func decode(body []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return fmt.Errorf("the answer is not what was asked for: %w", err)
+		return fmt.Errorf("the response does not match the query: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("the answer goes on after its end")
+		return errors.New("the response has text after its end")
 	}
 	return nil
 }

@@ -10,24 +10,24 @@ import (
 	"strings"
 )
 
-// The document has a place for each kind of result, between two comments.
+// The document has a section for each kind of result, between two comments.
 const (
 	document = "performance.md"
 	picture  = "performance.svg"
 )
 
-// renew puts a result into a place of a document.
+// renew replaces a section of a document by a result.
 func renew(text, place, result string) (string, error) {
 	begin, end := "<!-- "+place+" -->\n", "<!-- /"+place+" -->"
 	before, rest, ok := strings.Cut(text, begin)
 	_, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		return "", fmt.Errorf("the document has no place %s", strings.TrimSpace(begin))
+		return "", fmt.Errorf("the document has no section %s", strings.TrimSpace(begin))
 	}
 	return before + begin + result + end + after, nil
 }
 
-// writeDocument renews a place of the document in a folder, and its chart.
+// writeDocument replaces a section of the document in a folder, and its chart.
 func writeDocument(folder, place, result string, chart []byte) error {
 	path := filepath.Join(folder, document)
 	text, err := os.ReadFile(path)
@@ -47,7 +47,7 @@ func writeDocument(folder, place, result string, chart []byte) error {
 	return os.WriteFile(filepath.Join(folder, picture), chart, 0o644)
 }
 
-// machine says where a result is from.
+// machine describes the machine of a result.
 func machine(ctx context.Context, processors int) string {
 	model := "an unknown processor"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -63,7 +63,7 @@ func machine(ctx context.Context, processors int) string {
 	}
 	goVersion := runtime.Version()
 	if out, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output(); err == nil {
-		goVersion = strings.TrimSpace(string(out)) // what the servers are built with
+		goVersion = strings.TrimSpace(string(out)) // the version that builds the servers
 	}
 	return fmt.Sprintf("%s, %d of its cores, %s, %s", model, processors, system, strings.Replace(goVersion, "go", "Go ", 1))
 }

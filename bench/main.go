@@ -1,6 +1,6 @@
 // Bench compares the service with a reverse proxy, a plainly written gqlgen
-// facade and Tailcall, in front of an upstream that costs next to nothing. Each
-// server runs alone on a processor; each answer is checked. docs/performance.md
+// facade and Tailcall, in front of an upstream that costs almost nothing. Each
+// server runs alone on a processor; each response is checked. docs/performance.md
 // has the method and a result.
 package main
 
@@ -50,9 +50,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&o.rounds, "rounds", 5, "how often each server is measured with each workload, a `number`")
-	flags.DurationVar(&o.duration, "duration", 600*time.Millisecond, "how long for at a time, a `duration`; L takes twice as long")
-	flags.Func("connections", "of W2, a `list` separated by commas; W1 and W3 take the first (default 32,256)", func(value string) error {
+	flags.IntVar(&o.rounds, "rounds", 5, "the `number` of times that each server is measured with each workload")
+	flags.DurationVar(&o.duration, "duration", 600*time.Millisecond, "the `duration` of one measurement; L takes twice as long")
+	flags.Func("connections", "numbers of connections of W2, a `list` separated by commas; W1 and W3 use the first (default 32,256)", func(value string) error {
 		o.connections = nil
 		for field := range strings.SplitSeq(value, ",") {
 			n, err := strconv.Atoi(field)
@@ -67,16 +67,16 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		o.only = strings.Split(strings.ToLower(value), ",")
 		for _, word := range o.only {
 			if !slices.Contains(workloadWords, word) && !slices.Contains(serverWords, word) {
-				return fmt.Errorf("%q is none of %s, %s", word, strings.Join(workloadWords, ", "), strings.Join(serverWords, ", "))
+				return fmt.Errorf("%q is not one of %s, %s", word, strings.Join(workloadWords, ", "), strings.Join(serverWords, ", "))
 			}
 		}
 		return nil
 	})
-	flags.BoolVar(&o.short, "short", false, "check answers and upstream calls alone, in seconds; fails where the service makes more calls than it should")
+	flags.BoolVar(&o.short, "short", false, "check only responses and upstream calls, in seconds; fails if the service makes too many calls")
 	flags.BoolVar(&o.gc, "gc", false, "compare settings of Go's garbage collector, instead of servers")
-	flags.BoolVar(&o.sentiment, "sentiment", false, "have the upstream send what its page has gained since: twice the bytes, asked for by nobody")
-	flags.StringVar(&o.base, "base", "", "a `commit`: compare with the service as it stood there")
-	flags.Func("env", "a `NAME=value` for the service and for that before; may be repeated", func(value string) error {
+	flags.BoolVar(&o.sentiment, "sentiment", false, "have the upstream send its newer fields too: twice the bytes, which no query selects")
+	flags.StringVar(&o.base, "base", "", "a `commit`: also measure the service at that commit")
+	flags.Func("env", "a `NAME=value` for the service and for the one at -base; may be repeated", func(value string) error {
 		if !strings.Contains(value, "=") {
 			return fmt.Errorf("%q has no =", value)
 		}
@@ -84,12 +84,12 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return nil
 	})
 	flags.StringVar(&o.checkout, "checkout", "..", "the `folder` of the service")
-	flags.StringVar(&o.write, "write", "", "a `folder` with performance.md, whose result is renewed with a chart")
+	flags.StringVar(&o.write, "write", "", "a `folder` with performance.md, into which the result and a chart are written")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if flags.NArg() > 0 {
-		return o, fmt.Errorf("takes no arguments but flags: %q", flags.Args())
+		return o, fmt.Errorf("unexpected arguments: %q", flags.Args())
 	}
 	if o.rounds < 1 || o.duration < 10*time.Millisecond {
 		return o, fmt.Errorf("%d rounds of %v measure nothing", o.rounds, o.duration)
@@ -112,7 +112,7 @@ var (
 	serverWords   = []string{"rollcall", "before", "proxy", "gqlgen", "tailcall", "dedupe"}
 )
 
-// wants tells whether one of the words is asked for, of those of its kind.
+// wants reports whether -only selects a word, or no word of its kind.
 func (o options) wants(word string, kind []string) bool {
 	asked := slices.ContainsFunc(o.only, func(w string) bool { return slices.Contains(kind, w) })
 	return !asked || slices.Contains(o.only, word)
@@ -154,8 +154,8 @@ func (o options) workloads() []workload {
 	return list
 }
 
-// servers builds those that are asked for. What cannot be had is left out, with
-// a note that says so.
+// servers builds the selected servers. A server that cannot be installed is left
+// out, with a note.
 func (o options) servers(ctx context.Context, b builds) (list []*server, notes []string, err error) {
 	if o.gc {
 		return o.gcServers(ctx, b)
@@ -229,10 +229,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if len(processors) < 2 {
-		notes = append(notes, "There is one processor only: servers and load share it, so latencies mean little.")
+		notes = append(notes, "There is only one processor: servers and load share it, so latencies mean little.")
 	}
-	// Enough for every connection to have pages of its own, two at least, and in
-	// W3 five.
+	// Enough that every connection has its own pages: at least two, and in W3
+	// five.
 	pages := max(2*slices.Max(o.connections), 5*o.connections[0]) + 1
 	up, err := upstream.Listen(pages, o.sentiment)
 	if err != nil {
@@ -264,7 +264,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return checkCalls(results, stdout)
 	}
 	subject := order[0]
-	text := fmt.Sprintf("%s. Rounds: %d, of %v for each server; every answer checked.\n\n%s",
+	text := fmt.Sprintf("%s. Rounds: %d, of %v for each server; every response checked.\n\n%s",
 		machine(ctx, len(processors)), o.rounds, o.duration, markdown(results, order, subject, notes))
 	fmt.Fprint(stdout, text)
 	switch {
@@ -277,7 +277,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 }
 
-// checkCalls holds the service to its upstream calls.
+// checkCalls checks the number of the service's upstream calls.
 func checkCalls(results []result, stdout io.Writer) error {
 	for _, r := range results {
 		f := r.figures[serviceNow]
@@ -288,7 +288,7 @@ func checkCalls(results []result, stdout io.Writer) error {
 		if r.calls > 0 && calls != r.calls || calls > max(1, r.calls) {
 			return fmt.Errorf("%s: the service made %v upstream calls for a request, and should have made %v", r.title, calls, r.calls)
 		}
-		fmt.Fprintf(stdout, "%s: %s upstream calls for a request, every answer as it should be\n", r.title, trim(calls))
+		fmt.Fprintf(stdout, "%s: %s upstream calls for a request, every response correct\n", r.title, trim(calls))
 	}
 	return nil
 }

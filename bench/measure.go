@@ -11,7 +11,7 @@ import (
 	"rollcall/bench/upstream"
 )
 
-// A bench asks servers for workloads, in rounds.
+// A bench measures servers with workloads, in rounds.
 type bench struct {
 	upstream *upstream.Upstream
 	rounds   int
@@ -19,7 +19,7 @@ type bench struct {
 	prepared map[preparation][]*load.Request
 }
 
-// preparation is what makes two workloads ask a server for the same.
+// preparation identifies the requests of a workload to a server.
 type preparation struct {
 	server            *server
 	aliases, distinct int
@@ -39,8 +39,8 @@ func (b *bench) prepare(w workload, s *server) ([]*load.Request, error) {
 	return list, err
 }
 
-// run measures each server in each round, so that what else the machine does
-// falls on all of them alike. The order turns from round to round.
+// run measures each server in each round, so that other load on the machine
+// affects all of them equally. The order rotates from round to round.
 func (b *bench) run(ctx context.Context, w workload, servers []*server) (result, error) {
 	r := result{w, make(figures)}
 	requests := make(map[*server][]*load.Request)
@@ -75,7 +75,7 @@ func (b *bench) run(ctx context.Context, w workload, servers []*server) (result,
 	return r, nil
 }
 
-// measure is one round of one server.
+// measure runs one round of one server.
 func (b *bench) measure(w workload, s *server, requests []*load.Request) (figure, error) {
 	connections, err := load.DialAll(s.addr, w.connections)
 	if err != nil {
@@ -100,7 +100,7 @@ func (b *bench) measure(w workload, s *server, requests []*load.Request) (figure
 		return figure{}, err
 	}
 	if n := b.upstream.Refused() - refused; n > 0 {
-		return figure{}, fmt.Errorf("the upstream was asked %d times for what it does not have", n)
+		return figure{}, fmt.Errorf("the upstream refused %d requests", n)
 	}
 	f := figure{
 		requests: run.Requests,

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// A figure is what one round of a workload has come to for one server.
+// A figure is the result of one round of a workload for one server.
 type figure struct {
-	cpu      time.Duration // for a request, of the whole process; 0 where there is none
+	cpu      time.Duration // for a request, of the whole process; 0 if it is not measured
 	rate     float64       // requests a second
 	calls    int64         // of the upstream
-	memory   int64         // most bytes resident
+	memory   int64         // peak of the resident bytes
 	requests int
 	latency  []time.Duration
 }
 
-// figures are those of all rounds, by server.
+// figures holds the figures of all rounds, by server.
 type figures map[string][]figure
 
 // result is a workload with its figures.
@@ -26,14 +26,14 @@ type result struct {
 	figures
 }
 
-// A target is what the service should reach.
+// A target is a ratio that the service should reach.
 type target struct {
 	workload string
 	against  string
 	most     float64
 }
 
-// The names that targets speak of.
+// The servers' names.
 const (
 	serviceNow     = "Rollcall"
 	serviceBefore  = "Rollcall before"
@@ -52,7 +52,7 @@ var targets = []target{
 	{"W3", tailcallDedupe, 0.8},
 }
 
-// ratio is how much processor time one server needs, in the other's: the median
+// ratio returns one server's processor time divided by the other's: the median
 // over the rounds.
 func (f figures) ratio(of, to string) (float64, bool) {
 	var ratios []float64
@@ -84,7 +84,7 @@ func medianOf(list []figure, of func(figure) float64) float64 {
 	return median(values)
 }
 
-// The medians, and for memory the most.
+// The medians, and for memory the maximum.
 func cpuOf(f []figure) float64  { return medianOf(f, func(f figure) float64 { return micro(f.cpu) }) }
 func rateOf(f []figure) float64 { return medianOf(f, func(f figure) float64 { return f.rate }) }
 func callsOf(f []figure) float64 {
@@ -96,7 +96,7 @@ func callsOf(f []figure) float64 {
 	return float64(calls) / float64(requests)
 }
 
-// latencyOf is what p of a hundred requests did not exceed, over all rounds, in
+// latencyOf returns the p-th percentile of the latencies of all rounds, in
 // milliseconds.
 func latencyOf(f []figure, p int) float64 {
 	var all []time.Duration
@@ -119,7 +119,7 @@ func memoryOf(f []figure) (most int64) {
 
 func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// markdown is the whole result.
+// markdown returns the whole result.
 func markdown(results []result, order []string, subject string, notes []string) string {
 	var b strings.Builder
 	for _, r := range results {
@@ -152,7 +152,7 @@ func markdown(results []result, order []string, subject string, notes []string) 
 	return b.String()
 }
 
-// targetTable says which targets were reached, of those that were measured.
+// targetTable lists the measured targets, and whether they were reached.
 func targetTable(results []result) string {
 	var rows strings.Builder
 	row := func(title, against, most, measured string, reached bool) {
@@ -195,7 +195,7 @@ func targetTable(results []result) string {
 	return "### Targets\n\n| workload | against | at most | measured | |\n| --- | --- | ---: | ---: | --- |\n" + rows.String() + "\n"
 }
 
-// number is rounded to what can be told apart, with commas.
+// number formats a number with its significant digits, and commas.
 func number(v float64) string {
 	if v < 100 {
 		return fmt.Sprintf("%.1f", v)
@@ -207,7 +207,7 @@ func number(v float64) string {
 	return text
 }
 
-// trim has at most two digits after the point, and none that say nothing.
+// trim formats a number with at most two digits after the point, without trailing zeros.
 func trim(v float64) string {
 	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".")
 }

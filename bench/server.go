@@ -14,19 +14,19 @@ import (
 	"rollcall/bench/process"
 )
 
-// A server is one of those that are compared.
+// A server is one of the servers that are compared.
 type server struct {
 	name string
 	dialect
-	// command is how it is started, to serve on addr; nil for the upstream itself.
+	// command returns the command that starts it on addr; nil for the upstream itself.
 	command func(addr, upstream string) (env, command []string, err error)
 
 	addr    string
 	process *process.Process
-	cursors []string // by number of the page
+	cursors []string // by the page's number
 }
 
-// start starts it and returns when it has answered.
+// start starts the server and returns when it has served all pages.
 func (s *server) start(ctx context.Context, on process.Processors, upstreamAddr string, pages int) error {
 	if s.command == nil {
 		s.addr = upstreamAddr
@@ -70,7 +70,7 @@ func (s *server) launchOnce(ctx context.Context, on process.Processors, upstream
 // errEnded reports that a server has ended before it listened.
 var errEnded = errors.New("it has ended")
 
-// listens waits until the process listens on its address: an answer from there could be another program's.
+// listens waits until the process itself listens on its address: a response from there could be another program's.
 func (s *server) listens() error {
 	for deadline := time.Now().Add(20 * time.Second); !s.process.Listens(s.addr); {
 		if time.Now().After(deadline) {
@@ -101,10 +101,10 @@ func freeAddr() (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// builds are the programs that this checkout, or another, is built into.
+// builds builds the programs, from this checkout or from another commit.
 type builds struct {
 	checkout string // the service's source
-	dir      string // for what is built
+	dir      string // for the programs
 }
 
 func (b builds) build(ctx context.Context, source, name, pkg string) (program string, err error) {
@@ -117,13 +117,13 @@ func (b builds) build(ctx context.Context, source, name, pkg string) (program st
 	return program, nil
 }
 
-// service is the service as it stands in the checkout.
+// service returns the service of the checkout.
 func (b builds) service(ctx context.Context, name string, env ...string) (*server, error) {
 	program, err := b.build(ctx, b.checkout, "rollcall", ".")
 	return serviceServer(name, program, env), err
 }
 
-// serviceAt is the service as it stood at a commit.
+// serviceAt returns the service of a commit.
 func (b builds) serviceAt(ctx context.Context, ref string, env ...string) (*server, error) {
 	source := filepath.Join(b.dir, "base-source")
 	if err := os.MkdirAll(source, 0o755); err != nil {
@@ -131,7 +131,7 @@ func (b builds) serviceAt(ctx context.Context, ref string, env ...string) (*serv
 	}
 	archive := source + ".tar"
 	if out, err := exec.CommandContext(ctx, "git", "-C", b.checkout, "archive", "-o", archive, ref).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("taking %s from git: %w\n%s", ref, err, out)
+		return nil, fmt.Errorf("reading %s from git: %w\n%s", ref, err, out)
 	}
 	if out, err := exec.CommandContext(ctx, "tar", "-xf", archive, "-C", source).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("unpacking %s: %w\n%s", ref, err, out)
@@ -149,7 +149,7 @@ func serviceServer(name, program string, more []string) *server {
 	}}
 }
 
-// beside is a server of this module.
+// beside returns a server of this module.
 func (b builds) beside(ctx context.Context, name, pkg string, d dialect) (*server, error) {
 	program, err := b.build(ctx, ".", filepath.Base(pkg), pkg)
 	return &server{name: name, dialect: d, command: func(addr, upstream string) (env, command []string, err error) {
@@ -157,7 +157,7 @@ func (b builds) beside(ctx context.Context, name, pkg string, d dialect) (*serve
 	}}, err
 }
 
-// tailcall is Tailcall, with or without dedupe.
+// tailcall returns Tailcall, with or without dedupe.
 func (b builds) tailcall(ctx context.Context, name string, dedupe bool) (*server, error) {
 	run, err := findTailcall(ctx)
 	if err != nil {
@@ -176,15 +176,15 @@ func (b builds) tailcall(ctx context.Context, name string, dedupe bool) (*server
 	}}, nil
 }
 
-// findTailcall is the command that Tailcall's program starts with. The program
-// wants a newer C library than some systems have; tailcall/install.sh brings one.
+// findTailcall returns the command that starts Tailcall. The program needs a newer
+// C library than some systems have; tailcall/install.sh unpacks one.
 func findTailcall(ctx context.Context) ([]string, error) {
 	const (
 		program = "tailcall/node_modules/@tailcallhq/core-linux-x64-gnu/bin/tailcall"
 		libs    = "tailcall/libc/usr/lib/x86_64-linux-gnu"
 	)
 	if _, err := os.Stat(program); err != nil {
-		return nil, errors.New("it is not installed; `make bench` does that")
+		return nil, errors.New("it is not installed; `make bench` installs it")
 	}
 	var first error
 	for _, run := range [][]string{{"./" + program}, {"./" + libs + "/ld-linux-x86-64.so.2", "--library-path", libs, program}} {

@@ -8,25 +8,25 @@ import (
 	"rollcall/bench/upstream"
 )
 
-// A workload is what servers are asked for in one table of the result.
+// A workload is the requests behind one table of the result.
 type workload struct {
 	name        string
 	title       string
 	connections int
-	// aliases and distinct: so many fields of so many different pages.
+	// aliases is the number of root fields of a request, distinct the number of their pages.
 	aliases, distinct int
-	// different says that no two requests in flight are the same.
+	// different reports that no two requests in flight are the same.
 	different bool
 	delay     time.Duration
-	// duration is that of one round of one server.
+	// duration is the time of one round of one server.
 	duration time.Duration
-	// calls is how many the service has to make for a request; 0 for at most one.
+	// calls is the number of upstream calls that the service must make for a request; 0 for at most one.
 	calls float64
 }
 
-// requests turns what a workload asks of a server into requests, each of which
-// has been sent and its answer read in full. cursors are the server's own, by
-// number of the page.
+// requests returns a workload's requests to a server, after it has sent each once
+// and checked the response in full. cursors are the server's own, by the page's
+// number.
 func (w workload) requests(d dialect, addr string, cursors []string) ([]*load.Request, error) {
 	c, err := load.Dial(addr)
 	if err != nil {
@@ -58,7 +58,7 @@ func (w workload) requests(d dialect, addr string, cursors []string) ([]*load.Re
 	return list, nil
 }
 
-// walk reads pages from the first on, and returns the cursor of each.
+// walk reads the pages in order, and returns the cursor of each.
 func walk(d dialect, addr string, pages int) ([]string, error) {
 	c, err := load.Dial(addr)
 	if err != nil {

@@ -164,7 +164,7 @@ func dashboard(t *testing.T) (queries []query) {
 // metricNames are those of the service in a text. Labels begin otherwise.
 var metricNames = regexp.MustCompile(`\b(?:rollcall|http_server|http_client|process|go)_[a-z0-9_]+`)
 
-func TestTheDashboardAndTheAlertsNameWhatThereIs(t *testing.T) {
+func TestMetricNames(t *testing.T) {
 	s := startService(t)
 	s.walk(t)
 	scrape := string(get(t, s.admin+"/metrics"))
@@ -218,7 +218,7 @@ func need(t *testing.T, program string) string {
 	return path
 }
 
-func TestAlertsFireWhenTheyShould(t *testing.T) {
+func TestAlerts(t *testing.T) {
 	promtool := need(t, "promtool")
 	for _, args := range [][]string{{"check", "rules", rulesFile}, {"test", "rules", "prometheus/rollcall.rules.test.yaml"}} {
 		if out, err := exec.Command(promtool, args...).CombinedOutput(); err != nil {
@@ -240,8 +240,8 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 	}
 }
 
-// TestEveryQueryHasAnAnswer has a real Prometheus scrape the service.
-func TestEveryQueryHasAnAnswer(t *testing.T) {
+// TestDashboardQueries has a real Prometheus scrape the service.
+func TestDashboardQueries(t *testing.T) {
 	program := need(t, "prometheus")
 	s := startService(t)
 	dir := t.TempDir()
@@ -312,8 +312,8 @@ scrape_configs: [{job_name: rollcall, static_configs: [{targets: [%q]}]}]
 	}
 }
 
-// TestTheManualIsComplete holds docs/operations.md to the settings and codes.
-func TestTheManualIsComplete(t *testing.T) {
+// TestManual holds docs/operations.md to the settings and codes.
+func TestManual(t *testing.T) {
 	text, err := os.ReadFile("../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
@@ -331,7 +331,7 @@ func TestTheManualIsComplete(t *testing.T) {
 		words = append(words, m[1])
 	}
 	settings := len(words)
-	for _, m := range regexp.MustCompile(`(?m)^\tcode\w+ += "([A-Z_]+)"`).FindAllStringSubmatch(string(source), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\tCode\w+ += "([A-Z_]+)"`).FindAllStringSubmatch(string(source), -1) {
 		words = append(words, m[1])
 	}
 	if settings < 20 || len(words) < settings+13 {

@@ -1,4 +1,4 @@
-// What pages of other web sites can do to the service, in a real browser.
+// What pages of other web sites can do with the service, in a real browser.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -14,7 +14,7 @@ function listen(handler) {
   });
 }
 
-describe("pages of other sites", () => {
+describe("the rules for pages of other sites", () => {
   let browser, site, upstream, service, calls;
   before(async () => {
     upstream = await listen((request, response) => {
@@ -57,40 +57,40 @@ describe("pages of other sites", () => {
       body: JSON.stringify({ query: "{ users { nodes { userId } } }" }),
     }).then((r) => r.text(), (e) => `refused: ${e.name}`);
 
-  /** Sends what needs no preflight, whose answer the page would not see. */
-  const sneak = ({ url, request }) => fetch(url + (request.query ?? ""), { mode: "no-cors", ...request }).then(() => "sent", String);
+  /** Sends a request that needs no preflight, and whose response the page could not read. */
+  const sendWithoutPreflight = ({ url, request }) => fetch(url + (request.query ?? ""), { mode: "no-cors", ...request }).then(() => "sent", String);
 
   const allowed = () => `http://127.0.0.1:${site.port}/`;
   const foreign = () => `http://localhost:${site.port}/`; // the same server, another origin
   const own = () => service.url.replace("/graphql", "/");
 
-  it("lets an allowed origin read", async () => {
+  it("allow a listed origin to read", async () => {
     assert.equal(await from(allowed(), ask), '{"data":{"users":{"nodes":[]}}}');
     assert.equal(calls, 1);
   });
-  it("lets its own pages read", async () => {
+  it("allow the service's own pages to read", async () => {
     assert.equal(await from(own(), ask), '{"data":{"users":{"nodes":[]}}}');
     assert.equal(calls, 1);
   });
-  it("lets a foreign origin neither read nor cause a call", async () => {
+  it("allow another origin neither to read nor to cause a call", async () => {
     assert.equal(await from(foreign(), ask), "refused: TypeError");
     assert.equal(calls, 0);
   });
-  it("lets a site whose own name leads to the service neither read nor cause a call", async () => {
+  it("allow a site whose name resolves to the service neither to read nor to cause a call", async () => {
     const rebound = service.url.replace("127.0.0.1", "rebound.test");
     assert.match(await from(rebound.replace("/graphql", "/"), ask, undefined, rebound), /"FORBIDDEN"/);
     assert.equal(calls, 0);
   });
 
-  const sneaky = {
+  const withoutPreflight = {
     "JSON as text": { method: "POST", headers: { "content-type": "text/plain" }, body: '{"query":"{ users { nodes { userId } } }"}' },
     "a form": { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" }, body: "query={users{nodes{userId}}}" },
     "GET": { query: "?query=" + encodeURIComponent("{ users { nodes { userId } } }") },
-    "no type": { method: "POST", body: '{"query":"{ users { nodes { userId } } }"}' },
+    "a body without a type": { method: "POST", body: '{"query":"{ users { nodes { userId } } }"}' },
   };
-  for (const [name, request] of Object.entries(sneaky)) {
-    it(`does nothing for a foreign origin's ${name}`, async () => {
-      await from(foreign(), sneak, request);
+  for (const [name, request] of Object.entries(withoutPreflight)) {
+    it(`make no call for another origin's ${name}`, async () => {
+      await from(foreign(), sendWithoutPreflight, request);
       assert.equal(calls, 0);
     });
   }

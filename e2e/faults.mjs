@@ -1,16 +1,16 @@
-// Stands between the service and the emulator, and lets them talk undisturbed until it is told otherwise.
+// A proxy between the service and the emulator, which can delay requests or respond with an error itself.
 
 import { createServer, request as call } from "node:http";
 
-/** Passes requests on to an upstream, on a free port of loopback. */
+/** Forwards requests to an upstream, from a free port of loopback. */
 export async function startFaults(upstream) {
   const proxy = {
     /**
-     * What happens to a request, by its parameters: {status, headers} answers it at once, {delay} passes it on after
-     * so many milliseconds, and nothing passes it on.
+     * Decides about a request by its parameters: {status, headers} responds at once, {delay} forwards it after
+     * that many milliseconds, and undefined forwards it at once.
      */
     rule: () => undefined,
-    /** The parameters of the requests that came, as URLSearchParams. */
+    /** The parameters of the requests so far, as URLSearchParams. */
     seen: [],
   };
   const server = createServer((request, response) => {

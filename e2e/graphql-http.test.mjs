@@ -10,8 +10,7 @@ describe("GraphQL over HTTP", () => {
   before(async () => (service = await startService()));
   after(() => service.stop());
 
-  // The service has no GET, which is optional: a GET needs no preflight, and so
-  // would let any site in. What is optional and needs one is noticed.
+  // The service does not support GET, which is optional: the audits that need it end with a notice.
   const withoutGET = new Set(["5A70", "D6D5", "6A70"]);
 
   const audits = serverAudits({ url: () => service.url, fetchFn: fetch });

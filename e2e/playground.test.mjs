@@ -1,4 +1,4 @@
-// The playground in a real browser that reaches nothing but the service.
+// The playground in a real browser that can connect only to the service.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ const libraries = readFileSync(join(root, "internal/playground/libraries.txt"), 
     return { url: `https://cdn.jsdelivr.net/npm/${npm}/${file}`, path: join(assets, file.split("/").at(-1)) };
   });
 
-/** Opens the playground. What it tries to load from elsewhere is refused, or answered by outside. */
+/** Opens the playground. Requests to other hosts are aborted, or handled by outside. */
 async function open(browser, service, { outside, ...options } = {}) {
   const origin = new URL(service.url).origin;
   const context = await browser.newContext({ viewport: { width: 1360, height: 860 }, ...options });
@@ -53,7 +53,7 @@ async function open(browser, service, { outside, ...options } = {}) {
     tab: (name) => page.locator(".graphiql-tab", { hasText: name }).locator(".graphiql-tab-button").click(),
     tabs: () => page.locator(".graphiql-tab-button").allTextContents(),
     reply: async () => JSON.parse(await editor(".result-window").get()),
-    /** Runs what is open, or presses another button that does, and reads the reply. */
+    /** Runs the open operation, or presses another button that does, and reads the response. */
     run: async (button = ".graphiql-execute-button") => {
       const operation = page.waitForResponse((r) => r.url() === service.url && !/IntrospectionQuery|Sample/.test(r.request().postDataJSON().operationName));
       await page.locator(button).click();
@@ -61,13 +61,13 @@ async function open(browser, service, { outside, ...options } = {}) {
       await page.waitForFunction(() => document.querySelector(".result-window .CodeMirror").CodeMirror.getValue().endsWith("}"));
       return JSON.parse(await editor(".result-window").get());
     },
-    /** Waits until what was typed is kept with its tab: GraphiQL takes half a second for each of the two. */
+    /** Waits until GraphiQL has stored the texts with their tab, half a second after each edit. */
     settled: () =>
       page.waitForFunction(() => {
         const { tabs, activeTabIndex } = JSON.parse(sessionStorage["graphiql:tabState"]);
         return ["query", "variables"].every((part) => (tabs[activeTabIndex][part] ?? "") === (sessionStorage[`graphiql:${part}`] ?? ""));
       }),
-    /** All that the browser keeps for the page. */
+    /** All that the browser stores for the page. */
     kept: () => page.evaluate(() => [localStorage, sessionStorage].map((area) => ({ ...area }))),
     close: () => context.close(),
   };
@@ -87,7 +87,7 @@ describe("the playground", () => {
     await demo?.stop();
   });
 
-  describe("of the demo, without the internet", () => {
+  describe("in the demo, without the internet", () => {
     let view, list;
     before(async () => {
       view = await open(browser, demo);
@@ -98,7 +98,7 @@ describe("the playground", () => {
     after(() => view.close());
     const users = (from, to) => list.slice(from, to).map((user) => user.userId);
 
-    it("says what it is, and asks for the schema alone", async () => {
+    it("names itself, and requests only the schema", async () => {
       assert.match(await view.page.locator("header").innerText(), /Rollcall\s+Demo\s+These users are made up/);
       assert.deepEqual(view.seen.requests.map((r) => r.body.operationName), ["IntrospectionQuery"]);
     });
@@ -108,7 +108,7 @@ describe("the playground", () => {
       assert.match(await view.query.get(), /query FirstPage/);
     });
 
-    it("shows a first page, and turns from page to page", async () => {
+    it("shows a first page, and the next ones", async () => {
       assert.deepEqual(ids((await view.run()).data.users), users(0, 5));
       const next = '[aria-label="Next page"]';
       assert.deepEqual(ids((await view.run(next)).data.users), users(5, 10));
@@ -138,21 +138,21 @@ describe("the playground", () => {
       },
     };
     for (const [name, check] of Object.entries(examples)) {
-      it(`runs the example ${name} as it is`, async () => {
+      it(`runs the example ${name} unchanged`, async () => {
         await view.tab(name);
         const { data, errors } = await view.run();
         assert.equal(errors, undefined);
         check(data);
         const { body } = view.seen.requests.at(-1);
         assert.equal(body.operationName, name);
-        // What was sent is what stands there.
+        // The editor shows the variables that were sent.
         assert.deepEqual(JSON.parse((await view.variables.get()) || "{}"), body.variables ?? {});
-        await view.page.waitForTimeout(1200); // the editors check half a second later
+        await view.page.waitForTimeout(1200); // the editors validate half a second later
         assert.equal(await view.page.locator(".CodeMirror-lint-mark-error, .CodeMirror-lint-mark-warning").count(), 0);
       });
     }
 
-    it("leaves variables alone that somebody has set", async () => {
+    it("keeps variables that were edited", async () => {
       await view.tab("OneUser");
       await view.variables.set('{ "userId": "nobody" }');
       assert.deepEqual((await view.run()).data, { user: null });
@@ -161,7 +161,7 @@ describe("the playground", () => {
       assert.deepEqual(ids((await view.run()).data.users), users(0, 2));
     });
 
-    it("knows when there is no next page", async () => {
+    it("disables the button if there is no next page", async () => {
       await view.variables.set('{ "first": 0 }');
       await view.run();
       assert.ok(await view.page.locator('[aria-label="Next page: there is none"]').isDisabled());
@@ -175,13 +175,13 @@ describe("the playground", () => {
       assert.equal((await view.run()).errors[0].extensions.code, "BAD_USER_INPUT");
     });
 
-    it("shows the docs", async () => {
+    it("shows the schema's documentation", async () => {
       await view.page.locator('[aria-label="Show Documentation Explorer"]').click();
       await view.page.locator(".graphiql-doc-explorer").getByText("UserConnection", { exact: true }).first().click();
       await view.page.getByText("The users without their edges. Clients that merge pages use edges.").waitFor();
     });
 
-    it("opens its dialogs and its history", async () => {
+    it("opens the dialogs and the history", async () => {
       await view.page.locator('[aria-label="Show History"]').click();
       await view.page.locator(".graphiql-history-item").first().waitFor();
       await view.page.locator('[aria-label="Open settings dialog"]').click();
@@ -193,24 +193,24 @@ describe("the playground", () => {
       await view.page.keyboard.press("Escape");
     });
 
-    it("stays after a reload what it was, but for the replies", async () => {
+    it("restores all but the responses after a reload", async () => {
       await view.settled();
       await view.page.reload();
       await view.ready();
       assert.ok(await view.page.evaluate(() => document.body.classList.contains("graphiql-dark")));
       assert.equal((await view.tabs()).length, 6);
-      const [forGood, forTheTab] = await view.kept();
-      assert.deepEqual(Object.keys(forGood), ["graphiql:theme"]);
-      assert.match(forTheTab["graphiql:tabState"], /query FirstPage/);
+      const [local, session] = await view.kept();
+      assert.deepEqual(Object.keys(local), ["graphiql:theme"]);
+      assert.match(session["graphiql:tabState"], /query FirstPage/);
     });
 
-    it("has broken no rule of its content security policy, and asked nobody else", () => {
+    it("has not violated its content security policy, or sent a request to another host", () => {
       assert.deepEqual(view.seen.complaints, []);
       assert.deepEqual(view.seen.outside, []);
     });
   });
 
-  describe("with callers' own keys", () => {
+  describe("with AUTH=passthrough", () => {
     let emulator, service, view;
     before(async () => {
       emulator = await startEmulator("-users", "20", "-keys", "canary-key");
@@ -225,7 +225,7 @@ describe("the playground", () => {
     });
     const code = (reply) => reply.errors[0].extensions.code;
 
-    it("asks for one before anything else", async () => {
+    it("requests a key before it sends anything", async () => {
       await view.page.getByText("Enter your credential to begin.").waitFor();
       assert.deepEqual(view.seen.requests, []);
     });
@@ -238,7 +238,7 @@ describe("the playground", () => {
       assert.ok(view.seen.requests.some((r) => r.body.operationName === "IntrospectionQuery"));
     });
 
-    it("says that a wrong one was refused, of an example's own question too", async () => {
+    it("shows that a wrong key was refused, also for an example's own request", async () => {
       await view.page.locator("#secret").fill("canary-wrong");
       assert.equal(code(await view.run()), "UNAUTHENTICATED");
       await view.tab("OneUser");
@@ -257,16 +257,16 @@ describe("the playground", () => {
       assert.equal(headers["xi-api-key"], undefined);
     });
 
-    it("sends the headers of GraphiQL's own editor, which go before", async () => {
+    it("prefers the headers of GraphiQL's own editor", async () => {
       await view.page.locator("#scheme").selectOption("xi-api-key");
       await view.page.getByRole("button", { name: "Headers", exact: true }).click();
       await view.tab("NestedAgents");
       await view.headers.set('{ "xi-api-key": "canary-key" }');
-      await view.page.waitForTimeout(700); // GraphiQL takes note of an edit half a second later, for its history too
+      await view.page.waitForTimeout(700); // GraphiQL stores an edit half a second later, also in its history
       assert.equal((await view.run()).data.users.nodes.length, 4);
     });
 
-    it("keeps none of them anywhere", async () => {
+    it("stores no credential", async () => {
       await view.page.waitForTimeout(700);
       const kept = JSON.stringify(await view.kept());
       for (const store of ["tabState", "queries"]) assert.match(kept, new RegExp(`graphiql:${store}.*NestedAgents`));
@@ -279,14 +279,14 @@ describe("the playground", () => {
       assert.equal(code(await view.run()), "UNAUTHENTICATED");
     });
 
-    it("has broken no rule of its content security policy, and asked nobody else", () => {
-      // A browser reports refused requests as errors of the page.
+    it("has not violated its content security policy, or sent a request to another host", () => {
+      // A browser reports a response with status 401 as an error of the page.
       assert.deepEqual(view.seen.complaints.filter((text) => !/status of 401/.test(text)), []);
       assert.deepEqual(view.seen.outside, []);
     });
   });
 
-  it("works where introspection is off, and says so", async () => {
+  it("works with introspection off, and says so", async () => {
     const service = await startService({ PLAYGROUND: "on", INTROSPECTION: "off" });
     const view = await open(browser, service);
     await view.ready();
@@ -298,7 +298,7 @@ describe("the playground", () => {
     await service.stop();
   });
 
-  it("shows in no frame of another page", async () => {
+  it("cannot be framed by another page", async () => {
     const context = await browser.newContext();
     const page = await context.newPage();
     const refused = page.waitForEvent("console", (m) => /frame-ancestors/.test(m.text()));
@@ -307,11 +307,11 @@ describe("the playground", () => {
     await context.close();
   });
 
-  it("is not there where it is off", async () => {
+  it("is not served with PLAYGROUND=off", async () => {
     const [on, off] = [demo, await startService({ PLAYGROUND: "off" })];
     const page = await (await fetch(new URL("/", on.url))).text();
     const paths = ["/", ...[...page.matchAll(/(?:src|href)="([^"]+)"/g)].map((m) => m[1])];
-    assert.equal(paths.length, 1 + 1 + libraries.length + 2 + 1); // the icon is there twice
+    assert.equal(paths.length, 1 + 1 + libraries.length + 2 + 1); // two of these are the icon
     for (const path of paths) {
       assert.equal((await fetch(new URL(path, on.url))).status, 200, path);
       assert.equal((await fetch(new URL(path, off.url))).status, 404, path);
@@ -319,7 +319,7 @@ describe("the playground", () => {
     await off.stop();
   });
 
-  describe("of a build without the assets", () => {
+  describe("in a build without the assets", () => {
     let folder, service;
     before(async () => {
       // An overlay hides files from a build.
@@ -331,14 +331,14 @@ describe("the playground", () => {
       await service?.stop();
       rmSync(folder, { recursive: true, force: true });
     });
-    /** Answers for the CDN with what npm has, or a change of it. */
+    /** Responds instead of the CDN, with npm's files or a change of them. */
     const cdn = (change) => (route) => {
       const { path } = libraries.find(({ url }) => url === route.request().url());
       const contentType = path.endsWith(".css") ? "text/css" : "text/javascript";
       return route.fulfill({ body: change(readFileSync(path, "utf8")), contentType, headers: { "access-control-allow-origin": "*" } });
     };
 
-    it("says so, and how to change it", () => assert.match(service.output(), /make playground/));
+    it("logs that, and the command that changes it", () => assert.match(service.output(), /make playground/));
 
     it("works with the CDN", async () => {
       const view = await open(browser, service, { outside: cdn((text) => text) });
@@ -349,7 +349,7 @@ describe("the playground", () => {
       await view.close();
     });
 
-    it("runs nothing that was changed on its way", async () => {
+    it("runs no file that was changed in transit", async () => {
       const view = await open(browser, service, { outside: cdn((text) => `${text}\nglobalThis.changed = true;`) });
       await view.page.getByText("The editor did not load").waitFor();
       assert.equal(await view.page.evaluate(() => globalThis.changed ?? globalThis.React), undefined);
@@ -357,7 +357,7 @@ describe("the playground", () => {
       await view.close();
     });
 
-    it("says what to do where the CDN cannot be reached", async () => {
+    it("shows the command to use if the CDN cannot be reached", async () => {
       const view = await open(browser, service);
       await view.page.getByText("make playground").waitFor();
       await view.close();

@@ -1,4 +1,4 @@
-// Builds and starts the project's programs, each on a port of its own.
+// Builds and starts the project's programs, each on a free port.
 
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -11,7 +11,7 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bin = mkdtempSync(join(tmpdir(), "rollcall-e2e-"));
 const running = new Set();
 process.on("exit", () => {
-  for (const child of running) child.kill(); // those whose test has crashed
+  for (const child of running) child.kill(); // those of a test that crashed
   rmSync(bin, { recursive: true, force: true });
 });
 
@@ -22,7 +22,7 @@ export function build(name, pkg, ...flags) {
   return path;
 }
 
-/** Starts a program and waits for the line that tells its address. */
+/** Starts a program and waits until it prints its address. */
 async function start(path, args, env, address) {
   const child = spawn(path, args, { env: { PATH: process.env.PATH, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
@@ -42,7 +42,7 @@ async function start(path, args, env, address) {
     url,
     /** What the program has printed so far. */
     output: () => output,
-    /** Asks the program to stop and returns its exit code. */
+    /** Sends SIGTERM. Resolves to the exit code. */
     stop: () =>
       new Promise((resolve) => {
         if (child.exitCode !== null) return resolve(child.exitCode);
@@ -65,7 +65,7 @@ export function startEmulator(...args) {
   return start(emulator, ["-addr", "127.0.0.1:0", ...args], {}, /(http:\/\/[0-9.:]+)/);
 }
 
-/** Posts a query as the simplest of clients does. */
+/** Posts a query. Resolves to the response's JSON. */
 export async function query(url, query, variables, headers = {}) {
   const response = await fetch(url, {
     method: "POST",

@@ -1,4 +1,4 @@
-// The emulator as the vendor's own SDK reads it.
+// Reads the emulator with the vendor's SDK.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -30,14 +30,14 @@ describe("the emulator, read by the official SDK", () => {
   }
 
   for (const pageSize of [7, 30, 100]) {
-    it(`gives every user once in pages of ${pageSize}`, async () => {
+    it(`returns every user once in pages of ${pageSize}`, async () => {
       const ids = (await walk({ pageSize })).map((u) => u.userId);
       assert.equal(ids.length, 500);
       assert.equal(new Set(ids).size, 500);
     });
   }
 
-  it("serves 30 users where no size is asked for", async () => {
+  it("serves 30 users if the request has no page size", async () => {
     assert.equal((await users.list()).users.length, 30);
   });
 
@@ -47,7 +47,7 @@ describe("the emulator, read by the official SDK", () => {
     average_sentiment_score: (u) => u.sentiment.averageSentimentScore ?? -Infinity,
   };
   for (const [sortBy, key] of Object.entries(keys)) {
-    it(`sorts by ${sortBy}, both ways`, async () => {
+    it(`sorts by ${sortBy}, in both directions`, async () => {
       const down = await walk({ sortBy, pageSize: 100 });
       for (let i = 1; i < down.length; i++) assert.ok(key(down[i - 1]) >= key(down[i]));
       const up = await walk({ sortBy, sortDirection: "asc", pageSize: 100 });
@@ -70,7 +70,7 @@ describe("the emulator, read by the official SDK", () => {
     assert.equal((await walk({ branchId: "no such branch" })).length, 0);
   });
 
-  it("finds each user by exactly their ID", async () => {
+  it("finds each user by the exact ID", async () => {
     for (const { userId } of await walk({ pageSize: 100 })) {
       const { users: found } = await users.list({ search: userId, pageSize: 1 });
       assert.deepEqual(found.map((u) => u.userId), [userId]);
@@ -93,7 +93,7 @@ describe("the emulator, read by the official SDK", () => {
     assert.equal(error.statusCode, status, error.message);
     return true;
   });
-  it("refuses a wrong argument with 422", async () => {
+  it("refuses an invalid argument with 422", async () => {
     await fails(users.list({ pageSize: 0 }), 422);
     await fails(users.list({ pageSize: 101 }), 422);
     await fails(users.list({ pageSize: 1.5 }), 422);
@@ -103,7 +103,7 @@ describe("the emulator, read by the official SDK", () => {
     await fails(users.list({ cursor: nextCursor, sortBy: "conversation_count" }), 400);
     await fails(users.list({ cursor: "made-up" }), 400);
   });
-  it("does not know a made-up agent", () => fails(users.list({ agentId: "agent_nobody" }), 404));
+  it("returns 404 for an unknown agent", () => fails(users.list({ agentId: "agent_nobody" }), 404));
   it("refuses a wrong key with 401 and a malformed one with 400", async () => {
     await fails(client("bad-key").list(), 401);
     await fails(client("bad key").list(), 400);

@@ -1,4 +1,4 @@
-// Serves the built example application, as any server of files would.
+// Serves the built example application as static files.
 
 import { createReadStream, existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -8,7 +8,7 @@ import { root } from "./processes.mjs";
 const dist = join(root, "examples/web/dist");
 const types = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
-/** Serves the application on a free port of loopback. Its page names the endpoint that is set last. */
+/** Serves the application on a free port of loopback. Its page names the endpoint of the last call of use. */
 export async function startSite() {
   if (!existsSync(dist)) throw new Error("The application is not built: cd examples/web && npm ci && npm run build");
   const html = readFileSync(join(dist, "index.html"), "utf8");
@@ -33,7 +33,7 @@ export async function startSite() {
   const { port } = server.address();
   return {
     origin: `http://127.0.0.1:${port}`,
-    /** The same server under another name, which makes it another origin. */
+    /** The same server under another name, and therefore another origin. */
     otherOrigin: `http://localhost:${port}`,
     use: (url) => (endpoint = url),
     close: () => {

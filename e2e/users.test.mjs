@@ -1,5 +1,5 @@
-// The whole service in front of the emulator, against what the vendor's SDK
-// reads from the same emulator.
+// Compares the service in front of the emulator with what the vendor's SDK reads
+// from the same emulator.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -28,7 +28,7 @@ const part = (s, prefix) => {
   };
 };
 
-/** A user of the SDK as GraphQL should show them. */
+/** The GraphQL form of a user of the SDK. */
 const expected = (u) => ({
   userId: u.userId,
   conversationCount: u.conversationCount,
@@ -87,7 +87,7 @@ describe("users, over the emulator", () => {
       assert.equal(pageInfo.startCursor, edges[0]?.cursor ?? null);
       assert.equal(pageInfo.endCursor, edges.at(-1)?.cursor ?? null);
       if (!pageInfo.hasNextPage) return users.concat(edges.map((e) => e.node));
-      // Resumes in the middle of every other page.
+      // Resumes in the middle of every second page.
       const edge = i % 2 ? edges.length - 1 : edges.length >> 1;
       users.push(...edges.slice(0, edge + 1).map((e) => e.node));
       after = edges[edge].cursor;
@@ -95,28 +95,28 @@ describe("users, over the emulator", () => {
   }
 
   const lists = {
-    "everybody": [{}, {}],
-    "everybody, the first seen last": [{ sortDirection: "ASC" }, { sortDirection: "asc" }],
-    "by conversations": [{ sortBy: "CONVERSATION_COUNT" }, { sortBy: "conversation_count" }],
-    "by sentiment": [{ sortBy: "AVERAGE_SENTIMENT_SCORE" }, { sortBy: "average_sentiment_score" }],
+    "all users": [{}, {}],
+    "all users, the latest contact last": [{ sortDirection: "ASC" }, { sortDirection: "asc" }],
+    "by conversation count": [{ sortBy: "CONVERSATION_COUNT" }, { sortBy: "conversation_count" }],
+    "by sentiment, the best first": [{ sortBy: "AVERAGE_SENTIMENT_SCORE" }, { sortBy: "average_sentiment_score" }],
     "by sentiment, the worst first": [
       { sortBy: "AVERAGE_SENTIMENT_SCORE", sortDirection: "ASC" },
       { sortBy: "average_sentiment_score", sortDirection: "asc" },
     ],
-    "a quarter's": [
+    "the users of a quarter": [
       { filter: { callStartedAfter: "2026-07-01T00:00:00Z", callStartedBefore: "2026-09-30T23:59:59Z" } },
       { callStartAfterUnix: Date.UTC(2026, 6, 1) / 1000, callStartBeforeUnix: Date.UTC(2026, 9, 1) / 1000 - 1 },
     ],
   };
   for (const [name, [args, request]] of Object.entries(lists)) {
-    it(`walks ${name}, every field of every user`, async () => {
+    it(`lists ${name}, with every field of every user`, async () => {
       const want = (await all(request)).map(expected);
       assert.ok(want.length > 100);
       assert.deepEqual(await walk(args, [30, 1, 100, 7, 250]), want);
     });
   }
 
-  it("walks each agent's, from the agent and from the list", async () => {
+  it("lists the users of each agent", async () => {
     const agents = new Set((await all({})).map((u) => u.lastContactAgentId).filter(Boolean));
     assert.ok(agents.size > 5);
     for (const agentId of agents) {
@@ -125,7 +125,7 @@ describe("users, over the emulator", () => {
     }
   });
 
-  it("looks up every user by their ID and by their global ID, whatever is in it", async () => {
+  it("looks up every user by ID and by global ID, with any characters", async () => {
     for (const { userId } of await all({})) {
       const { data } = await query(service.url, "query($id: ID!) { user(userId: $id) { id userId } }", { id: userId });
       assert.equal(data.user.userId, userId);
@@ -134,7 +134,7 @@ describe("users, over the emulator", () => {
     }
   });
 
-  it("says whose fault it is", async () => {
+  it("returns a code that says whose fault an error is", async () => {
     const code = async (url, text, headers) => (await query(url, text, {}, headers)).errors[0].extensions.code;
     const list = "{ users { nodes { userId } } }";
     assert.equal(await code(service.url, '{ users(filter: {agentId: "agent_nobody"}) { nodes { userId } } }'), "NOT_FOUND");
@@ -155,14 +155,14 @@ describe("users, over the emulator", () => {
     for (const s of [service, wrongKey, passthrough]) assert.doesNotMatch(s.output(), /wrong-key|other-key/);
   });
 
-  it("takes another replica's cursors, and its own after a restart", async () => {
+  it("accepts another replica's cursors", async () => {
     const replica = await startService({ UPSTREAM_URL: emulator.url, ELEVENLABS_API_KEY: "key", AUTH: "none" });
     const { data } = await query(service.url, "{ users(first: 9) { edges { cursor } } }");
     for (const { cursor } of data.users.edges) {
       const next = [service, replica].map((s) => query(s.url, `{ users(first: 2, after: "${cursor}") { edges { cursor node { userId } } } }`));
-      const [mine, theirs] = await Promise.all(next);
-      assert.equal(mine.data.users.edges.length, 2);
-      assert.deepEqual(theirs, mine);
+      const [own, other] = await Promise.all(next);
+      assert.equal(own.data.users.edges.length, 2);
+      assert.deepEqual(other, own);
     }
     await replica.stop();
   });

@@ -9,7 +9,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
-import { buildClientSchema, execute, getIntrospectionQuery, parse, validate } from "graphql";
+import { buildClientSchema, execute, getIntrospectionQuery, getNamedType, getNullableType, isAbstractType, isLeafType, isListType, parse, validate } from "graphql";
 import { query, startEmulator, startService } from "./processes.mjs";
 import { Generator } from "./validity.mjs";
 
@@ -22,12 +22,22 @@ const ownRules = {
   "@defer": (e) => e.message === "@defer is not supported.",
   "a DateTime is a string in RFC 3339": (e) => /^\S*(callStarted(After|Before)|\$\w+)\S*: must be (an instant|a string)/.test(e.message),
   "a representation is an object": (e) => /^\S+: must be an object/.test(e.message) && e.extensions.code !== "INTERNAL_SERVER_ERROR",
+  // graphql-js does not compare the type of __typename with the type of a field that has the same response key.
+  "__typename and another type under one key": (e) => /conflict because they return conflicting types ("String!" and|"[^"]+" and "String!")/.test(e.message),
   // graphql-js reports it when it executes the field, and not if it never does.
   "null in place of a variable's default": (e) => /^\$\w+: cannot be null in the argument \w+\.$/.test(e.message),
 };
 // Why a single field may fail: bounds of arguments, cursors and IDs; unknown agents and types of entities.
 const fieldCodes = new Set(["BAD_USER_INPUT", "NOT_FOUND"]);
 const refusals = new Set(["GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT", "OPERATION_TOO_COMPLEX"]);
+
+/** An object, or a list with one, in place of data: with it, everything that is selected is executed. */
+function invented(schema, type) {
+  const named = getNamedType(type);
+  if (isLeafType(named)) return undefined;
+  const object = { __typename: isAbstractType(named) ? schema.getPossibleTypes(named)[0].name : named.name };
+  return isListType(getNullableType(type)) ? [object] : object;
+}
 
 /** What graphql-js makes of a request. Data comes from the service's response: only its form is of interest. */
 async function reference(schema, { document, variables, operationName }, data) {
@@ -46,7 +56,7 @@ async function reference(schema, { document, variables, operationName }, data) {
     variableValues: JSON.parse(variables),
     operationName,
     rootValue: data ?? {},
-    fieldResolver: (source, _args, _context, info) => (source ?? {})[info.path.key],
+    fieldResolver: (source, _args, _context, info) => (data ? (source ?? {})[info.path.key] : invented(schema, info.returnType)),
     typeResolver: (value) => {
       comparable &&= value.__typename !== undefined;
       return value.__typename ?? "User";

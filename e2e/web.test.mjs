@@ -1,4 +1,4 @@
-// The example application in a real browser: built, on an origin of its own, over the real service.
+// The built example application in a real browser, on its own origin, with the real service.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -20,8 +20,8 @@ const phone = { width: 390, height: 844 };
 
 describe("the example application", () => {
   let browser, site, emulator, faults, service, page;
-  let complaints; // what the page's console had to say
-  let asked; // the variables of the page's requests for lists
+  let complaints; // the errors in the page's console
+  let requests; // the variables of the page's requests for lists
 
   before(async () => {
     site = await startSite();
@@ -47,20 +47,20 @@ describe("the example application", () => {
   });
   afterEach(() => page.context().close());
 
-  /** A new page, in which nothing has happened yet. */
+  /** Opens a new page without a history. */
   async function open(options = {}) {
     await page?.context().close();
     const context = await browser.newContext({ viewport: desktop, timezoneId: "Europe/Berlin", ...options });
     page = await context.newPage();
     page.setDefaultTimeout(20_000);
     complaints = [];
-    asked = [];
+    requests = [];
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("request", (request) => {
       if (!request.url().endsWith("/graphql") || request.method() !== "POST") return;
       const { query, variables } = request.postDataJSON();
-      if (query.includes("UserTable_users")) asked.push(variables);
+      if (query.includes("UserTable_users")) requests.push(variables);
     });
   }
   const goto = (search = "") => page.goto(site.origin + "/" + search);
@@ -72,15 +72,15 @@ describe("the example application", () => {
   const scrollTo = (y) => page.evaluate((y) => window.scrollTo(0, y), y);
   const search = () => new URL(page.url()).searchParams;
 
-  /** Waits for something to become true of the page. */
+  /** Waits until a predicate is true, or fails with what did not happen. */
   async function until(predicate, what) {
     for (const end = Date.now() + 20_000; ; await page.waitForTimeout(50)) {
       if (await predicate()) return;
-      if (Date.now() > end) assert.fail(`it did not come to pass that ${what}`);
+      if (Date.now() > end) assert.fail(`timeout: it is not true that ${what}`);
     }
   }
 
-  /** Notes the user of each row that is ever rendered, by its place. */
+  /** Records the user of each row that is rendered, by the row's index. */
   const watchRows = () =>
     page.evaluate(() => {
       const rows = (window.rows = []);
@@ -96,14 +96,14 @@ describe("the example application", () => {
       new MutationObserver(note).observe(document.querySelector("table"), { childList: true, subtree: true });
     });
 
-  /** Scrolls a screen at a time until the list ends, and returns everybody who was there. */
+  /** Scrolls a screen at a time until the list ends, and returns all users that were rendered. */
   async function walk() {
     await watchRows();
     assert.equal(await page.evaluate(scrollToEnd), "the end");
     assert.equal(await page.evaluate(() => window.contradiction), undefined);
     return page.evaluate(() => [...window.rows]);
   }
-  /** Runs in the page. Chromium may stop painting one, and then waits for a frame for ever. */
+  /** Runs in the page. Chromium may stop painting a page, and then a frame never comes. */
   async function scrollToEnd() {
     const stalled = new Error("no frame");
     const frame = () =>
@@ -116,7 +116,7 @@ describe("the example application", () => {
         if (Date.now() > late) return "too late";
         if (scrollY + innerHeight < document.documentElement.scrollHeight) scrollBy(0, innerHeight);
       }
-      // The last screens, up to which the last page may have jumped.
+      // The last screens: the last page may have moved the end past them.
       for (let y = scrollY; y < document.documentElement.scrollHeight; y += innerHeight) {
         window.scrollTo(0, y);
         await frame();
@@ -128,7 +128,7 @@ describe("the example application", () => {
     }
   }
 
-  /** The list as the service has it. */
+  /** Reads the list from the service. */
   async function list(args = {}, url = service.url) {
     const users = [];
     let after = null;
@@ -150,7 +150,7 @@ describe("the example application", () => {
   describe("lists", () => {
     afterEach(() => assert.deepEqual(complaints, []));
 
-    it("shows everybody of the demo's 10,000 once, in order", { timeout: 180_000 }, async (t) => {
+    it("shows each of the demo's 10,000 users once, in order", { timeout: 180_000 }, async (t) => {
       const demo = await startService({ CORS_ORIGINS: site.origin });
       t.after(() => demo.stop());
       site.use(demo.url);
@@ -163,28 +163,28 @@ describe("the example application", () => {
       assert.deepEqual(shown, ids(await list({}, demo.url)));
       await says(status(), "10,000 users");
       assert.ok((await page.locator("tbody tr").count()) < 200, "rows that are far away are not rendered");
-      assert.equal(asked.length, 200);
+      assert.equal(requests.length, 200);
     });
 
     it("filters by an agent, from the field and from a row", async () => {
       await goto();
       await row(0).waitFor();
       await shot("list");
-      const everybody = await list();
-      const chosen = everybody[0];
+      const all = await list();
+      const chosen = all[0];
       await page.getByLabel("Agent", { exact: true }).selectOption({ label: chosen.lastContactAgentName });
       await says(page.locator("tbody"), chosen.userId);
       assert.equal(search().get("agent"), chosen.lastContactAgent.agentId);
       assert.deepEqual(await walk(), ids(await list({ filter: { agentId: chosen.lastContactAgent.agentId } })));
 
       await page.goBack();
-      const other = everybody.findIndex((u) => u.lastContactAgentName && u.lastContactAgentName !== chosen.lastContactAgentName);
+      const other = all.findIndex((u) => u.lastContactAgentName && u.lastContactAgentName !== chosen.lastContactAgentName);
       await row(other).locator("td.agent a").click();
-      await until(() => search().get("agent") === everybody[other].lastContactAgent.agentId, "the row's agent is the filter");
-      assert.equal(await page.getByLabel("Agent", { exact: true }).evaluate((s) => s.selectedOptions[0].text), everybody[other].lastContactAgentName);
+      await until(() => search().get("agent") === all[other].lastContactAgent.agentId, "the row's agent is the filter");
+      assert.equal(await page.getByLabel("Agent", { exact: true }).evaluate((s) => s.selectedOptions[0].text), all[other].lastContactAgentName);
     });
 
-    it("filters by an agent that is typed, and says where there is none", async () => {
+    it("filters by an agent ID that is typed, and reports an unknown agent", async () => {
       await goto();
       await page.getByLabel("Agent", { exact: true }).selectOption({ label: "Another one…" });
       await page.getByLabel("Agent ID").fill("agent_nobody");
@@ -196,7 +196,7 @@ describe("the example application", () => {
       assert.equal(page.url(), site.origin + "/");
     });
 
-    it("filters by days, in the time zone of whoever looks", async () => {
+    it("filters by days, in the browser's time zone", async () => {
       await goto();
       await page.getByLabel("Talked from").fill("2026-08-01");
       await until(() => search().get("from") === "2026-08-01", "the first day is in the address");
@@ -207,19 +207,19 @@ describe("the example application", () => {
       assert.ok(want.length > 60 && want.length < 650);
       await says(page.locator("tbody"), want[0].userId);
       assert.deepEqual(await walk(), ids(want));
-      assert.deepEqual(asked.at(-1).filter, { userId: null, agentId: null, callStartedAfter: "2026-07-31T21:59:59.000Z", callStartedBefore: "2026-08-31T21:59:59.000Z" });
+      assert.deepEqual(requests.at(-1).filter, { userId: null, agentId: null, callStartedAfter: "2026-07-31T21:59:59.000Z", callStartedBefore: "2026-08-31T21:59:59.000Z" });
     });
 
-    it("waits for a year to be typed", async () => {
+    it("waits until a date's year is complete", async () => {
       await goto();
       await row(0).waitFor();
       await page.getByLabel("Talked from").click({ position: { x: 14, y: 20 } });
       await page.keyboard.type("08012026");
       await until(() => search().get("from") === "2026-08-01", "the day is in the address");
-      assert.equal(asked.length, 2);
+      assert.equal(requests.length, 2);
     });
 
-    it("sorts by each column that can be, both ways", async () => {
+    it("sorts by each sortable column, in both directions", async () => {
       await goto();
       await row(0).waitFor();
       for (const [name, sortBy, sortDirection, aria] of [
@@ -239,10 +239,10 @@ describe("the example application", () => {
       assert.equal(page.url(), site.origin + "/?order=asc");
     });
 
-    it("finds a user by their ID, whatever is in it", async () => {
+    it("finds a user by an ID with any characters", async () => {
       await goto();
-      const everybody = ids(await list());
-      for (const id of ["user_00042", everybody.find((id) => id.startsWith("team/7")), everybody.find((id) => id.startsWith("<b>")), everybody.find((id) => id.startsWith("عميل"))]) {
+      const all = ids(await list());
+      for (const id of ["user_00042", all.find((id) => id.startsWith("team/7")), all.find((id) => id.startsWith("<b>")), all.find((id) => id.startsWith("عميل"))]) {
         await page.getByLabel("User ID").fill(id);
         await page.keyboard.press("Enter");
         await says(status(), "1 user");
@@ -261,7 +261,7 @@ describe("the example application", () => {
       assert.equal(await page.getByLabel("User ID").inputValue(), "");
     });
 
-    it("shows each list its own numbers of a user who is in both", async () => {
+    it("shows each list's own numbers for a user who is in two lists", async () => {
       const filter = { callStartedAfter: "2026-09-30T21:59:59Z" };
       const [all, october] = [await list({ sortBy: "CONVERSATION_COUNT" }), await list({ filter, sortBy: "CONVERSATION_COUNT" })];
       const top = all[0];
@@ -277,7 +277,7 @@ describe("the example application", () => {
     });
   });
 
-  describe("back and forth", () => {
+  describe("navigation", () => {
     afterEach(() => assert.deepEqual(complaints, []));
 
     /** Scrolls to a row and opens its user. */
@@ -297,7 +297,7 @@ describe("the example application", () => {
       return { scroll, who };
     }
 
-    it("opens a user by node(id), with their numbers", async () => {
+    it("opens a user by node(id), with the user's numbers", async () => {
       await goto("?sort=conversations");
       const { who } = await openRow(0);
       const { data } = await query(
@@ -317,25 +317,25 @@ describe("the example application", () => {
       await shot("user");
     });
 
-    it("finds the list as it was left: its rows, the place and the focus, without asking again", async () => {
+    it("restores a list's rows, scroll position and focus without a request", async () => {
       await goto("?sort=sentiment");
       const { scroll, who } = await openRow(180);
-      const before = asked.length;
+      const before = requests.length;
       await page.goBack();
       await row(180).waitFor();
       assert.equal(await page.evaluate(() => scrollY), scroll);
       assert.equal(await page.evaluate(() => document.activeElement.textContent), who);
       await says(status(), /The first (2[0-9]0) users/);
-      assert.equal(asked.length, before);
+      assert.equal(requests.length, before);
       await page.goForward();
       await says(page.locator("h1"), who);
       await page.getByRole("button", { name: "Users" }).click();
       await row(180).waitFor();
       assert.equal(await page.evaluate(() => scrollY), scroll);
-      assert.equal(asked.length, before);
+      assert.equal(requests.length, before);
     });
 
-    it("keeps lists apart in the history", async () => {
+    it("restores each list of the history", async () => {
       await goto();
       const { scroll } = await openRow(120);
       await page.locator(".facts a").click();
@@ -348,7 +348,7 @@ describe("the example application", () => {
       assert.equal(await page.evaluate(() => scrollY), scroll);
     });
 
-    it("finds rows and place again after a reload", async () => {
+    it("restores rows and scroll position after a reload", async () => {
       await goto();
       const { scroll, who } = await openRow(230);
       await page.goBack();
@@ -359,7 +359,7 @@ describe("the example application", () => {
       await says(row(230), who);
     });
 
-    it("opens an address from elsewhere, and leaves to everybody", async () => {
+    it("opens a user's address, and goes from there to the list", async () => {
       const [user] = await list();
       await goto(`?id=${user.id}`);
       await says(page.locator("h1"), user.userId);
@@ -373,9 +373,9 @@ describe("the example application", () => {
   });
 
   describe("faults", () => {
-    const isPage = (params) => params.get("page_size") === "50"; // and not the agents to choose from
+    const isPage = (params) => params.get("page_size") === "50"; // not the request for the agents to select
 
-    it("counts down after a 429 of the upstream, and goes on by itself", async () => {
+    it("counts down after a 429 of the upstream, and continues by itself", async () => {
       let refused = 0;
       faults.rule = (params) => (isPage(params) && refused++ === 0 ? { status: 429, headers: { "retry-after": "4" } } : undefined);
       await goto();
@@ -384,10 +384,10 @@ describe("the example application", () => {
       await says(page.locator(".ids"), "trace-of-a-fault");
       await shot("rate limited");
       await row(0).waitFor();
-      assert.equal(asked.length, 2);
+      assert.equal(requests.length, 2);
     });
 
-    it("shows a 503 of the upstream below the rows, and goes on from there when asked to", async () => {
+    it("shows a 503 of the upstream below the rows, and continues there on request", async () => {
       await goto();
       await row(0).waitFor();
       faults.rule = (params) => (isPage(params) ? { status: 503 } : undefined);
@@ -395,9 +395,9 @@ describe("the example application", () => {
       await says(page.locator(".fault"), "ElevenLabs is not available");
       await row(49).waitFor();
       await shot("unavailable");
-      const before = asked.length;
+      const before = requests.length;
       await page.waitForTimeout(500);
-      assert.equal(asked.length, before, "it does not go on by itself");
+      assert.equal(requests.length, before, "it does not continue by itself");
       faults.rule = () => undefined;
       await page.getByRole("button", { name: "Try again" }).click();
       await row(50).waitFor();
@@ -405,7 +405,7 @@ describe("the example application", () => {
       assert.deepEqual(await walk(), ids(await list()));
     });
 
-    it("recovers where the first page failed", async () => {
+    it("recovers if the first page failed", async () => {
       faults.rule = () => ({ status: 500 });
       await goto();
       await says(page.locator(".fault"), "ElevenLabs is not available");
@@ -421,7 +421,7 @@ describe("the example application", () => {
       await page.locator(".skeleton tr").nth(11).waitFor();
       await says(status(), "Loading users…");
       assert.equal(await page.getByRole("table").getAttribute("aria-busy"), "true");
-      await page.waitForTimeout(400); // until they have appeared
+      await page.waitForTimeout(400); // until they are visible
       await shot("loading");
       await row(0).waitFor();
       assert.equal(await page.getByRole("table").getAttribute("aria-busy"), "false");
@@ -434,7 +434,7 @@ describe("the example application", () => {
       assert.deepEqual(complaints, []);
     });
 
-    it("says when the upstream does not answer in time", async () => {
+    it("reports an upstream that does not respond in time", async () => {
       faults.rule = (params) => (isPage(params) ? { delay: 3500 } : undefined);
       await goto();
       await says(page.locator(".fault"), "No answer in time");
@@ -443,7 +443,7 @@ describe("the example application", () => {
       await row(0).waitFor();
     });
 
-    it("starts over where a new key has made the cursors void, and says so", async () => {
+    it("starts over, with a notice, if a new key has invalidated the cursors", async () => {
       await goto();
       await row(0).waitFor();
       const { host } = new URL(service.url);
@@ -459,7 +459,7 @@ describe("the example application", () => {
       assert.deepEqual(await walk(), ids(await list()));
     });
 
-    it("does not start over for ever", async () => {
+    it("starts over only once", async () => {
       await page.route("**/graphql", (route) => {
         if (!route.request().postDataJSON()?.variables?.cursor) return route.continue();
         const errors = [{ message: "after: is not a cursor", extensions: { code: "BAD_USER_INPUT", argument: "after" } }];
@@ -473,10 +473,10 @@ describe("the example application", () => {
       await scrollTo(1e6);
       await says(page.locator(".fault"), "after: is not a cursor");
       await page.waitForTimeout(500);
-      assert.equal(asked.length, 4);
+      assert.equal(requests.length, 4);
     });
 
-    it("tells that a service which does not let this site in cannot be reached", async () => {
+    it("reports a service that does not allow this site as unreachable", async () => {
       await page.goto(site.otherOrigin);
       await says(page.locator(".fault"), "The service cannot be reached");
       assert.equal(await page.locator("tbody bdi").count(), 0);
@@ -485,10 +485,10 @@ describe("the example application", () => {
       await row(0).waitFor();
     });
 
-    it("has a sentence for each code, and a button where it helps", async () => {
+    it("has a sentence for each code, and a button if it can help", async () => {
       let code;
       await page.route("**/graphql", (route) => {
-        const errors = [{ message: "the service's own words", extensions: { code, requestId: "the-request" } }];
+        const errors = [{ message: "the service's message", extensions: { code, requestId: "the-request" } }];
         return route.fulfill({ status: 200, headers: { "access-control-allow-origin": site.origin }, json: { errors } });
       });
       const readme = readFileSync(join(root, "README.md"), "utf8").split("## Errors")[1].split("##")[0];
@@ -507,8 +507,9 @@ describe("the example application", () => {
         UNAUTHENTICATED: ["You are not signed in", []],
         FORBIDDEN: ["This is not for you", []],
         UPSTREAM_CREDENTIALS: ["The service's key was refused", []],
-        NOT_FOUND: ["No such agent", []], // nothing is filtered here
+        NOT_FOUND: ["No such agent", []], // without a filter
         RATE_LIMITED: ["Too many calls at once", retry],
+        OVERLOADED: ["The service is busy", retry],
         UPSTREAM_TIMEOUT: ["No answer in time", retry],
         UPSTREAM_UNAVAILABLE: ["ElevenLabs is not available", retry],
         UPSTREAM_BAD_RESPONSE: ["An answer that makes no sense", retry],
@@ -520,7 +521,7 @@ describe("the example application", () => {
       });
     });
 
-    it("is not put out by what is no GraphQL, or no answer at all", async () => {
+    it("reports responses that are not GraphQL, and a missing response", async () => {
       let answer;
       await page.route("**/graphql", (route) => (answer ? route.fulfill({ headers: { "access-control-allow-origin": site.origin }, ...answer }) : route.abort()));
       for (const [a, title] of [
@@ -540,43 +541,43 @@ describe("the example application", () => {
     });
   });
 
-  describe("for everybody", () => {
+  describe("accessibility", () => {
     it("can be used without a mouse", async () => {
       await goto();
       await row(0).waitFor();
       const focus = () => page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent);
       const press = (...keys) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve());
-      const everybody = ids(await list());
+      const all = ids(await list());
 
       await press("Tab", "Tab");
       assert.equal(await focus(), "Skip to the users");
       await shot("skip");
       await press("Enter");
-      assert.equal(await focus(), everybody[0]);
+      assert.equal(await focus(), all[0]);
       await press("ArrowDown", "ArrowDown", "ArrowUp");
-      assert.equal(await focus(), everybody[1]);
-      // On and on, through what is loaded meanwhile.
+      assert.equal(await focus(), all[1]);
+      // Past the pages that are loaded meanwhile.
       for (let i = 0; i < 59; i++) {
         await press("ArrowDown");
-        await until(async () => (await focus()) === everybody[2 + i], `the focus is on row ${2 + i}`);
+        await until(async () => (await focus()) === all[2 + i], `the focus is on row ${2 + i}`);
       }
       await shot("focus");
       await press("Enter");
-      await says(page.locator("h1"), everybody[60]);
+      await says(page.locator("h1"), all[60]);
       await press("Shift+Tab");
       assert.match(await focus(), /Users/);
       await press("Enter");
       await row(60).waitFor();
-      await until(async () => (await focus()) === everybody[60], "the focus is where it was");
-      // The row with the focus stays, however far away the screen is.
+      await until(async () => (await focus()) === all[60], "the focus is where it was");
+      // The row with the focus stays rendered, however far the page is scrolled.
       await scrollTo(0);
       await row(0).waitFor();
-      assert.equal(await focus(), everybody[60]);
+      assert.equal(await focus(), all[60]);
       await press("ArrowDown");
-      assert.equal(await focus(), everybody[61]);
+      assert.equal(await focus(), all[61]);
 
       await page.getByLabel("User ID").focus();
-      await page.keyboard.type(everybody[5]);
+      await page.keyboard.type(all[5]);
       await press("Enter");
       await says(status(), "1 user");
       await press("Tab"); // the agent
@@ -591,7 +592,7 @@ describe("the example application", () => {
 
     for (const colorScheme of ["light", "dark"]) {
       for (const [screen, viewport] of Object.entries({ desktop, phone })) {
-        it(`has no fault that axe knows: ${colorScheme}, ${screen}`, async () => {
+        it(`has no violation that axe detects: ${colorScheme}, ${screen}`, async () => {
           await open({ viewport, colorScheme });
           const check = async (state) => {
             await shot(`${state} (${colorScheme}, ${screen})`);
@@ -621,13 +622,13 @@ describe("the example application", () => {
           faults.rule = () => ({ delay: 1500 });
           await goto();
           await page.locator(".skeleton").first().waitFor();
-          await page.waitForTimeout(400); // until it has appeared
+          await page.waitForTimeout(400); // until it is visible
           await check("loading");
         });
       }
     }
 
-    it("holds still for those who want that", async () => {
+    it("has no animation if reduced motion is preferred", async () => {
       await open({ reducedMotion: "reduce" });
       faults.rule = () => ({ delay: 1500 });
       await goto();
@@ -636,7 +637,7 @@ describe("the example application", () => {
       assert.equal(await page.locator(".skeleton i").first().evaluate((i) => getComputedStyle(i).opacity), "1");
     });
 
-    it("fits a phone, and sorts there too", async () => {
+    it("fits a phone's screen, and sorts there", async () => {
       await open({ viewport: phone });
       await goto();
       await row(0).waitFor();

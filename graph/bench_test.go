@@ -16,7 +16,7 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// allFields asks for a page with all that the vendor's reference page has.
+// allFields selects of a page all that the vendor's reference page has.
 const allFields = `query Page($first: Int, $after: String) { users(first: $first, after: $after) {
   edges { cursor node { id userId conversationCount firstContactAt lastContactAt lastContactAgentName
     lastContactAgent { agentId } lastContactConversation { conversationId } } }
@@ -55,7 +55,7 @@ func pages(t testing.TB, n int) canned {
 	return c
 }
 
-// walker returns a function that asks for one page after the other, and over
+// walker returns a function that requests one page after the other, and over
 // again, through everything but the network.
 func walker(t testing.TB, config func(*graph.Config)) (next func() *httptest.ResponseRecorder) {
 	t.Helper()
@@ -100,7 +100,7 @@ func BenchmarkPage(b *testing.B) {
 // machine, as times do.
 const maxAllocations = 300
 
-func TestAPageTakesFewAllocations(t *testing.T) {
+func TestPageAllocations(t *testing.T) {
 	if raceFactor > 1 {
 		t.Skip("the race detector allocates")
 	}

@@ -38,7 +38,7 @@ func newBusy(seed uint64, n int) *busy {
 	return b
 }
 
-// turn has somebody call again.
+// turn has one user call again.
 func (b *busy) turn() {
 	i := b.IntN(len(b.users))
 	u := b.users[i]
@@ -74,7 +74,7 @@ func (b *busy) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(body))), Request: r}, err
 }
 
-func TestAWalkInAndAfterTheCachesTimeGivesEveryUnmovedUserOnce(t *testing.T) {
+func TestWalkWithCache(t *testing.T) {
 	for seed := range uint64(60) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBusy(seed, 150)
@@ -112,7 +112,7 @@ func TestAWalkInAndAfterTheCachesTimeGivesEveryUnmovedUserOnce(t *testing.T) {
 	}
 }
 
-func TestTheCacheServesUsersAndEntities(t *testing.T) {
+func TestCacheServesLookUps(t *testing.T) {
 	b := newBusy(1, 50)
 	s := graphtest.New(t, graphtest.Options{RoundTripper: b, CacheTTL: time.Minute})
 	s.Must(`{ users(first: 30) { nodes { userId } } }`, nil)

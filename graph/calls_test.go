@@ -67,7 +67,7 @@ func TestUpstreamCallsForAnOperation(t *testing.T) {
 		"rows that are skipped":               {`{ users { nodes @skip(if: true) { id } } }`, 0},
 		"an agent":                            {`{ node(id: "QWdlbnQ6YWdlbnRfeA") { id } }`, 0},
 		"a malformed ID":                      {`{ node(id: "?") { id } }`, 0},
-		"a cursor that somebody made up":      {`{ users(after: "made-up") { nodes { id } } }`, 0},
+		"a made-up cursor":                    {`{ users(after: "made-up") { nodes { id } } }`, 0},
 		"a cursor of another list":            {`query($end: String) { users(after: $end, sortDirection: ASC) { nodes { id } } }`, 0},
 		"too many":                            {`{ users(first: 501) { nodes { id } } }`, 0},
 		"the schema":                          {`{ __schema { queryType { name } } }`, 0},
@@ -85,7 +85,7 @@ func TestUpstreamCallsForAnOperation(t *testing.T) {
 	}
 }
 
-func TestIdenticalRequestsAtOnceAreOneCall(t *testing.T) {
+func TestIdenticalRequestsShareACall(t *testing.T) {
 	arrived, release := make(chan struct{}, 100), make(chan struct{})
 	upstream := emulator.New(emulator.Options{Users: 100})
 	s := graphtest.New(t, graphtest.Options{Upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -111,7 +111,7 @@ func TestIdenticalRequestsAtOnceAreOneCall(t *testing.T) {
 	}
 }
 
-func TestWalking20PagesTakes20Calls(t *testing.T) {
+func TestUpstreamCallsForAWalk(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	seen := make(map[any]bool)
 	pages := 0
@@ -131,7 +131,7 @@ func TestWalking20PagesTakes20Calls(t *testing.T) {
 	}
 }
 
-func TestAPageIsNoLargerThanWhatIsSelected(t *testing.T) {
+func TestPageSizes(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	for name, query := range map[string]string{
 		"a list that is skipped":           `query($yes: Boolean = true) { a: users(first: 5) { nodes { userId } } b: users(first: 90) @skip(if: $yes) { nodes { userId } } }`,

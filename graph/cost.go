@@ -12,7 +12,8 @@ import (
 	"rollcall/graph/globalid"
 )
 
-// frustratedGuess is how many mostFrustratedConversations a user is taken to have.
+// frustratedGuess is the number of mostFrustratedConversations that a user is assumed
+// to have.
 const frustratedGuess = 10
 
 // countsPerUser is how many counted users cost as much as one that is fetched.
@@ -21,10 +22,10 @@ const countsPerUser = 10
 // huge exceeds every limit; sums stop there.
 const huge = 1 << 30
 
-// costOf returns how many users a valid operation could fetch: a list costs as
-// many as are requested, and for each of them what is selected of it; a look-up and
-// a representation cost one, and what is selected of them. A count costs a tenth of
-// its limit.
+// costOf returns how many users a valid operation could fetch. A list costs its
+// size, and for each of its users the cost of what is selected there; a look-up and
+// a representation cost one, and the cost of what is selected there. A count costs a
+// tenth of its limit.
 func costOf(request *graphql.OperationContext) int {
 	c := costing{variables: request.Variables, fragments: make(map[*ast.FragmentDefinition]int), counted: make(map[*ast.FragmentDefinition]int)}
 	return c.set(request.Operation.SelectionSet)
@@ -62,7 +63,7 @@ func (c *costing) fragment(f *ast.FragmentDefinition) int {
 
 func (c *costing) field(f *ast.Field) int {
 	if len(f.SelectionSet) == 0 {
-		return 0 // it is a part of something that has been paid for
+		return 0 // it is part of an object whose cost is counted already
 	}
 	inner := c.set(f.SelectionSet)
 	switch f.ObjectDefinition.Name + "." + f.Name {
@@ -151,8 +152,8 @@ func (c *costing) length(f *ast.Field, argument string) int {
 	return len(list)
 }
 
-// lookUps is how many users a valid operation is certain to look up, each with a
-// call of its own.
+// lookUps returns how many users a valid operation is certain to look up, each with
+// a call of its own.
 func lookUps(request *graphql.OperationContext) int {
 	users := make(map[string]bool)
 	add := func(id string) {

@@ -18,23 +18,23 @@ import (
 // request. Documents come from programs, which send the same ones again and again.
 
 const (
-	// documentsBytes is how much memory the known documents may take.
+	// documentsBytes is how much memory the cached documents may take.
 	documentsBytes = 16 << 20
 	// documentBytes is about what a document takes for each byte of its text.
 	documentBytes = 40
 )
 
-// documents are those that are known to be valid, and within the limits.
+// documents reads documents, and caches those that are valid and within the limits.
 type documents struct {
 	reader     *document.Reader
 	unrendered bool // see prepared
 	cache      *otter.Cache[string, *prepared]
 }
 
-// prepared is a valid document with what has been found out about it.
+// prepared is a valid document with what execution needs to know about it.
 type prepared struct {
 	*document.Document
-	// fingerprint names it in the log.
+	// fingerprint identifies it in the log.
 	fingerprint string
 	// plain reports that no directive makes what it selects depend on variables.
 	plain bool

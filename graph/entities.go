@@ -12,19 +12,19 @@ import (
 	"rollcall/graph/internal/generated"
 )
 
-// entities resolves Query._entities in place of gqlgen's own dispatch, which has
-// an error of one representation either fail others or have no place in the
-// list. The entities themselves are the resolvers' as ever.
+// entities resolves Query._entities instead of gqlgen's own dispatch, with which
+// the error of one representation either fails others or has no index in its path.
+// It calls the same entity resolvers.
 type entities struct{ resolvers generated.EntityResolver }
 
-// all resolves representations, each in its place.
+// all resolves representations, each at its own position.
 func (e entities) all(ctx context.Context, representations []map[string]any) []fedruntime.Entity {
 	return resolveEach(ctx, len(representations), func(ctx context.Context, i int) (fedruntime.Entity, error) {
 		return e.entity(ctx, representations[i])
 	})
 }
 
-// entity resolves one representation. Nothing of it but its key is looked at.
+// entity resolves one representation. It reads nothing but the type and the key.
 func (e entities) entity(ctx context.Context, representation map[string]any) (fedruntime.Entity, error) {
 	switch representation["__typename"] {
 	case "User":
@@ -40,7 +40,7 @@ func (e entities) entity(ctx context.Context, representation map[string]any) (fe
 		}
 		return e.resolvers.FindAgentByAgentID(ctx, id)
 	}
-	return nil, &connection.ArgumentError{Argument: "representations", Reason: "this service resolves the types User and Agent alone"}
+	return nil, &connection.ArgumentError{Argument: "representations", Reason: "its __typename is not a type that this service resolves"}
 }
 
 // key reads a representation's key: an ID, which is a string or an integer.
@@ -53,7 +53,7 @@ func key(representation map[string]any, name string) (string, error) {
 			return id.String(), nil
 		}
 	}
-	return "", &connection.ArgumentError{Argument: "representations", Reason: name + " has to be there, and an ID"}
+	return "", &connection.ArgumentError{Argument: "representations", Reason: "its key is missing, or is not an ID"}
 }
 
 func objectOf(value any) map[string]any {
@@ -63,8 +63,8 @@ func objectOf(value any) map[string]any {
 	return map[string]any{}
 }
 
-// onlyKey reports whether a field _entities wants nothing of users but what is
-// known from their key.
+// onlyKey reports whether a field _entities selects nothing of users but what
+// their keys determine.
 func onlyKey(request *graphql.OperationContext, field graphql.CollectedField) bool {
 	for _, f := range graphql.CollectFields(request, field.Selections, []string{"User", "Node", "_Entity"}) {
 		switch f.Name {

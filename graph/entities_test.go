@@ -19,7 +19,7 @@ const entitiesQuery = `query($r: [_Any!]!) { _entities(representations: $r) {
 
 func representations[T any](list []T) map[string]any { return map[string]any{"r": list} }
 
-func TestEachRepresentationFailsInItsOwnPlace(t *testing.T) {
+func TestRepresentationErrors(t *testing.T) {
 	world := emulator.New(emulator.Options{Users: 500})
 	s := graphtest.New(t, graphtest.Options{Upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("search") == "sick" {
@@ -111,9 +111,9 @@ func TestUpstreamCallsForRepresentations(t *testing.T) {
 	}
 }
 
-// TestUsersOfManyAgentsGoOutAtOnce has an upstream that answers nobody before
+// TestAgentListsAreConcurrent has an upstream that sends no response before
 // all have come.
-func TestUsersOfManyAgentsGoOutAtOnce(t *testing.T) {
+func TestAgentListsAreConcurrent(t *testing.T) {
 	const agents = 6
 	world := emulator.New(emulator.Options{Users: 500})
 	var arrived sync.WaitGroup
@@ -141,9 +141,9 @@ func TestUsersOfManyAgentsGoOutAtOnce(t *testing.T) {
 	}
 }
 
-// TestUsersOfAnEntityAreAListLikeAnyOther walks an agent's users by _entities
+// TestEntityListCursors walks an agent's users by _entities
 // and by users in turns: the cursors are the same.
-func TestUsersOfAnEntityAreAListLikeAnyOther(t *testing.T) {
+func TestEntityListCursors(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	agent := map[string]any{"__typename": "Agent", "agentId": "agent_7k612acbx9hx0zmrvzc83de18e9b"}
 	const list = `users(first: 7, after: $after, sortBy: CONVERSATION_COUNT, %s) { edges { cursor node { userId } } pageInfo { hasNextPage endCursor } }`
@@ -167,7 +167,7 @@ func TestUsersOfAnEntityAreAListLikeAnyOther(t *testing.T) {
 	}
 }
 
-func TestRepresentationsAreChargedToTheCost(t *testing.T) {
+func TestCostOfRepresentations(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	var agents []map[string]any
 	for i := range 100 {
@@ -182,9 +182,9 @@ func TestRepresentationsAreChargedToTheCost(t *testing.T) {
 	}
 }
 
-// TestMoreUsersThanCalls has operations refused at once that would run out of
+// TestLookUpLimit has operations refused at once that would run out of
 // calls.
-func TestMoreUsersThanCalls(t *testing.T) {
+func TestLookUpLimit(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{Graph: func(c *graph.Config) { c.Limits.Calls = 20 }})
 	users := func(from, to int) (list []map[string]any) {
 		for i := from; i < to; i++ {
@@ -222,7 +222,7 @@ func TestMoreUsersThanCalls(t *testing.T) {
 	}
 }
 
-func TestVeryManyErrorsAreBounded(t *testing.T) {
+func TestErrorsAreBounded(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	bad := make([]map[string]any, 1500)
 	for i := range bad {
@@ -237,8 +237,8 @@ func TestVeryManyErrorsAreBounded(t *testing.T) {
 	}
 }
 
-// TestWhatRoutersSend are subgraph requests as routers word them.
-func TestWhatRoutersSend(t *testing.T) {
+// TestRouterRequests are subgraph requests as routers word them.
+func TestRouterRequests(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	user := map[string]any{"__typename": "User", "userId": "user_00001"}
 	agent := map[string]any{"__typename": "Agent", "agentId": "agent_7k612acbx9hx0zmrvzc83de18e9b"}
@@ -267,8 +267,8 @@ func TestWhatRoutersSend(t *testing.T) {
 	}
 }
 
-// TestTheSchemaFileIsTheSDL is for those who compose with introspection off.
-func TestTheSchemaFileIsTheSDL(t *testing.T) {
+// TestSchemaFileIsSDL is for those who compose with introspection off.
+func TestSchemaFileIsSDL(t *testing.T) {
 	file, err := os.ReadFile("schema.graphqls")
 	if err != nil {
 		t.Fatal(err)

@@ -97,17 +97,17 @@ func Refusal(code, sentence string) gqlerror.List {
 	return gqlerror.List{{Message: sentence, Extensions: map[string]any{"code": code}}}
 }
 
-// public is what a caller gets to see of an error.
+// public is the part of an error that a caller sees.
 type public struct {
 	code     string
 	sentence string
-	argument string // the argument that is to blame, if one is
+	argument string // the argument that is wrong, if one is
 }
 
 // presenter words errors for callers.
 type presenter struct {
 	log *slog.Logger
-	// callersKey says that the key upstream is the caller's own.
+	// callersKey reports that the key for the upstream is the caller's own.
 	callersKey bool
 }
 
@@ -144,17 +144,16 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	return shown
 }
 
-// paths tells where in the response an error belongs, and the argument that it
-// is about. gqlgen spells the way into an argument as if it went on in the
-// response, and that into a variable as one that begins with "variable". An
-// alias may be named like either, so the field that is being resolved decides.
+// paths returns an error's path in the response, and its path in an argument.
+// gqlgen appends the second to the first. An alias may have an argument's name, so
+// the path of the field that is being resolved decides.
 func paths(ctx context.Context, path ast.Path) (response, argument ast.Path) {
 	field := graphql.GetFieldContext(ctx)
 	if field == nil {
-		return nil, nil // nothing is being resolved yet
+		return nil, nil // no field is being resolved
 	}
 	for i := len(field.Path()); i < len(path); i++ {
-		if _, ok := path[i].(ast.PathName); ok { // and not a place in a list
+		if _, ok := path[i].(ast.PathName); ok { // not an index in a list
 			return path[:i], path[i:]
 		}
 	}
@@ -172,7 +171,7 @@ func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.E
 	case errors.Is(err, datetime.ErrFormat):
 		return public{CodeBadUserInput, argument.String() + ": " + datetime.ErrFormat.Error(), argument.String()}
 	case errors.Is(err, loader.ErrTooManyCalls):
-		return public{CodeTooComplex, "The operation needs too many calls of the upstream; ask for less at once.", ""}
+		return public{CodeTooComplex, "The operation needs too many calls of the upstream; request less at once.", ""}
 	case errors.Is(err, loader.ErrTooFar):
 		return public{CodeTooComplex, "The users on this side of the cursor are too many upstream calls away; start from the other end of the list.", ""}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -226,7 +225,7 @@ var denials = [...]string{
 	upstream.NoFeature:    "The plan of your key's workspace does not include this feature.",
 }
 
-// refusedArgument words the upstream's 400 or 422 in our arguments' names.
+// refusedArgument returns the upstream's 400 or 422 with the names of our arguments.
 func refusedArgument(ctx context.Context, d upstream.Detail) public {
 	faults := d.Faults
 	if len(faults) == 0 {
@@ -235,7 +234,7 @@ func refusedArgument(ctx context.Context, d upstream.Detail) public {
 	seen := public{code: CodeBadUserInput}
 	var sentences []string
 	for _, fault := range faults {
-		sentence := clip(strings.TrimPrefix(fault.Message, fault.Param+": ")) // it is named in our words
+		sentence := clip(strings.TrimPrefix(fault.Message, fault.Param+": ")) // our name for it comes first
 		if sentence == "" {
 			sentence = "is refused by the upstream"
 		}
@@ -251,8 +250,8 @@ func refusedArgument(ctx context.Context, d upstream.Detail) public {
 	return seen
 }
 
-// argumentName is the schema's name for a parameter of the upstream, from the
-// point of view of the field being resolved; empty where it has none.
+// argumentName returns the schema's name for a parameter of the upstream, as an
+// argument of the field that is being resolved; "" if it has none.
 func argumentName(ctx context.Context, param string) string {
 	field := graphql.GetFieldContext(ctx)
 	if field != nil && param == "search" {
@@ -300,7 +299,7 @@ func isBackward(ctx context.Context, field *graphql.FieldContext) bool {
 	return args["last"] != nil || before != ""
 }
 
-// maxSentence bounds what is passed on of the upstream's words, in bytes.
+// maxSentence is the most of the upstream's text that is passed on, in bytes.
 const maxSentence = 500
 
 func clip(s string) string {

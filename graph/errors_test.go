@@ -15,7 +15,7 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-func TestEveryFailureHasItsCode(t *testing.T) {
+func TestErrorCodes(t *testing.T) {
 	const list = `{ users { nodes { userId } } }`
 	hang := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	for name, c := range map[string]struct {
@@ -124,7 +124,7 @@ func TestEveryFailureHasItsCode(t *testing.T) {
 	}
 }
 
-// drip is an upstream that hands out its users one by one, whatever is asked for.
+// drip is an upstream that hands out its users one by one, whatever the page size is.
 func drip() http.Handler {
 	n := 0
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -133,7 +133,7 @@ func drip() http.Handler {
 	})
 }
 
-func TestOneFailureLeavesItsSiblings(t *testing.T) {
+func TestPartialFailure(t *testing.T) {
 	world := emulator.New(emulator.Options{Users: 100})
 	s := graphtest.New(t, graphtest.Options{Upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if q := r.URL.Query(); q.Get("sort_by") != "" || q.Get("search") == "sick" {
@@ -166,9 +166,9 @@ func TestOneFailureLeavesItsSiblings(t *testing.T) {
 	}
 }
 
-// TestAliasesThatAreNamedLikeArguments has fields whose names in the response
+// TestErrorPathsWithAliases has fields whose names in the response
 // are words that gqlgen's paths have a meaning for.
-func TestAliasesThatAreNamedLikeArguments(t *testing.T) {
+func TestErrorPathsWithAliases(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	for name, c := range map[string]struct {
 		query    string
@@ -192,7 +192,7 @@ func TestAliasesThatAreNamedLikeArguments(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithARequestIsNamed(t *testing.T) {
+func TestRequestErrorMessages(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	for name, c := range map[string]struct {
 		query, variables, operation string

@@ -39,9 +39,9 @@ func bomb(fragments int, inside string) string {
 	return b.String()
 }
 
-// TestAttacks holds what is sent to keep the service busy to a fast, short
+// TestExpensiveRequests holds what is sent to keep the service busy to a fast, short
 // refusal that repeats nothing of it, before any upstream call.
-func TestAttacks(t *testing.T) {
+func TestExpensiveRequests(t *testing.T) {
 	var unknown strings.Builder
 	for i := range 900 {
 		fmt.Fprintf(&unknown, " c%d", i)
@@ -109,8 +109,8 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// TestWhatRealClientsSend is let through.
-func TestWhatRealClientsSend(t *testing.T) {
+// TestLimitsAllowRealClients is let through.
+func TestLimitsAllowRealClients(t *testing.T) {
 	representations := make([]map[string]any, 100)
 	for i := range representations {
 		representations[i] = map[string]any{"__typename": "User", "userId": fmt.Sprintf("user_%05d", i+1)}
@@ -143,7 +143,7 @@ fragment InputValue on __InputValue { name description type { ...TypeRef } defau
 fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name
   ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } } }`
 
-func TestAPanicCostsItsOwnFieldAlone(t *testing.T) {
+func TestPanicInAField(t *testing.T) {
 	var calls atomic.Int32
 	s := graphtest.New(t, graphtest.Options{OnCall: func(upstream.Caller) {
 		if calls.Add(1) == 2 {

@@ -12,8 +12,8 @@ import (
 	"rollcall/internal/panics"
 )
 
-// TestAPanicInAListIsItsError has a list without a selection.
-func TestAPanicInAListIsItsError(t *testing.T) {
+// TestPanicInAList has a list without a selection.
+func TestPanicInAList(t *testing.T) {
 	var presented error
 	ctx := graphql.WithResponseContext(t.Context(), func(_ context.Context, err error) *gqlerror.Error {
 		presented = err

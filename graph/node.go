@@ -11,7 +11,7 @@ import (
 	"rollcall/graph/loader"
 )
 
-// user resolves a look-up by user ID; it is nil where there is no such user.
+// user resolves a look-up by user ID. It is nil if there is no such user.
 func user(ctx context.Context, userID string) (*generated.User, error) {
 	if err := checkID("userId", userID); err != nil {
 		return nil, err
@@ -30,9 +30,8 @@ func lookUp(ctx context.Context, userID string) (*generated.User, error) {
 	return newUser(u), nil
 }
 
-// node resolves a global ID. It is nil where the ID is malformed, or where
-// there is no such object. Agents are known by their ID alone, so that every
-// well-formed one is there.
+// node resolves a global ID. It is nil if the ID is malformed or there is no such
+// object. An agent is known by nothing but its ID, so every well-formed one exists.
 func node(ctx context.Context, id string) (generated.Node, error) {
 	typeName, own, ok := globalid.Parse(id)
 	if !ok {
@@ -56,8 +55,8 @@ func nodes(ctx context.Context, ids []string) []generated.Node {
 	return resolveEach(ctx, len(ids), func(ctx context.Context, i int) (generated.Node, error) { return node(ctx, ids[i]) })
 }
 
-// userEntity resolves a User of another service. One who has never talked is a
-// user without conversations.
+// userEntity resolves a User of another service. A user who has never talked has
+// no conversations, and is not an error.
 func userEntity(ctx context.Context, userID string) (*generated.User, error) {
 	if err := checkID("userId", userID); err != nil {
 		return nil, err

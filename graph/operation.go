@@ -24,7 +24,7 @@ func withOperation(ctx context.Context, op *operation) context.Context {
 	return context.WithValue(ctx, operationKey{}, op)
 }
 
-// operationOf returns the operation that ctx belongs to. Every request has one.
+// operationOf returns the operation that ctx belongs to.
 func operationOf(ctx context.Context) *operation {
 	op, ok := ctx.Value(operationKey{}).(*operation)
 	if !ok {

@@ -19,9 +19,9 @@ import (
 	"rollcall/graph/internal/graphtest"
 )
 
-// FuzzRenderedAnswersAreGqlgens compares, byte for byte, what the service writes
+// FuzzRenderedEqualsGqlgen compares, byte for byte, what the service writes
 // with what gqlgen writes, over random operations and random users.
-func FuzzRenderedAnswersAreGqlgens(f *testing.F) {
+func FuzzRenderedEqualsGqlgen(f *testing.F) {
 	for seed := range uint64(400) {
 		f.Add(seed, "")
 	}
@@ -50,10 +50,10 @@ func FuzzRenderedAnswersAreGqlgens(f *testing.F) {
 	})
 }
 
-// FuzzListsAreGqlgens compares, byte for byte, answers to operations of nothing
+// FuzzListsEqualGqlgen compares, byte for byte, answers to operations of nothing
 // but lists, as most are, with gqlgen's: with arguments of all kinds, and an
 // upstream that refuses some.
-func FuzzListsAreGqlgens(f *testing.F) {
+func FuzzListsEqualGqlgen(f *testing.F) {
 	for seed := range uint64(400) {
 		f.Add(seed)
 	}

@@ -71,7 +71,7 @@ func needsPages(s *render.Selection, w connection.Window) bool {
 	return further || w.Size > 0 && (s.Users || s.StartCursor || s.EndCursor)
 }
 
-// rendered writes a list, all of whose selection is at hand.
+// rendered writes a list whose selection is complete.
 type rendered struct {
 	selection *render.Selection
 	list      render.List
@@ -79,7 +79,7 @@ type rendered struct {
 
 // MarshalGQL implements gqlgen's Marshaler.
 func (r rendered) MarshalGQL(w io.Writer) {
-	if buffer, ok := w.(*bytes.Buffer); ok { // as gqlgen's is: no copy is needed
+	if buffer, ok := w.(*bytes.Buffer); ok { // as gqlgen's is, so that no copy is needed
 		buffer.Grow(r.selection.Size(r.list.Slice.Len()))
 		buffer.Write(r.selection.Append(buffer.AvailableBuffer(), r.list))
 		return
@@ -87,7 +87,7 @@ func (r rendered) MarshalGQL(w io.Writer) {
 	_, _ = w.Write(r.selection.Append(nil, r.list))
 }
 
-// newConnection is a slice for gqlgen to write, as far as it is selected.
+// newConnection returns what is selected of a slice, for gqlgen to write.
 func newConnection(s connection.Slice, selected *render.Selection) *generated.UserConnection {
 	c := &generated.UserConnection{
 		PageInfo: &generated.PageInfo{HasNextPage: s.HasNextPage, HasPreviousPage: s.HasPreviousPage},

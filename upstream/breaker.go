@@ -8,18 +8,18 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// The breaker spares a server that is down, and those who would wait for it. It
-// opens where half of at least twenty requests have failed lately, lets one
-// through after five seconds, and closes again when that one succeeds. Lately is
-// as long as four calls may take: those that hang are few in any shorter time.
+// The breaker spares a server that is down, and the callers who would wait for it.
+// It opens when half of at least twenty recent requests failed, admits one request
+// after five seconds, and closes when that one succeeds. A request is recent for
+// as long as four calls may take: in a shorter time too few requests can hang.
 const (
 	breakerCalls    = 4
 	breakerRequests = 20
 	breakerPause    = 5 * time.Second
 )
 
-// errOpen is the cause of a call that the breaker kept from the server.
-var errOpen = errors.New("the server has failed too often; it is left alone for a while")
+// errOpen is the cause of a call that the breaker did not admit.
+var errOpen = errors.New("the breaker is open: too many calls failed")
 
 func newBreaker(timeout time.Duration, changed func(name string, from, to gobreaker.State)) *gobreaker.CircuitBreaker[Page] {
 	window := max(10*time.Second, breakerCalls*timeout)
@@ -29,7 +29,7 @@ func newBreaker(timeout time.Duration, changed func(name string, from, to gobrea
 		Timeout:      breakerPause,
 		MaxRequests:  1,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			// Requests has those in flight and those of callers who left as well.
+			// Requests would also count those in flight and those of callers who left.
 			ended := c.TotalSuccesses + c.TotalFailures
 			return ended >= breakerRequests && 2*c.TotalFailures >= ended
 		},
@@ -46,8 +46,9 @@ func saysNothing(err error) bool {
 	return err != nil && !classified
 }
 
-// serverIsWell tells failures of the server (5xx, no answer in time, answers
-// that cannot be read) from those of a caller (4xx) and of both (429).
+// serverIsWell returns false for failures of the server (5xx, no response in time,
+// responses that cannot be read), and true for those of a caller (4xx) and of
+// both (429).
 func serverIsWell(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -56,7 +57,7 @@ func serverIsWell(err error) bool {
 	return e.Status >= http.StatusBadRequest && e.Status < http.StatusInternalServerError && e.Status != http.StatusRequestTimeout
 }
 
-// brokenOpen words the breaker's own errors as the client's.
+// brokenOpen replaces the breaker's own errors with the client's.
 func brokenOpen(err error) error {
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return &Error{Kind: Unavailable, Stage: Sending, Cause: errOpen}

@@ -75,7 +75,7 @@ func bad(resp *http.Response, key APIKey, stage Stage, cause error) error {
 // is safe to log: it quotes no URL and nothing that the upstream wrote.
 func (e *Error) Reason() string {
 	if e.Cause == nil {
-		return ""
+		return denials[e.Denial]
 	}
 	_, reason := describe(e.Cause)
 	return reason
@@ -96,6 +96,12 @@ func describe(cause error) (failure, string) {
 	if _, ok := errors.AsType[contractError](cause); ok {
 		return failedContract, cause.Error() // with the place in the response, which is ours as well
 	}
+	// The calls that were not sent; the reason is of this package.
+	for _, unsent := range []error{errOpen, errQueue, errPaused, errNoTime, errNoRoom, errOverloaded, errRefusedKey} {
+		if errors.Is(cause, unsent) {
+			return failedConnection, unsent.Error()
+		}
+	}
 	if dns, ok := errors.AsType[*net.DNSError](cause); ok {
 		return failedDNS, describeDNS(dns)
 	}
@@ -114,9 +120,6 @@ func describe(cause error) (failure, string) {
 		return failedTimeout, describeTimeout(cause)
 	case isErrno:
 		return failedConnection, number.Error()
-	case errors.Is(cause, errOpen), errors.Is(cause, errQueue), errors.Is(cause, errPaused), errors.Is(cause, errNoTime),
-		errors.Is(cause, errOverloaded), errors.Is(cause, errRefusedKey), errors.Is(cause, errNoRoom):
-		return failedConnection, cause.Error()
 	case errors.Is(cause, io.ErrUnexpectedEOF):
 		return failedConnection, "the connection was closed in the middle of the response"
 	case errors.Is(cause, io.EOF):

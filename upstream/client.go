@@ -20,6 +20,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"sync"
@@ -69,6 +70,9 @@ type Config struct {
 	// TracerProvider and MeterProvider receive the client's telemetry; nil for none.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
+	// Log gets a line about failing calls, at most one a second for each kind of
+	// failure, and about the breaker; nil for none.
+	Log *slog.Logger
 }
 
 // Client calls one server on behalf of any number of callers. It is safe for

@@ -259,9 +259,10 @@ func TestLimiterLife(t *testing.T) {
 		network := make(pipes)
 		server := &http.Server{
 			ConnState: func(_ net.Conn, state http.ConnState) {
-				if state == http.StateNew {
+				switch state {
+				case http.StateNew:
 					open.Add(1)
-				} else if state == http.StateClosed {
+				case http.StateClosed:
 					open.Add(-1)
 				}
 			},

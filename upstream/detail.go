@@ -8,8 +8,7 @@ import (
 )
 
 // decodeDetail reads the detail of a refusal in any of its forms: a list, an
-// object, a string. What cannot be read is left out; a refusal's status says
-// enough without it.
+// object, a string. A part that cannot be read is left out: the status decides.
 func decodeDetail(body []byte) Detail {
 	var refusal struct {
 		Detail json.RawMessage `json:"detail"`
@@ -57,7 +56,7 @@ func decodeDetailObject(raw []byte) Detail {
 		Param     string `json:"param"`
 		RequestID string `json:"request_id"`
 	}
-	// A member of a wrong type does not keep the others from being read.
+	// The other members are read even if one has a wrong type.
 	_ = json.Unmarshal(raw, &object)
 	return Detail{
 		Type:      object.Type,
@@ -69,7 +68,7 @@ func decodeDetailObject(raw []byte) Detail {
 	}
 }
 
-// without takes a key out of texts, as it is and percent-encoded.
+// without removes a key from texts, both as it is and percent-encoded.
 func without(key APIKey) *strings.Replacer {
 	secret := key.Reveal()
 	if secret == "" {
@@ -78,8 +77,8 @@ func without(key APIKey) *strings.Replacer {
 	return strings.NewReplacer(secret, "[redacted]", url.QueryEscape(secret), "[redacted]")
 }
 
-// without returns the detail with the key taken out: the upstream may quote what
-// was sent, and not every caller has sent the key.
+// without returns the detail without the key: the upstream may quote what was
+// sent, and with the service's own key the caller did not send it.
 func (d Detail) without(key APIKey) Detail {
 	r := without(key)
 	for i, f := range d.Faults {

@@ -17,6 +17,8 @@ import (
 type Permits interface {
 	// Acquire waits for a permit, first come, first served within this process.
 	// The caller calls release once. The error is the cause of ctx's cancellation.
+	// While ctx is not cancelled, it reports that a pause began which outlasts ctx's
+	// deadline.
 	Acquire(ctx context.Context) (release func(), err error)
 	// Limit returns how many permits there are at present, at least 1. The time
 	// that a call has to wait is estimated by it.
@@ -131,7 +133,10 @@ func (q *queue) acquire(ctx context.Context) (release func(), err error) {
 			return nil, err
 		}
 		permit, err := q.Acquire(ctx)
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() == nil:
+			continue // awaitPause refuses the call
+		case err != nil:
 			return nil, timedOut(err)
 		}
 		if !q.paused() {

@@ -24,6 +24,9 @@ const (
 	NoFeature
 )
 
+// denials are the reasons of a refused key that is known.
+var denials = [...]string{NoAccess: "", NoPermission: "the key lacks a permission", NoCredit: "the quota is exhausted", NoFeature: "the plan lacks the feature"}
+
 // The causes of a 404 that does not report an unknown agent or branch.
 const (
 	errNoSuchPath = contractError("the upstream has no such path: does the base URL end in /v1?")

@@ -31,6 +31,7 @@ import (
 const scope = "rollcall/upstream"
 
 type telemetry struct {
+	log      *failureLog
 	tracer   trace.Tracer // nil where nobody wants spans
 	span     trace.SpanStartEventOption
 	duration metric.Float64Histogram
@@ -64,7 +65,7 @@ var (
 var durationBuckets = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
 func newTelemetry(c Config) *telemetry {
-	t := &telemetry{server: serverOf(c.BaseURL)}
+	t := &telemetry{log: newFailureLog(c.Log, c.CallersKeys), server: serverOf(c.BaseURL)}
 	if c.TracerProvider != nil {
 		t.tracer = c.TracerProvider.Tracer(scope)
 	}
@@ -132,15 +133,17 @@ func (t *telemetry) observe(c *Client, meter metric.Meter) {
 	}, active, limit, maximum, keys, queue, connections, state))
 }
 
-// tripped counts the breaker's openings.
+// tripped logs what the breaker does, and counts its openings.
 func (t *telemetry) tripped(_ string, _, to gobreaker.State) {
+	t.log.breakerChanged(to)
 	if to == gobreaker.StateOpen {
 		t.trips.Add(context.Background(), 1)
 	}
 }
 
-// refused counts a call that was not sent, if err says that it was not.
+// refused logs the failure of an attempt, and counts it if it was not sent.
 func (t *telemetry) refused(ctx context.Context, err error) {
+	t.log.failed(ctx, err)
 	switch {
 	case errors.Is(err, errQueue), errors.Is(err, errNoTime):
 		t.refusals.Add(ctx, 1, refusedByQueue...)

@@ -1,5 +1,6 @@
-// Package load asks a server over a number of connections, and checks each
-// answer. It speaks just enough HTTP to leave the processor to others.
+// Package load sends requests to a server over a number of connections, and checks
+// each response. It implements only the HTTP that it needs, to use little of the
+// processor.
 package load
 
 import (
@@ -13,18 +14,18 @@ import (
 	"time"
 )
 
-// Get is the bytes of a GET.
+// Get returns the bytes of a GET.
 func Get(target string) []byte {
 	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: bench\r\nAccept: application/json\r\n\r\n", target)
 }
 
-// Post is the bytes of a POST of JSON.
+// Post returns the bytes of a POST of JSON.
 func Post(target string, body []byte) []byte {
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nAccept: application/json\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		target, len(body), body)
 }
 
-// Connection is kept alive from request to request. It is for one goroutine.
+// Connection is kept alive between requests. It is not safe for concurrent use.
 type Connection struct {
 	conn net.Conn
 	r    *bufio.Reader
@@ -40,16 +41,16 @@ func Dial(addr string) (*Connection, error) {
 	return &Connection{conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}, nil
 }
 
-// Close ends the connection.
+// Close closes the connection.
 func (c *Connection) Close() { _ = c.conn.Close() }
 
-// answerTime is how long an answer may take.
-const answerTime = 20 * time.Second
+// responseTime bounds the time of a response.
+const responseTime = 20 * time.Second
 
-// Do sends a request and returns the body of its answer, which is valid until
+// Do sends a request and returns the body of the response, which is valid until
 // the next call. A status other than 200 is an error.
 func (c *Connection) Do(request []byte) ([]byte, error) {
-	if err := c.conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
+	if err := c.conn.SetDeadline(time.Now().Add(responseTime)); err != nil {
 		return nil, err
 	}
 	if _, err := c.conn.Write(request); err != nil {
@@ -91,7 +92,7 @@ const (
 	chunked = -2
 )
 
-// head reads the header and returns the body's length.
+// head reads the header fields and returns the body's length.
 func (c *Connection) head() (length int, err error) {
 	length = unknown
 	for {
@@ -103,7 +104,7 @@ func (c *Connection) head() (length int, err error) {
 		value = bytes.TrimSpace(value)
 		switch {
 		case !ok && length == unknown:
-			return 0, errors.New("there is no telling how long the body is")
+			return 0, errors.New("the response does not state the length of its body")
 		case !ok:
 			return length, nil
 		case bytes.EqualFold(name, []byte("Content-Length")):
@@ -130,7 +131,7 @@ func (c *Connection) chunks() error {
 			return err
 		}
 		if end, err := c.r.ReadSlice('\n'); err != nil || len(bytes.TrimSpace(end)) > 0 {
-			return errors.Join(errors.New("a chunk has no end"), err)
+			return errors.Join(errors.New("a chunk does not end"), err)
 		}
 		if size == 0 {
 			return nil

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Request is one that can be sent any number of times.
+// Request is a request that can be sent any number of times.
 type Request struct {
 	bytes []byte
 	check func(body []byte) error
@@ -19,9 +19,9 @@ type Request struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Prepare sends a request for the first time. The answer has to pass check,
-// which reads all of it; later answers pass if they are the same bytes, and are
-// checked in full if they are not.
+// Prepare sends a request for the first time. check must accept the response,
+// which it reads in full; a later response passes if it has the same bytes, and
+// is otherwise checked in full too.
 func (c *Connection) Prepare(request []byte, check func(body []byte) error) (*Request, error) {
 	body, err := c.Do(request)
 	if err != nil {
@@ -47,18 +47,18 @@ func (r *Request) do(c *Connection) error {
 	return nil
 }
 
-// Result is what a run has come to.
+// Result is the result of a run.
 type Result struct {
 	Requests int
 	Elapsed  time.Duration
-	// Latencies are one for each request.
+	// Latencies has one element for each request.
 	Latencies []time.Duration
 }
 
 // Connections are all to one server.
 type Connections struct{ list []*Connection }
 
-// DialAll opens so many connections.
+// DialAll opens n connections.
 func DialAll(addr string, n int) (*Connections, error) {
 	cs := new(Connections)
 	for range n {
@@ -72,17 +72,17 @@ func DialAll(addr string, n int) (*Connections, error) {
 	return cs, nil
 }
 
-// Close ends them all.
+// Close closes all connections.
 func (cs *Connections) Close() {
 	for _, c := range cs.list {
 		c.Close()
 	}
 }
 
-// Run sends the requests over and over, one at a time on each connection, for d
-// and until all that were sent are answered. Where there are enough of them,
-// each connection has requests of its own, so that no two in flight are the
-// same. It stops at the first answer that is not right.
+// Run sends the requests repeatedly, one at a time on each connection, for d and
+// until all responses have arrived. If there are enough requests, each connection
+// has its own, so that no two in flight are the same. It stops at the first wrong
+// response.
 func (cs *Connections) Run(d time.Duration, requests []*Request) (Result, error) {
 	var (
 		wait      sync.WaitGroup
@@ -112,7 +112,7 @@ func (cs *Connections) Run(d time.Duration, requests []*Request) (Result, error)
 	result.Requests = len(result.Latencies)
 	for _, err := range errs {
 		if err != nil {
-			return result, err // one will do: the others are as a rule the same
+			return result, err // the other errors are usually the same
 		}
 	}
 	return result, nil

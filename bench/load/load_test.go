@@ -46,8 +46,8 @@ func TestConnectionReadsBodies(t *testing.T) {
 		request []byte
 		want    string
 	}{
-		"of a length, to a POST": {load.Post("/length", []byte("{}")), "POST{}" + long},
-		"in chunks, to a GET":    {load.Get("/chunks"), "GET" + long},
+		"with a length, to a POST": {load.Post("/length", []byte("{}")), "POST{}" + long},
+		"in chunks, to a GET":      {load.Get("/chunks"), "GET" + long},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 { // on one connection
@@ -76,15 +76,15 @@ func check(body []byte) error {
 	return nil
 }
 
-// TestFastErrorsAreNoResult has a server change its answers after the first.
-func TestFastErrorsAreNoResult(t *testing.T) {
+// TestRunChecksResponses has a server change its responses after the first.
+func TestRunChecksResponses(t *testing.T) {
 	for name, test := range map[string]struct {
 		status int
 		answer string
 		fails  bool
 	}{
-		"the same answer":                {200, "right", false},
-		"another that is right":          {200, "also right", false},
+		"the same response":              {200, "right", false},
+		"another right one":              {200, "also right", false},
 		"a wrong one":                    {200, "nonsense", true},
 		"a wrong one of the same length": {200, "wrong", true},
 		"an empty one":                   {200, "", true},
@@ -127,9 +127,9 @@ func TestPrepareChecksTheFirstAnswer(t *testing.T) {
 	}
 }
 
-// TestNoTwoInFlightAreTheSame holds connections to requests of their own, for
+// TestRequestsInFlightDiffer checks that connections have their own requests, for
 // numbers that divide and numbers that do not.
-func TestNoTwoInFlightAreTheSame(t *testing.T) {
+func TestRequestsInFlightDiffer(t *testing.T) {
 	for _, requests := range []int{4, 8, 11} {
 		var mu sync.Mutex
 		inFlight, twice, seen := make(map[string]bool), false, make(map[string]bool)

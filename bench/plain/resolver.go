@@ -13,8 +13,8 @@ import (
 	"rollcall/bench/plain/generated"
 )
 
-// resolver asks the upstream for each field anew, as resolvers do before
-// anybody has measured them.
+// resolver makes an upstream call for each field, as resolvers do before they
+// are measured.
 type resolver struct {
 	client   *http.Client
 	endpoint string
@@ -87,7 +87,7 @@ func (r *resolver) fetch(ctx context.Context, query url.Values) (page, error) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return page{}, fmt.Errorf("the upstream answered %s", response.Status)
+		return page{}, fmt.Errorf("the upstream responded with %s", response.Status)
 	}
 	var p page
 	return p, json.NewDecoder(response.Body).Decode(&p)

@@ -31,7 +31,7 @@ func TestListens(t *testing.T) {
 
 	t.Run("false for an address that another process listens on", func(t *testing.T) {
 		if start("sleep", "60").Listens(addr) {
-			t.Error("true")
+			t.Error("reported true")
 		}
 	})
 	if err := listener.Close(); err != nil {
@@ -46,11 +46,11 @@ func TestListens(t *testing.T) {
 		for deadline := time.Now().Add(10 * time.Second); !p.Listens(addr); {
 			select {
 			case <-p.Ended():
-				t.Fatal("it has ended: " + p.Output())
+				t.Fatal("the process has ended: " + p.Output())
 			case <-time.After(10 * time.Millisecond):
 			}
 			if time.Now().After(deadline) {
-				t.Fatal("false after 10 s")
+				t.Fatal("reported false for 10 s")
 			}
 		}
 	})

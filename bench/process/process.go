@@ -1,5 +1,5 @@
-// Package process starts servers on processors of their own and tells what they
-// use. It works on Linux alone.
+// Package process starts servers on their own processors and measures what they
+// use. It works only on Linux.
 package process
 
 import (
@@ -17,14 +17,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Processors are a set of them.
+// Processors is a set of processors, by number.
 type Processors []int
 
-// Available are the processors that this process may run on.
+// Available returns the processors that this process may run on.
 func Available() (Processors, error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return nil, fmt.Errorf("asking for the processors: %w", err)
+		return nil, fmt.Errorf("reading the available processors: %w", err)
 	}
 	var list Processors
 	for n := range len(set) * 64 {
@@ -35,8 +35,8 @@ func Available() (Processors, error) {
 	return list, nil
 }
 
-// Split gives the first processor to the servers, and the others to the load
-// and the upstream. Where there is one only, they share it.
+// Split returns the first processor for the servers, and the others for the load
+// and the upstream. If there is only one, they share it.
 func (p Processors) Split() (servers, load Processors) {
 	if len(p) < 2 {
 		return p, p
@@ -52,7 +52,7 @@ func (p Processors) set() *unix.CPUSet {
 	return set
 }
 
-// Confine keeps this whole process to the processors.
+// Confine restricts all threads of this process to the processors.
 func (p Processors) Confine() error {
 	runtime.GOMAXPROCS(len(p))
 	threads, err := os.ReadDir("/proc/self/task")
@@ -65,28 +65,28 @@ func (p Processors) Confine() error {
 			return err
 		}
 		if err := unix.SchedSetaffinity(id, p.set()); err != nil && id == os.Getpid() {
-			return fmt.Errorf("keeping to processors %v: %w", p, err) // others may have ended
+			return fmt.Errorf("restricting threads to processors %v: %w", p, err) // another thread may have ended
 		}
 	}
 	return nil
 }
 
-// Process is a server that runs.
+// Process is a running server.
 type Process struct {
 	cmd    *exec.Cmd
 	output *bytes.Buffer
 	done   chan struct{}
 }
 
-// Start runs a command on the processors, with no other environment than env.
-// It ends with ctx, or with this process.
+// Start runs a command on the processors, with only env as its environment. The
+// command ends when ctx is cancelled or this process ends.
 func (p Processors) Start(ctx context.Context, env []string, command ...string) (*Process, error) {
 	s := &Process{cmd: exec.CommandContext(ctx, command[0], command[1:]...), output: new(bytes.Buffer), done: make(chan struct{})}
-	s.cmd.Env = append([]string{}, env...) // nil would be all of this process's own
+	s.cmd.Env = append([]string{}, env...) // nil would be this process's environment
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 
-	// A child inherits what the thread that forks it is kept to.
+	// A child inherits the processors of the thread that forks it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var own unix.CPUSet
@@ -94,7 +94,7 @@ func (p Processors) Start(ctx context.Context, env []string, command ...string) 
 		return nil, err
 	}
 	if err := unix.SchedSetaffinity(0, p.set()); err != nil {
-		return nil, fmt.Errorf("keeping to processors %v: %w", p, err)
+		return nil, fmt.Errorf("restricting threads to processors %v: %w", p, err)
 	}
 	err := s.cmd.Start()
 	if back := unix.SchedSetaffinity(0, &own); back != nil && err == nil {
@@ -104,13 +104,13 @@ func (p Processors) Start(ctx context.Context, env []string, command ...string) 
 		return nil, err
 	}
 	go func() {
-		_ = s.cmd.Wait() // that it ended is all there is to know
+		_ = s.cmd.Wait() // only that it ended matters
 		close(s.done)
 	}()
 	return s, nil
 }
 
-// Stop ends the process at once.
+// Stop kills the process and waits until it has ended.
 func (s *Process) Stop() {
 	_ = s.cmd.Process.Kill()
 	<-s.done
@@ -119,27 +119,27 @@ func (s *Process) Stop() {
 // Ended is closed when the process has ended.
 func (s *Process) Ended() <-chan struct{} { return s.done }
 
-// Output is what it has written, for when it has ended.
+// Output returns what it has written. Call it only after the process has ended.
 func (s *Process) Output() string { return strings.TrimSpace(s.output.String()) }
 
-// CPU is the processor time that all threads of the process have used.
+// CPU returns the processor time that all threads of the process have used.
 func (s *Process) CPU() (time.Duration, error) {
-	// The clock of a process by its ID, as clock_getcpuclockid(3) has it: to the
-	// nanosecond, where /proc/<pid>/stat counts hundredths of a second.
+	// The clock of a process by its ID, as in clock_getcpuclockid(3). It counts
+	// nanoseconds; /proc/<pid>/stat counts hundredths of a second.
 	const cpuclockSched = 2
 	var t unix.Timespec
 	if err := unix.ClockGettime(int32(^s.cmd.Process.Pid<<3|cpuclockSched), &t); err != nil {
-		return 0, fmt.Errorf("asking for the processor time: %w", err)
+		return 0, fmt.Errorf("reading the processor time: %w", err)
 	}
 	return time.Duration(t.Nano()), nil
 }
 
-// ForgetPeak has PeakMemory start anew.
+// ForgetPeak resets PeakMemory.
 func (s *Process) ForgetPeak() error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", s.cmd.Process.Pid), []byte("5"), 0)
 }
 
-// PeakMemory is the most that was resident, in bytes.
+// PeakMemory returns the peak of the resident memory, in bytes.
 func (s *Process) PeakMemory() (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {

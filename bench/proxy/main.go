@@ -1,5 +1,5 @@
-// Proxy is a reverse proxy that understands nothing of what it passes on: what
-// any server in front of the upstream costs at least.
+// Proxy is a reverse proxy that forwards bytes without reading them: the least
+// that any server in front of the upstream costs.
 package main
 
 import (
@@ -37,7 +37,7 @@ func main() {
 	log.Fatal(s.ListenAndServe())
 }
 
-// buffers are what answers are copied through.
+// buffers are the buffers through which responses are copied.
 type buffers struct{ pool sync.Pool }
 
 // Get implements [httputil.BufferPool].

@@ -1,6 +1,6 @@
-// Package upstream is an upstream that costs next to nothing: it writes ready
-// bytes, so that what is measured is the server in front of it. It knows as
-// much of HTTP as clients need that send one GET after another.
+// Package upstream is an upstream that costs almost nothing: it writes prepared
+// bytes, so that the benchmark measures the server in front of it. It implements
+// only the HTTP of clients that send one GET after another.
 package upstream
 
 import (
@@ -28,8 +28,8 @@ type Upstream struct {
 	connections map[net.Conn]struct{}
 }
 
-// Listen starts an upstream of so many pages on a free port of loopback. Page 0
-// comes first, without a cursor.
+// Listen starts an upstream with a number of pages on a free port of loopback.
+// Page 0 is the first, and has no cursor.
 func Listen(pages int, withSentiment bool) (*Upstream, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
 	if err != nil {
@@ -47,10 +47,10 @@ func response(status string, body []byte) []byte {
 	return fmt.Appendf(nil, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", status, len(body), body)
 }
 
-// Addr is host:port.
+// Addr returns the host:port.
 func (u *Upstream) Addr() string { return u.listener.Addr().String() }
 
-// Target is the path and query of a page.
+// Target returns the path and query of a page.
 func Target(cursor string) string {
 	target := fmt.Sprintf("/v1/convai/users?page_size=%d", PageSize)
 	if cursor != "" {
@@ -59,16 +59,16 @@ func Target(cursor string) string {
 	return target
 }
 
-// Calls is how many requests there have been.
+// Calls returns the number of requests so far.
 func (u *Upstream) Calls() int64 { return u.calls.Load() }
 
-// Refused is how many of them were none that this upstream answers.
+// Refused returns how many of them were for something else than a page.
 func (u *Upstream) Refused() int64 { return u.refused.Load() }
 
-// SetDelay has each answer wait for d.
+// SetDelay delays each response by d.
 func (u *Upstream) SetDelay(d time.Duration) { u.delay.Store(int64(d)) }
 
-// Close ends it with all its connections.
+// Close closes the listener and all connections.
 func (u *Upstream) Close() {
 	_ = u.listener.Close()
 	u.mu.Lock()
@@ -102,7 +102,7 @@ func (u *Upstream) serve(c net.Conn) {
 	for {
 		line, err := r.ReadSlice('\n')
 		if err != nil {
-			return // the client has gone
+			return // the client has closed the connection
 		}
 		answer, known := u.find(line)
 		for len(bytes.TrimSpace(line)) > 0 {
@@ -116,7 +116,7 @@ func (u *Upstream) serve(c net.Conn) {
 			answer = response("422 Unprocessable Entity", []byte(`{"detail":"no such page"}`))
 		}
 		if delay := u.delay.Load(); delay > 0 {
-			// A timer of the runtime may be a millisecond late.
+			// The runtime's timers can be a millisecond late.
 			left := unix.NsecToTimespec(delay)
 			for errors.Is(unix.Nanosleep(&left, &left), unix.EINTR) {
 			}
@@ -133,8 +133,8 @@ var (
 	cursorIs = []byte("cursor=")
 )
 
-// find is the answer to a request line. Cursors need no decoding, and an empty
-// one is none.
+// find returns the response to a request line. Cursors need no decoding, and an
+// empty cursor means none.
 func (u *Upstream) find(line []byte) (answer []byte, known bool) {
 	query, ok := bytes.CutPrefix(line, get)
 	if !ok {

@@ -20,7 +20,7 @@ func listen(t *testing.T, pages int) *upstream.Upstream {
 	return u
 }
 
-// TestWalk reads the pages as any client would.
+// TestWalk reads the pages with net/http.
 func TestWalk(t *testing.T) {
 	u := listen(t, 4)
 	cursor := ""
@@ -49,7 +49,7 @@ func TestWalk(t *testing.T) {
 			t.Errorf("page %d has other users", number)
 		}
 		if page.NextCursor == cursor || page.NextCursor != upstream.Cursor(number+1) || !page.HasMore {
-			t.Errorf("page %d goes on at %q", number, page.NextCursor)
+			t.Errorf("page %d has the next cursor %q", number, page.NextCursor)
 		}
 		cursor = page.NextCursor
 	}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// User is one user as the upstream has them. The JSON names are the vendor's.
+// User is a user of the upstream. The JSON names are the vendor's.
 type User struct {
 	ID             string  `json:"user_id"`
 	Last           int64   `json:"last_contact_unix_secs"`
@@ -16,22 +16,22 @@ type User struct {
 	AgentID        *string `json:"last_contact_agent_id"`
 	ConversationID string  `json:"last_contact_conversation_id"`
 	AgentName      *string `json:"last_contact_agent_name"`
-	// Sentiment is what the vendor's page has gained since; nothing asks for it.
+	// Sentiment is a newer field of the vendor's page; no query selects it.
 	Sentiment json.RawMessage `json:"sentiment,omitempty"`
 }
 
-// PageSize is how many users each page has.
+// PageSize is the number of users of each page.
 const PageSize = 30
 
 var agents = []string{"Order Desk", "Support", "Appointments", "Café Zoë"}
 
-// sentiment is the same for all: what counts is that it has to be read past.
+// sentiment is the same for all users: it only has to be skipped.
 const sentiment = `{"scored_conversation_count":12,"positive_count":7,"neutral_count":3,"negative_count":2,` +
 	`"average_sentiment_score":0.41,"average_frustration_score":0.18,"recent_scored_conversation_count":4,` +
 	`"recent_positive_count":2,"recent_neutral_count":1,"recent_negative_count":1,` +
 	`"recent_average_sentiment_score":0.25,"recent_average_frustration_score":0.3}`
 
-// Users are the users of a page. Every tenth has no agent.
+// Users returns the users of a page. Every tenth user has no agent.
 func Users(page int) []User {
 	users := make([]User, PageSize)
 	for i := range users {
@@ -53,7 +53,7 @@ func Users(page int) []User {
 	return users
 }
 
-// Cursor is the upstream's cursor of a page; page 0 has none.
+// Cursor returns the upstream's cursor of a page; page 0 has none.
 func Cursor(page int) string {
 	if page == 0 {
 		return ""
@@ -75,7 +75,7 @@ func encode(page int, withSentiment bool) []byte {
 		HasMore    bool   `json:"has_more"`
 	}{users, Cursor(page + 1), true})
 	if err != nil {
-		panic(err) // there is nothing in it that JSON cannot spell
+		panic(err) // JSON can represent all of it
 	}
 	return body
 }

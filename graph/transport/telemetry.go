@@ -116,6 +116,12 @@ func (t *telemetry) handler(next http.Handler) http.Handler {
 		t.inFlight.Add(1)
 		defer t.finish(ctx, r)
 		next.ServeHTTP(w, req.WithContext(ctx))
+		if r.status == 0 {
+			// net/http takes a caller that closed the sending half of its connection for
+			// one that disconnected. It could still read: without a response, net/http
+			// would send a 200 with an empty body.
+			panic(http.ErrAbortHandler) // closes the connection
+		}
 	})
 }
 

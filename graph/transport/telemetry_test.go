@@ -307,7 +307,14 @@ func TestACallerWhoLeavesIsCountedAsOne(t *testing.T) {
 	}()
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/graphql", strings.NewReader(`{"query":"{ users { nodes { userId } } }"}`))
 	r.Header.Set("Content-Type", "application/json")
-	w.Handler.ServeHTTP(httptest.NewRecorder(), r)
+	func() {
+		defer func() {
+			if p := recover(); p != http.ErrAbortHandler { //nolint:errorlint // which net/http compares so too
+				t.Errorf("got %v, want the connection to be closed", p)
+			}
+		}()
+		w.Handler.ServeHTTP(httptest.NewRecorder(), r)
+	}()
 	got := w.metrics()
 	for series, want := range map[string]float64{
 		"http.server.request.duration{error.type=canceled,http.request.method=POST,url.scheme=http}": 1,

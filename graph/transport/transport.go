@@ -73,8 +73,9 @@ type requestKey struct {
 
 // Headers of every response. The slices are shared and never modified.
 var (
-	noStore = []string{"no-store"}
-	noSniff = []string{"nosniff"}
+	noStore    = []string{"private, no-store"}
+	noSniff    = []string{"nosniff"}
+	noReferrer = []string{"no-referrer"} // the URL of a GET contains its variables
 )
 
 // ServeHTTP serves one request.
@@ -82,6 +83,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header["Cache-Control"] = noStore
 	header["X-Content-Type-Options"] = noSniff
+	header["Referrer-Policy"] = noReferrer
 
 	mediaType, acceptable := negotiate(r.Header.Values("Accept"))
 	ctx := r.Context()

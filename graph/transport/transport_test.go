@@ -78,7 +78,7 @@ func TestRequests(t *testing.T) {
 			if strings.Contains(w.Body.String(), "canary") && !strings.Contains(w.Body.String(), "VALIDATION") {
 				t.Errorf("the answer repeats the request: %s", w.Body)
 			}
-			if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			if w.Header().Get("Cache-Control") != "private, no-store" || w.Header().Get("Referrer-Policy") != "no-referrer" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("the headers are %v", w.Header())
 			}
 			if n := s.Count(); n != 0 {

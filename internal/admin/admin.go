@@ -1,5 +1,5 @@
-// Package admin serves what those who run the service need to see, on a
-// listener of its own.
+// Package admin serves what operators and their machines need to see of the
+// service: whether it is alive and ready, its metrics and its profiles.
 package admin
 
 import (
@@ -8,24 +8,41 @@ import (
 	"net/http/pprof"
 )
 
-// NewHandler serves /livez, /readyz, /debug/pprof/ and, if there is a page of
-// them, /metrics. It answers /readyz with 503 where ready is false.
+// NewHandler returns the handler of the admin listener. It serves the probes,
+// /debug/pprof/ and, unless metrics is nil, /metrics.
 func NewHandler(ready func() bool, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	HandleProbes(mux, ready)
 	if metrics != nil {
 		mux.Handle("GET /metrics", metrics)
 	}
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !ready() {
-			http.Error(w, "not ready", http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = io.WriteString(w, "ok\n")
-	})
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
+}
+
+// HandleProbes adds /livez, which is always 200, and /readyz, which is 503 unless
+// ready returns true.
+func HandleProbes(mux *http.ServeMux, ready func() bool) {
+	mux.HandleFunc("GET "+livez, func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET "+readyz, func(w http.ResponseWriter, _ *http.Request) {
+		if ready() {
+			respond(w, http.StatusOK, "ok\n")
+		} else {
+			respond(w, http.StatusServiceUnavailable, "not ready\n")
+		}
+	})
+}
+
+const livez, readyz = "/livez", "/readyz"
+
+func respond(w http.ResponseWriter, status int, text string) {
+	header := w.Header()
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text) // an error means that the client has left
 }

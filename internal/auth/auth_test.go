@@ -42,7 +42,7 @@ func TestPassthrough(t *testing.T) {
 	}
 }
 
-func TestNoneLeavesTheCallersKeyAlone(t *testing.T) {
+func TestNone(t *testing.T) {
 	who, err := auth.None("service")(request("callers"))
 	if err != nil || who.Key != "service" {
 		t.Errorf("got %+v, %v", who, err)

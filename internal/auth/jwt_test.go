@@ -265,7 +265,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-func TestKnownKeysOutliveWhateverTheIssuerAnswers(t *testing.T) {
+func TestKeySetOutage(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"down":    down,
 		"hanging": hang,
@@ -299,7 +299,7 @@ func TestKnownKeysOutliveWhateverTheIssuerAnswers(t *testing.T) {
 	}
 }
 
-func TestUntilKeysAreKnownNobodyIsLetIn(t *testing.T) {
+func TestKeySetAtStartup(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{"down": down, "hanging": hang} {
 		t.Run(name, func(t *testing.T) {
 			i := newIssuer(t)
@@ -327,7 +327,7 @@ func TestUntilKeysAreKnownNobodyIsLetIn(t *testing.T) {
 	}
 }
 
-func TestWhyThereAreNoKeysIsLoggedWithoutTheirAddress(t *testing.T) {
+func TestKeySetErrorsAreLogged(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"down":    down,
 		"hanging": hang,
@@ -353,7 +353,7 @@ func TestWhyThereAreNoKeysIsLoggedWithoutTheirAddress(t *testing.T) {
 	}
 }
 
-func TestKeysComeByHTTPSAlone(t *testing.T) {
+func TestKeySetRedirects(t *testing.T) {
 	for target, ok := range map[string]bool{"https://elsewhere.test/keys": true, "http://issuer.test/keys": false} {
 		i := newIssuer(t)
 		keys, err := json.Marshal(map[string]any{"keys": i.keys})
@@ -377,7 +377,7 @@ func TestKeysComeByHTTPSAlone(t *testing.T) {
 	}
 }
 
-func TestANewKeyIsSeenWhenATokenHasIt(t *testing.T) {
+func TestKeySetRenewal(t *testing.T) {
 	i := newIssuer(t)
 	synctest.Test(t, func(t *testing.T) {
 		authenticate, _ := i.authenticator(t)

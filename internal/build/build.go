@@ -1,4 +1,4 @@
-// Package build says what this program was built from.
+// Package build reports what this program was built from.
 package build
 
 import (
@@ -7,20 +7,20 @@ import (
 	"runtime/debug"
 )
 
-// The linker sets these, where there is no version control beside the source:
+// The linker sets these if the source is built outside version control:
 //
 //	go build -ldflags "-X rollcall/internal/build.version=v1.2.3 -X rollcall/internal/build.commit=0123abc"
 var version, commit string
 
-// Info is what a build came from.
+// Info describes a build.
 type Info struct {
-	Version string // a released one, or devel
-	Commit  string // unknown where nobody has said; ends in -dirty where files had been changed
-	Go      string // the toolchain
+	Version string // a released version, or devel
+	Commit  string // or unknown; ends in -dirty if files had been changed
+	Go      string // the toolchain's version
 }
 
-// Read returns what the linker was told or, failing that, what the toolchain
-// has written down.
+// Read returns the values that the linker set or, without them, those that the
+// toolchain recorded.
 func Read() Info {
 	info := Info{Version: version, Commit: commit, Go: "unknown"}
 	if b, ok := debug.ReadBuildInfo(); ok {

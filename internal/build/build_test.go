@@ -9,14 +9,14 @@ import (
 	"rollcall/internal/build"
 )
 
-func TestABuildAlwaysSaysSomething(t *testing.T) {
+func TestReadIsNeverEmpty(t *testing.T) {
 	info := build.Read()
 	if info.Version == "" || info.Commit == "" || !strings.HasPrefix(info.Go, "go1.") {
 		t.Errorf("got %+v", info)
 	}
 }
 
-func TestTheLinkerHasTheLastWord(t *testing.T) {
+func TestLinkerFlags(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "rollcall")
 	flags := "-X rollcall/internal/build.version=v1.2.3 -X rollcall/internal/build.commit=0123abc"
 	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags", flags, "-o", binary, "rollcall").CombinedOutput(); err != nil {

@@ -76,8 +76,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Local reports whether ListenAddr is a loopback address.
-func (c Config) Local() bool {
-	host, _, err := net.SplitHostPort(c.ListenAddr)
+// IsLoopback reports whether host:port, with the host's address, is on loopback.
+func IsLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
 	return err == nil && isLoopback(host)
 }

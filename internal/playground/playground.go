@@ -1,11 +1,11 @@
-// Package playground serves a page to explore a GraphQL API with: GraphiQL, and
-// examples to begin with. It knows a path to post operations to, and nothing
-// of what answers there; the one file that knows the API is page/examples.js.
+// Package playground serves a page to explore a GraphQL API: GraphiQL with
+// examples. It knows the path of the API, but not the API itself; the one file
+// that does is page/examples.js.
 //
-// GraphiQL's own files are third-party and not part of the repository.
-// install.sh fetches them into assets for the next build to embed; a build
-// without them has the browser fetch the same bytes from a CDN. Either way the
-// browser checks them against libraries.txt.
+// GraphiQL's files are third-party and not part of the repository. install.sh
+// fetches them into assets, and the next build embeds them. Without them the
+// browser fetches the same bytes from a CDN. In both cases the browser checks them
+// against libraries.txt.
 package playground
 
 import (
@@ -25,31 +25,31 @@ import (
 	"time"
 )
 
-// Config says what the page is for.
+// Config describes the API.
 type Config struct {
-	Endpoint      string // the path that takes operations
+	Endpoint      string // the path that operations are posted to
 	Demo          bool   // whether the data is made up
 	Credential    string // the header that requests need: xi-api-key or authorization; empty for none
-	Introspection bool   // whether there is a schema to read
+	Introspection bool   // whether the schema can be read
 }
 
 //go:embed page libraries.txt all:assets
 var files embed.FS
 
-// page has what the browser needs to know.
+// page is the template of the page at /.
 var page = template.Must(template.ParseFS(files, "page/index.html"))
 
-// cdn serves npm packages file by file.
+// cdn serves the files of npm packages.
 const cdn = "https://cdn.jsdelivr.net/npm/"
 
-// Handler serves the page at / and what it loads below /playground/. It is safe
-// for concurrent use.
+// Handler serves the page at / and its files below /playground/. It is safe for
+// concurrent use.
 type Handler struct {
 	mux      *http.ServeMux
 	embedded bool
 }
 
-// NewHandler returns the playground of c.
+// NewHandler returns the playground for an API.
 func NewHandler(c Config) *Handler {
 	return newHandler(c, files)
 }
@@ -67,13 +67,13 @@ func newHandler(c Config, files fs.FS) *Handler {
 	for _, l := range libraries {
 		content, err := fs.ReadFile(files, "assets/"+l.name)
 		if err != nil || sha256.Sum256(content) != l.sum {
-			embedded = false // missing, or of another version than the list's
+			embedded = false // missing, or not the version of the list
 			break
 		}
 		assets[l.name] = content
 	}
 
-	// Addresses change with their content, so browsers may keep it for good.
+	// A URL changes with its content, so that browsers may cache it forever.
 	version := digest(assets)
 	own := "/playground/" + version + "/"
 	for i := range libraries {
@@ -88,7 +88,7 @@ func newHandler(c Config, files fs.FS) *Handler {
 		nonce := rand.Text()
 		var b bytes.Buffer
 		if err := page.Execute(&b, pageData{c, own, libraries, !embedded, nonce}); err != nil {
-			http.Error(w, "the page cannot be made", http.StatusInternalServerError)
+			http.Error(w, "the page cannot be rendered", http.StatusInternalServerError)
 			return
 		}
 		header := w.Header()
@@ -97,8 +97,8 @@ func newHandler(c Config, files fs.FS) *Handler {
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Cache-Control", "no-store") // the nonce is for once
-		_, _ = w.Write(b.Bytes())               // nobody to tell
+		header.Set("Cache-Control", "no-store") // each nonce is used once
+		_, _ = w.Write(b.Bytes())               // an error means that the client has left
 	})
 	h.mux.HandleFunc("GET "+own+"{name}", func(w http.ResponseWriter, r *http.Request) {
 		name := r.PathValue("name")
@@ -118,10 +118,10 @@ func newHandler(c Config, files fs.FS) *Handler {
 	return h
 }
 
-// pageData is what the template has.
+// pageData is the template's data.
 type pageData struct {
 	Config
-	Own       string // where the service's own files are
+	Own       string // the path of the service's own files
 	Libraries []library
 	FromCDN   bool
 	Nonce     string
@@ -133,13 +133,14 @@ var contentTypes = map[string]string{
 	".svg": "image/svg+xml",
 }
 
-// policy lets the page run its own scripts and the libraries', and talk to its own
-// service alone. The nonce is for a style sheet that GraphiQL's dialogs make.
+// policy returns the content security policy: the page runs its own scripts and
+// the libraries', and connects to its own service alone. The nonce is for a style
+// sheet that GraphiQL's dialogs create.
 func policy(libraries []library, fromCDN bool, nonce string) string {
 	scripts, styles := []string{"'self'"}, []string{"'self'", "'nonce-" + nonce + "'"}
 	for _, l := range libraries {
 		switch {
-		case !fromCDN: // they are the service's own
+		case !fromCDN: // 'self' includes them
 		case l.IsStyle():
 			styles = append(styles, l.URL)
 		default:
@@ -159,7 +160,7 @@ func policy(libraries []library, fromCDN bool, nonce string) string {
 	}, "; ")
 }
 
-// library is a file of somebody else's that the page loads.
+// library is a third-party file that the page loads.
 type library struct {
 	URL  string
 	name string
@@ -167,16 +168,16 @@ type library struct {
 	sum  [sha256.Size]byte
 }
 
-// IsStyle reports whether the library is a style sheet, and no script.
+// IsStyle reports whether the library is a style sheet, not a script.
 func (l library) IsStyle() bool { return path.Ext(l.name) == ".css" }
 
-// Integrity is what the browser checks.
+// Integrity returns the hash that the browser checks.
 func (l library) Integrity() string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(l.sum[:])
 }
 
-// listLibraries reads libraries.txt. It panics where that is no such list: it is
-// part of the program.
+// listLibraries reads libraries.txt. It panics if the list is malformed, because
+// it is part of the program.
 func listLibraries(files fs.FS) []library {
 	text, err := fs.ReadFile(files, "libraries.txt")
 	if err != nil {
@@ -197,7 +198,7 @@ func listLibraries(files fs.FS) []library {
 	return list
 }
 
-// ownAssets are the files of the page that are served as they are.
+// ownAssets returns the page's own files, which are served unchanged.
 func ownAssets(files fs.FS) map[string][]byte {
 	assets := make(map[string][]byte)
 	for _, name := range []string{"examples.js", "icon.svg", "page.css", "page.js"} {
@@ -210,7 +211,7 @@ func ownAssets(files fs.FS) map[string][]byte {
 	return assets
 }
 
-// digest names the content of all assets together.
+// digest returns a name for the content of all assets together.
 func digest(assets map[string][]byte) string {
 	var sums []string
 	for name, content := range assets {

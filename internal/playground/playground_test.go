@@ -15,8 +15,8 @@ import (
 
 const script, style = "globalThis.GraphiQL = {}", ".graphiql {}"
 
-// build is the files of a build with these assets. Its libraries are one script
-// and one style sheet.
+// build returns the files of a build with these assets. Its libraries are one
+// script and one style sheet.
 func build(t *testing.T, assets map[string]string) fs.FS {
 	t.Helper()
 	m := fstest.MapFS{"libraries.txt": {Data: fmt.Appendf(nil, "# comment\n%x editor@1.2.3 umd/editor.js\n%x editor@1.2.3 editor.css\n",
@@ -42,7 +42,7 @@ func get(h http.Handler, method, path string, header http.Header) *httptest.Resp
 	return w
 }
 
-// directives reads a content security policy.
+// directives parses a content security policy.
 func directives(header http.Header) map[string]string {
 	found := make(map[string]string)
 	for part := range strings.SplitSeq(header.Get("Content-Security-Policy"), "; ") {
@@ -54,7 +54,7 @@ func directives(header http.Header) map[string]string {
 
 var reference = regexp.MustCompile(`(?:src|href)="([^"]+)"`)
 
-func TestAnEmbeddedPageNeedsNobodyElse(t *testing.T) {
+func TestEmbeddedPage(t *testing.T) {
 	h := newHandler(Config{Endpoint: "/graphql"}, build(t, map[string]string{"editor.js": script, "editor.css": style}))
 	if !h.Embedded() {
 		t.Fatal("it is not embedded")
@@ -77,7 +77,7 @@ func TestAnEmbeddedPageNeedsNobodyElse(t *testing.T) {
 		}
 	}
 	if again := get(h, "GET", "/", nil); strings.Contains(again.Body.String(), nonce[1]) {
-		t.Error("the nonce is there twice")
+		t.Error("two pages have the same nonce")
 	}
 
 	loaded := make(map[string]string)
@@ -101,7 +101,7 @@ func TestAnEmbeddedPageNeedsNobodyElse(t *testing.T) {
 	}
 }
 
-func TestAnAssetIsKeptByTheBrowser(t *testing.T) {
+func TestAssetCaching(t *testing.T) {
 	h := newHandler(Config{}, build(t, map[string]string{"editor.js": script, "editor.css": style}))
 	address := regexp.MustCompile(`/playground/\w+/`).FindString(get(h, "GET", "/", nil).Body.String()) + "editor.js"
 	whole := get(h, "GET", address, nil)
@@ -116,11 +116,11 @@ func TestAnAssetIsKeptByTheBrowser(t *testing.T) {
 	}
 	other := newHandler(Config{}, build(t, nil))
 	if w := get(other, "GET", address, nil); w.Code != http.StatusNotFound {
-		t.Errorf("another build has the same address: %d", w.Code)
+		t.Errorf("another build has the same URL: %d", w.Code)
 	}
 }
 
-func TestWithoutItsAssetsThePageTakesTheSameBytesFromElsewhere(t *testing.T) {
+func TestPageFromCDN(t *testing.T) {
 	for name, assets := range map[string]map[string]string{
 		"nothing installed":   nil,
 		"half of it":          {"editor.js": script},
@@ -152,7 +152,7 @@ func TestWithoutItsAssetsThePageTakesTheSameBytesFromElsewhere(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotServed(t *testing.T) {
+func TestNotServed(t *testing.T) {
 	h := NewHandler(Config{})
 	own := regexp.MustCompile(`/playground/\w+/`).FindString(get(h, "GET", "/", nil).Body.String())
 	for name, c := range map[string]struct {
@@ -176,7 +176,7 @@ func TestWhatIsNotServed(t *testing.T) {
 	}
 }
 
-func TestThePageSaysWhatItIsFor(t *testing.T) {
+func TestPageContent(t *testing.T) {
 	for name, c := range map[string]struct {
 		config Config
 		want   []string

@@ -19,11 +19,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// collector is one that takes OTLP over HTTP, or does not.
+// collector accepts OTLP over HTTP, or refuses it.
 type collector struct {
 	status int
 	mu     sync.Mutex
-	got    map[string]string // bodies by path
+	got    map[string]string // the bodies received, by path
 }
 
 func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -45,22 +45,22 @@ func start(t *testing.T, status int, o telemetry.Options) (*telemetry.Telemetry,
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	tell, err := telemetry.Start(t.Context(), o)
+	providers, err := telemetry.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tell, c
+	return providers, c
 }
 
-// tellSomething makes a span and counts it.
-func tellSomething(t *testing.T, tell *telemetry.Telemetry) {
+// record creates a span and increments a counter.
+func record(t *testing.T, providers *telemetry.Telemetry) {
 	t.Helper()
-	if tell.TracerProvider != nil {
-		_, span := tell.TracerProvider.Tracer("test").Start(t.Context(), "the-span")
+	if providers.TracerProvider != nil {
+		_, span := providers.TracerProvider.Tracer("test").Start(t.Context(), "the-span")
 		span.End()
 	}
-	if tell.MeterProvider != nil {
-		counter, err := tell.MeterProvider.Meter("test").Int64Counter("the.counter")
+	if providers.MeterProvider != nil {
+		counter, err := providers.MeterProvider.Meter("test").Int64Counter("the.counter")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,28 +68,28 @@ func tellSomething(t *testing.T, tell *telemetry.Telemetry) {
 	}
 }
 
-func end(t *testing.T, tell *telemetry.Telemetry) {
+func end(t *testing.T, providers *telemetry.Telemetry) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := tell.Shutdown(ctx); err != nil {
+	if err := providers.Shutdown(ctx); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestNobodyWantsToKnow(t *testing.T) {
-	tell, _ := start(t, http.StatusOK, telemetry.Options{})
-	if tell.TracerProvider != nil || tell.MeterProvider != nil || tell.Page != nil {
-		t.Errorf("got %+v", tell)
+func TestNoReader(t *testing.T) {
+	providers, _ := start(t, http.StatusOK, telemetry.Options{})
+	if providers.TracerProvider != nil || providers.MeterProvider != nil || providers.Page != nil {
+		t.Errorf("got %+v", providers)
 	}
-	end(t, tell)
+	end(t, providers)
 }
 
-func TestThePage(t *testing.T) {
-	tell, collector := start(t, http.StatusOK, telemetry.Options{Scrape: true})
-	tellSomething(t, tell)
+func TestPage(t *testing.T) {
+	providers, collector := start(t, http.StatusOK, telemetry.Options{Scrape: true})
+	record(t, providers)
 	w := httptest.NewRecorder()
-	tell.Page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	providers.Page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, want := range []string{
 		"the_counter_total 7\n", `rollcall_build_info{commit="0123abc",goversion="go1",version="v1.2.3"} 1`, "go_goroutines ", "process_resident_memory_bytes ",
 	} {
@@ -97,16 +97,16 @@ func TestThePage(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, w.Body)
 		}
 	}
-	end(t, tell)
-	if len(collector.got) > 0 || tell.TracerProvider != nil {
-		t.Error("the collector was told")
+	end(t, providers)
+	if len(collector.got) > 0 || providers.TracerProvider != nil {
+		t.Error("something was exported")
 	}
 }
 
-func TestTheCollectorGetsWhatIsLeftAtTheEnd(t *testing.T) {
-	tell, collector := start(t, http.StatusOK, telemetry.Options{PushMetrics: true, PushTraces: true})
-	tellSomething(t, tell)
-	end(t, tell)
+func TestShutdownExports(t *testing.T) {
+	providers, collector := start(t, http.StatusOK, telemetry.Options{PushMetrics: true, PushTraces: true})
+	record(t, providers)
+	end(t, providers)
 	for path, wants := range map[string][]string{
 		"/v1/traces":  {"the-span", "rollcall", "v1.2.3", "testing"},
 		"/v1/metrics": {"the.counter", "rollcall", "v1.2.3", "testing"},
@@ -117,16 +117,16 @@ func TestTheCollectorGetsWhatIsLeftAtTheEnd(t *testing.T) {
 			}
 		}
 	}
-	if tell.Page != nil {
-		t.Error("there is a page that nobody asked for")
+	if providers.Page != nil {
+		t.Error("there is a page without Scrape")
 	}
 }
 
-func TestACollectorThatRefusesIsLogged(t *testing.T) {
+func TestFailedExportIsLogged(t *testing.T) {
 	var log bytes.Buffer
-	tell, _ := start(t, http.StatusForbidden, telemetry.Options{PushMetrics: true, PushTraces: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	tellSomething(t, tell)
-	end(t, tell)
+	providers, _ := start(t, http.StatusForbidden, telemetry.Options{PushMetrics: true, PushTraces: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	record(t, providers)
+	end(t, providers)
 	for _, want := range []string{"spans cannot be exported", "metrics cannot be exported", "403"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("%q is missing in %s", want, log.String())
@@ -138,5 +138,25 @@ func TestMalformedAttributes(t *testing.T) {
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "no-equals-sign")
 	if _, err := telemetry.Start(t.Context(), telemetry.Options{PushTraces: true, Log: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "OTEL_RESOURCE_ATTRIBUTES") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestSDKMessages has settings that the SDK cannot use, and would print with
+// their values to standard error.
+func TestSDKMessages(t *testing.T) {
+	var log bytes.Buffer
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "canary,authorization=%zzcanary")
+	t.Setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/canary")
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "canary")
+	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "canary")
+	providers, _ := start(t, http.StatusOK, telemetry.Options{PushMetrics: true, PushTraces: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	end(t, providers)
+	for _, want := range []string{`problem="parse headers"`, `problem="escape header value"`, `problem="read tls ca cert file"`, `problem="parse duration"`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s is missing in %s", want, log.String())
+		}
+	}
+	if strings.Contains(log.String(), "canary") {
+		t.Errorf("a value is logged: %s", log.String())
 	}
 }

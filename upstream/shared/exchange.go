@@ -172,8 +172,9 @@ func parseReply(result rueidis.RedisResult) (r reply, err error) {
 func (l *Limiter) apply(x sent, r reply) {
 	now := time.Now()
 	l.contact = x.at
-	if r.pause > 0 {
-		l.pauseUntil(now.Add(r.pause))
+	// Redis rounds a pause to milliseconds; the limiter's own is not extended by it.
+	if until := x.at.Add(r.pause); until.Sub(l.pause) > time.Millisecond && until.After(now) {
+		l.pauseUntil(until)
 	}
 	switch {
 	case l.tellMax: // there is news

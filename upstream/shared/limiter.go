@@ -90,7 +90,7 @@ func (l *Limiter) Acquire(ctx context.Context) (release func(), err error) {
 		return nil, ErrPaused
 	}
 	place := l.queue.PushBack(w)
-	l.advance() //nolint:contextcheck // an exchange serves all callers
+	l.advance()
 	l.mu.Unlock()
 
 	select {
@@ -111,7 +111,7 @@ func (l *Limiter) Acquire(ctx context.Context) (release func(), err error) {
 	default:
 		l.queue.Remove(place)
 	}
-	l.advance() //nolint:contextcheck // an exchange serves all callers
+	l.advance()
 	return nil, context.Cause(ctx)
 }
 

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -124,7 +126,7 @@ func (s *Store) subscribe(ctx context.Context, client rueidis.Client, subscribed
 	ctx = rueidis.WithOnSubscriptionHook(ctx, func(rueidis.PubSubSubscription) { subscribed() })
 	for ctx.Err() == nil {
 		channels := client.B().Subscribe().Channel(s.channels+s.process, s.channels+"all").Build()
-		err := client.Receive(ctx, channels, func(m rueidis.PubSubMessage) { s.receive(m.Message) }) //nolint:contextcheck // an exchange outlives what caused it
+		err := client.Receive(ctx, channels, func(m rueidis.PubSubMessage) { s.receive(m.Message) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -151,8 +153,8 @@ func (s *Store) receive(message string) {
 		}
 		return
 	}
-	if len(words) != 3 {
-		return // from another version
+	if len(words) < 3 || slices.Contains(words[3:], s.process) {
+		return // a pause that began here
 	}
 	s.mu.Lock()
 	l, ok := s.limiters[words[1]]
@@ -191,13 +193,18 @@ func (s *Store) beat(ctx context.Context, client rueidis.Client) {
 	ctx, stop := watch(ctx, patience, func() { s.fallBack(incarnation, errSlow) })
 	defer stop()
 	echo := randomName()
-	replicas, err := replicasScript.Exec(ctx, client, []string{s.replicasKey()}, []string{s.channels + s.process, s.process, "beat " + echo}).AsInt64()
+	sent := time.Now()
+	values, err := replicasScript.Exec(ctx, client, []string{s.replicasKey()}, []string{s.channels + s.process, s.process, "beat " + echo}).AsIntSlice()
+	if err == nil && len(values) != 2 {
+		err = errReply
+	}
 	for err == nil {
 		select {
 		case received := <-s.echoes:
 			if received == echo {
 				s.heard.Store(time.Now().UnixMilli())
-				s.answered(incarnation, int(replicas)) //nolint:contextcheck // an exchange outlives what caused it
+				s.offset.Store(int64(time.UnixMilli(values[1]).Sub(sent)))
+				s.answered(incarnation, int(values[0]))
 				return
 			}
 		case <-ctx.Done():
@@ -266,6 +273,13 @@ func (s *Store) leave(ctx context.Context, client rueidis.Client) {
 	s.fallBack(incarnation, rueidis.ErrClosing)
 }
 
+// clock returns what Redis' clock shows at an instant of this process's: replicas
+// whose clocks differ agree on what has expired.
+func (s *Store) clock(t time.Time) time.Time { return t.Add(time.Duration(s.offset.Load())) }
+
+// local returns what this process's clock shows at an instant of Redis'.
+func (s *Store) local(t time.Time) time.Time { return t.Add(-time.Duration(s.offset.Load())) }
+
 func (s *Store) replicasKey() string { return s.channels + "replicas" }
 
 // waiting counts calls that wait for a grant, and sees that Redis is probed as
@@ -309,6 +323,8 @@ func (s *Store) do(incarnation int, d time.Duration, command func(context.Contex
 	case err == nil:
 		s.heard.Store(time.Now().UnixMilli())
 		return nil
+	case errors.Is(err, rueidis.ErrDoCacheAborted): // nothing was read; Redis did answer
+		return err
 	case ctx.Err() != nil:
 		err = errSlow
 	}

@@ -69,6 +69,7 @@ type Store struct {
 	waits   atomic.Int64
 	probing atomic.Bool
 	heard   atomic.Int64 // Unix ms of the last reply
+	offset  atomic.Int64 // of Redis' clock from this process's, in ns
 
 	counters counters
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/upstream"
 	"rollcall/upstream/shared"
 )
 
@@ -118,25 +119,58 @@ func awaitMode(t testing.TB, mode shared.Mode, within time.Duration, stores ...*
 	}
 }
 
+// callAlone returns how many calls one process makes within a time, with a limiter
+// of its own.
+func callAlone(t testing.TB, limit int, takes, span time.Duration) int {
+	t.Helper()
+	f := &fake{takes: takes}
+	limiter := upstream.NewLimiter(limit)
+	ctx, cancel := context.WithTimeout(t.Context(), span)
+	defer cancel()
+	var wg sync.WaitGroup
+	for range 4 * limit {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				release, err := limiter.Acquire(ctx)
+				if err != nil {
+					return
+				}
+				f.call()
+				release()
+			}
+		})
+	}
+	<-ctx.Done()
+	_, served := f.reset()
+	wg.Wait()
+	return served
+}
+
 // steady runs a measurement in which all replicas share the limit. It repeats one
 // in which a replica switched to its share: a busy machine may not answer in time,
 // and more calls than the limit may be in flight at a switch.
 func steady(t testing.TB, measure func(), replicas ...*replica) {
 	t.Helper()
-	switches := func() (n int64) {
+	steady := func() (yes bool, switches int64) {
+		yes = true
 		for _, r := range replicas {
-			n += r.store.Stats().Switches
+			stats := r.store.Stats()
+			yes = yes && stats.Mode == shared.Shared
+			switches += stats.Switches
 		}
-		return n
+		return yes, switches
 	}
-	for range 10 {
+	for range 15 {
 		for _, r := range replicas {
-			awaitMode(t, shared.Shared, 5*time.Second, r.store)
+			awaitMode(t, shared.Shared, 10*time.Second, r.store)
 		}
 		pause(300 * time.Millisecond) // what began before the switch ends
-		before := switches()
+		shares, before := steady()
+		if !shares {
+			continue
+		}
 		measure()
-		if switches() == before {
+		if _, after := steady(); after == before {
 			return
 		}
 	}

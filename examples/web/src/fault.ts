@@ -44,6 +44,11 @@ const wordings: Record<string, Wording> = {
     sentence: "No more calls are taken right now. This passes by itself.",
     remedy: "retry",
   },
+  OVERLOADED: {
+    title: "The service is busy",
+    sentence: "It has no capacity for this right now. This passes by itself.",
+    remedy: "retry",
+  },
   UPSTREAM_TIMEOUT: {
     title: "No answer in time",
     sentence: "ElevenLabs took too long to answer.",

@@ -119,7 +119,7 @@ for i = first, #ARGV do redis.call('ZREM', leases, ARGV[i]) end
 if tonumber(ARGV[6]) > 0 and now + ARGV[6] > paused then
 	paused = now + ARGV[6]
 	redis.call('HSET', state, 'pause', paused)
-	redis.call('PUBLISH', channels .. 'all', string.format('pause %s %d', name, paused - now))
+	redis.call('PUBLISH', channels .. 'all', string.format('pause %s %d %s', name, paused - now, process))
 end
 if tonumber(ARGV[7]) >= 0 and tonumber(ARGV[7]) ~= maximum then
 	maximum = tonumber(ARGV[7])

@@ -3,7 +3,7 @@
 --
 -- KEYS: 1 a sorted set of the processes by when they were last heard of.
 -- ARGV: 1 the process's channel, 2 the process, 3 the echo; empty if the process ends.
--- Returns how many replicas there are.
+-- Returns {how many replicas there are, this server's time in ms}.
 
 local LIFE = 2000 -- ms for which a replica that is not heard of counts
 
@@ -17,4 +17,4 @@ else
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - LIFE)
 redis.call('PEXPIRE', KEYS[1], 10000)
-return redis.call('ZCARD', KEYS[1])
+return {redis.call('ZCARD', KEYS[1]), now}

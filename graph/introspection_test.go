@@ -8,7 +8,7 @@ import (
 	"rollcall/graph/internal/graphtest"
 )
 
-func TestWithoutIntrospectionTheSchemaIsNotTold(t *testing.T) {
+func TestIntrospectionOff(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{Graph: func(c *graph.Config) { c.Introspection = false }})
 	for _, query := range []string{`{ __schema { types { name } } }`, `{ __type(name: "User") { name } }`, `{ _service { sdl } }`, `{ user(userID: 1) { x } }`, `{ userz { x } }`, `{ users(sortBy: LAST) { nodes { usrId } } }`, `{ users(filter: {agentID: 1}) { nodes } }`} {
 		r := s.Ask(query, nil)

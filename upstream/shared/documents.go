@@ -1,0 +1,78 @@
+package shared
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// documentLife is how long a document is kept. A client whose document is gone
+// sends it once more.
+const documentLife = 24 * time.Hour
+
+// Documents are the automatic persisted queries of one API key's callers, by the
+// SHA-256 hash of their text. It is safe for concurrent use.
+type Documents struct {
+	store *Store
+	key   string
+	seal  seal
+}
+
+// Documents returns the documents of an API key. The error is [ErrNoKey].
+func (s *Store) Documents(apiKey string) (*Documents, error) {
+	if apiKey == "" {
+		return nil, ErrNoKey
+	}
+	return &Documents{store: s, key: apiKey, seal: s.seal(apiKey)}, nil
+}
+
+// Get returns the document with a hash, if Redis has it. A value whose text has
+// another hash is none.
+func (d *Documents) Get(hash string) (text string, found bool) {
+	mode, incarnation := d.store.now()
+	if mode == Away {
+		return "", false
+	}
+	name := d.name(hash)
+	var sealed string
+	if d.store.do(incarnation, patience, func(ctx context.Context, client rueidis.Client) (err error) {
+		sealed, err = client.DoCache(ctx, client.B().Get().Key(name).Cache(), documentLife).ToString()
+		if rueidis.IsRedisNil(err) {
+			return nil
+		}
+		return err
+	}) != nil {
+		return "", false
+	}
+	value, err := d.seal.open(name, d.store.clock(time.Now()), sealed)
+	if err != nil || hashOf(value) != hash {
+		return "", false
+	}
+	return string(value), true
+}
+
+// Put keeps a document, for all replicas. It does nothing if the hash is not the
+// text's.
+func (d *Documents) Put(hash, text string) {
+	mode, incarnation := d.store.now()
+	if mode == Away || hashOf([]byte(text)) != hash {
+		return
+	}
+	name := d.name(hash)
+	sealed := d.seal.close(name, d.store.clock(time.Now()).Add(documentLife), []byte(text))
+	_ = d.store.do(incarnation, patience, func(ctx context.Context, client rueidis.Client) error {
+		return client.Do(ctx, client.B().Set().Key(name).Value(sealed).Px(documentLife).Build()).Error()
+	}) // clients send it again
+}
+
+func (d *Documents) name(hash string) string {
+	return prefix + "{" + d.store.name("document\x00"+hash, d.key) + "}"
+}
+
+func hashOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,102 @@
+package shared_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"testing"
+	"time"
+
+	"rollcall/upstream/shared"
+)
+
+func TestQuotaOfReplicas(t *testing.T) {
+	t.Parallel()
+	redis := startServer(t)
+	stores := openAll(t, redis.url(), 2)
+	one, other := stores[0].Quota(1), stores[1].Quota(1) // ten at once
+	alice, bob := shared.Caller{APIKey: key, Subject: "alice"}, shared.Caller{APIKey: key, Subject: "bob"}
+	for i := range 10 {
+		quota := []*shared.Quota{one, other}[i%2]
+		if wait := quota.Wait(alice); wait != 0 {
+			t.Fatalf("alice waits for %v after %d tokens", wait, i)
+		}
+		quota.Spend(alice)
+		pause(20 * time.Millisecond) // the replies arrive
+	}
+	// The replica that did not spend the last token learns of it with its next.
+	one.Spend(alice)
+	eventually(t, time.Second, "both know what both have spent", func() bool {
+		return one.Wait(alice) > 1500*time.Millisecond && other.Wait(alice) > 500*time.Millisecond
+	})
+	if wait := one.Wait(alice); wait > 2*time.Second {
+		t.Errorf("alice waits for %v", wait)
+	}
+	if wait := other.Wait(bob); wait != 0 {
+		t.Errorf("bob waits for %v", wait)
+	}
+
+	t.Run("Redis is away", func(t *testing.T) {
+		redis.kill()
+		awaitMode(t, shared.Away, time.Second, stores...)
+		for range 12 {
+			one.Spend(bob)
+		}
+		if wait := one.Wait(bob); wait < 2*time.Second || wait > 3*time.Second {
+			t.Errorf("bob waits for %v, want 3s", wait)
+		}
+		redis.start()
+		awaitMode(t, shared.Shared, 4*time.Second, stores...)
+		one.Spend(bob) // and what was spent meanwhile
+		eventually(t, time.Second, "bob's debt is in Redis", func() bool { return redis.cli("dbsize") != "1" })
+		other.Spend(bob)
+		eventually(t, time.Second, "the other replica knows of it", func() bool { return other.Wait(bob) > time.Second })
+	})
+}
+
+func TestDocumentsOfReplicas(t *testing.T) {
+	t.Parallel()
+	redis := startServer(t)
+	stores := openAll(t, redis.url(), 2)
+	one, err := stores[0].Documents(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := stores[1].Documents(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const text = "{ users { totalCount } }"
+	hash := hashOf(text)
+	if _, found := other.Get(hash); found {
+		t.Error("a document that was not put is found")
+	}
+	one.Put(hash, text)
+	eventually(t, time.Second, "the other replica has the document", func() bool {
+		got, found := other.Get(hash)
+		return found && got == text
+	})
+	one.Put(hashOf("another"), text)
+	if _, found := one.Get(hashOf("another")); found {
+		t.Error("a document with another hash is found")
+	}
+	for _, k := range []string{"another key", "xi-key2"} {
+		d, err := stores[0].Documents(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, found := d.Get(hash); found {
+			t.Error("a document of another key is found")
+		}
+	}
+	redis.kill()
+	awaitMode(t, shared.Away, time.Second, stores...)
+	if _, found := one.Get(hash); found {
+		t.Error("a document is found without Redis")
+	}
+	one.Put(hash, text)
+}
+
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
