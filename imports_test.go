@@ -16,7 +16,7 @@ import (
 // that begins so.
 var allowed = map[string][]string{
 	"rollcall": {
-		"rollcall/graph", "rollcall/graph/transport", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/internal/*",
+		"rollcall/graph", "rollcall/graph/transport", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/upstream/shared", "rollcall/internal/*",
 	},
 	"rollcall/deploy": nil, // tests
 	"rollcall/graph": {
@@ -53,7 +53,11 @@ var allowed = map[string][]string{
 		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
 		"go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
-	"rollcall/upstream/shared":                {"github.com/hashicorp/golang-lru/v2", "github.com/redis/rueidis"},
+	"rollcall/upstream/shared": {
+		"rollcall/internal/instrument", "github.com/hashicorp/golang-lru/v2", "github.com/redis/rueidis",
+		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/metric", "go.opentelemetry.io/otel/semconv/*",
+	},
+	"rollcall/upstream/shared/redistest":      nil, // for tests
 	"rollcall/upstream/emulator":              nil,
 	"rollcall/upstream/limitertest":           {"rollcall/upstream"},
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},
@@ -62,11 +66,10 @@ var allowed = map[string][]string{
 	"rollcall/internal/build":                 nil,
 	"rollcall/internal/config":                nil,
 	"rollcall/internal/cork":                  nil,
-	"rollcall/internal/drain":                 {"golang.org/x/sys/unix"},
+	"rollcall/internal/drain":                 nil,
 	"rollcall/internal/flight":                {"rollcall/internal/panics"},
 	"rollcall/internal/instrument":            {"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/metric*"},
 	"rollcall/internal/panics":                nil,
-	"rollcall/internal/idle":                  nil,
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
 	"rollcall/internal/playground":            nil,
 	"rollcall/internal/standardlog":           {"rollcall/internal/instrument", "go.opentelemetry.io/otel/metric"},

@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -30,7 +29,6 @@ import (
 	"rollcall/internal/config"
 	"rollcall/internal/cork"
 	"rollcall/internal/drain"
-	"rollcall/internal/idle"
 	"rollcall/internal/origin"
 	"rollcall/internal/playground"
 	"rollcall/internal/quota"
@@ -38,6 +36,7 @@ import (
 	"rollcall/internal/telemetry"
 	"rollcall/upstream"
 	"rollcall/upstream/emulator"
+	"rollcall/upstream/shared"
 )
 
 func main() {
@@ -96,7 +95,7 @@ func run(ctx context.Context, args []string, env map[string]string, stdout io.Wr
 		return 0
 	}
 	c, err := config.Load(env, config.Deps{
-		RegionURL: upstream.RegionURL, ParseOrigin: origin.Parse, ReadFile: os.ReadFile, Terminal: isTerminal(stderr),
+		RegionURL: upstream.RegionURL, ParseOrigin: origin.Parse, CheckRedisURL: shared.CheckURL, ReadFile: os.ReadFile, Terminal: isTerminal(stderr),
 	})
 	if *healthcheck { // of a service that has started, so that other settings do not matter
 		return checkHealth(ctx, c.ListenAddr, stdout, stderr)
@@ -133,11 +132,9 @@ func checkHealth(ctx context.Context, listenAddr string, stdout, stderr io.Write
 	return 0
 }
 
-// listen opens the listeners; that for the admin is nil where there is none.
+// listen opens the listeners. The admin listener is nil if there is none.
 func listen(ctx context.Context, c config.Config, log *slog.Logger) (public, adminListener net.Listener, err error) {
-	var plain net.ListenConfig
-	plain.SetMultipathTCP(false) // a listener for several paths takes no filter, which the end needs
-	public, err = plain.Listen(ctx, "tcp", c.ListenAddr)
+	public, err = new(net.ListenConfig).Listen(ctx, "tcp", c.ListenAddr)
 	if err != nil {
 		return nil, nil, fmt.Errorf("LISTEN_ADDR: %w", err)
 	}
@@ -157,8 +154,8 @@ func listen(ctx context.Context, c config.Config, log *slog.Logger) (public, adm
 	}
 }
 
-// serve answers on the listeners until ctx ends, and then what has been taken,
-// as far as that can be answered in time.
+// serve serves the listeners until ctx is cancelled, and then answers the requests
+// of the connections that are open, as far as the time to stop in allows.
 func serve(ctx context.Context, c config.Config, public, adminListener net.Listener, log *slog.Logger) error {
 	if c.Demo {
 		stop, err := startDemo(ctx, &c, log)
@@ -179,8 +176,15 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	defer endTelemetry(ctx, tel, log)
 	standardlog.Replace(log, tel.MeterProvider) //nolint:contextcheck // its counter begins outside any request
 	var draining drain.Drain
-	calls := newQuota(c)
-	client := newClient(c, calls, tel, log) //nolint:contextcheck // its counters begin outside any request
+	store, err := openStore(ctx, c, tel, log)
+	if err != nil {
+		return err
+	}
+	if store != nil {
+		defer store.Close()
+	}
+	calls := newQuota(c, store)
+	client := newClient(c, store, calls, tel, log) //nolint:contextcheck // its counters begin outside any request
 	defer client.Close()
 	secret := callerSecret(c)
 	executor := newExecutor(c, client, secret, log)
@@ -189,12 +193,10 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	ready := func() bool { return draining.Ready() && known() }
 	handler := newHandler(c, executor, secret, calls, authenticate, tel, log) //nolint:contextcheck // its counters begin outside any request
 	handler = withProbes(handler, ready)
-	handler = idle.Handler(handler, 2*time.Second, debug.FreeOSMemory)
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
 	failed := make(chan error, 2)
-	listener := cork.Listener(draining.Listener(public)) // before anybody may ask for the end
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(cork.Listener(public)) }()
 	log.Info("starting", "version", built.Version, "commit", built.Commit, "go", built.Go, "traces", c.PushTraces, "metrics", c.PushMetrics)
 	log.Info("listening", "graphql", fmt.Sprintf("http://%s/graphql", public.Addr()), "playground", c.Playground, "auth", c.Auth)
 	if adminListener != nil {
@@ -213,17 +215,17 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("stopping: what is taken is answered", "delay", c.ShutdownDelay)
+	log.Info("stopping: requests are still accepted", "delay", c.ShutdownDelay)
 	draining.Close()
 	time.Sleep(c.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.UpstreamTimeout+5*time.Second)
 	defer cancel()
-	draining.End(ctx)
+	draining.End(ctx, public)
 	err = server.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) { // such as of an upload that never ends
-		log.Warn("the time to answer in is over: requests are cut off", "requests", draining.Busy())
+	if errors.Is(err, context.DeadlineExceeded) { // for example because an upload never ends
+		log.Warn("the time to stop in is over: requests are cut off", "requests", draining.Busy())
 		_ = server.Close()
-		return nil // as whoever asked for the end has to get it
+		return nil // the stop was requested, so it is no failure
 	}
 	return err
 }
@@ -264,17 +266,47 @@ func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Se
 	}
 }
 
+// openStore returns what this replica shares with the others, or nil if it shares
+// nothing.
+func openStore(ctx context.Context, c config.Config, tel *telemetry.Telemetry, log *slog.Logger) (*shared.Store, error) {
+	if c.RedisURL == "" {
+		return nil, nil //nolint:nilnil // to share nothing is an ordinary case
+	}
+	return shared.Open(ctx, shared.Config{URL: c.RedisURL, Upstream: c.Upstream.String(), Log: log, MeterProvider: tel.MeterProvider})
+}
+
+// callQuota limits the upstream calls of each caller.
+type callQuota interface {
+	Wait(caller upstream.Caller) time.Duration
+	Spend(caller upstream.Caller)
+}
+
 // newQuota returns the quota of upstream calls that each caller has, or nil if it
 // may make any number.
-func newQuota(c config.Config) *quota.Quota[upstream.Caller] {
-	if c.RateLimit == 0 {
+func newQuota(c config.Config, store *shared.Store) callQuota {
+	switch {
+	case c.RateLimit == 0:
 		return nil
+	case store != nil:
+		return sharedQuota{store.Quota(c.RateLimit)}
+	default:
+		return quota.New[upstream.Caller](c.RateLimit)
 	}
-	return quota.New[upstream.Caller](c.RateLimit)
+}
+
+// sharedQuota is a quota over all replicas.
+type sharedQuota struct{ *shared.Quota }
+
+func (q sharedQuota) Wait(c upstream.Caller) time.Duration {
+	return q.Quota.Wait(shared.Caller{APIKey: c.Key.Reveal(), Subject: c.Subject})
+}
+
+func (q sharedQuota) Spend(c upstream.Caller) {
+	q.Quota.Spend(shared.Caller{APIKey: c.Key.Reveal(), Subject: c.Subject})
 }
 
 // newClient returns a client for the upstream, whose calls are taken from the quota.
-func newClient(c config.Config, calls *quota.Quota[upstream.Caller], tel *telemetry.Telemetry, log *slog.Logger) *upstream.Client {
+func newClient(c config.Config, store *shared.Store, calls callQuota, tel *telemetry.Telemetry, log *slog.Logger) *upstream.Client {
 	u := upstream.Config{
 		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, Connections: c.UpstreamConnections,
 		CallersKeys: c.Auth == config.AuthPassthrough, CacheTTL: c.CacheTTL,
@@ -282,6 +314,9 @@ func newClient(c config.Config, calls *quota.Quota[upstream.Caller], tel *teleme
 	}
 	if calls != nil {
 		u.OnCall = calls.Spend
+	}
+	if store != nil {
+		u.NewLimiter = func(key upstream.APIKey, limit int) upstream.Limiter { return store.Limiter(key.Reveal(), limit) }
 	}
 	return upstream.NewClient(u)
 }
@@ -303,7 +338,7 @@ func newExecutor(c config.Config, client *upstream.Client, secret string, log *s
 }
 
 // newHandler returns the handler of everything that the service serves.
-func newHandler(c config.Config, executor *graph.Executor, secret string, calls *quota.Quota[upstream.Caller], authenticate auth.Authenticator, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
+func newHandler(c config.Config, executor *graph.Executor, secret string, calls callQuota, authenticate auth.Authenticator, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
 	admit := origin.Admit
 	if c.Auth == config.AuthNone && config.IsLoopback(c.ListenAddr) {
 		admit = origin.AdmitLocal

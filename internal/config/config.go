@@ -57,6 +57,10 @@ type Config struct {
 	Auth           Auth
 	JWT            JWT // with AuthJWT
 
+	// RedisURL is where replicas share limits, pages and quotas; empty if they
+	// share nothing.
+	RedisURL string
+
 	// CORSOrigins are the web sites that may use the service.
 	CORSOrigins []string
 	// CacheTTL is how old a page may be when it is served again; 0 means that
@@ -109,6 +113,9 @@ type Deps struct {
 	// ParseOrigin returns an origin as browsers spell it, or why it cannot be
 	// allowed.
 	ParseOrigin func(origin string) (string, error)
+	// CheckRedisURL returns why a URL cannot be used for Redis. The error does not
+	// contain the URL, which may contain a password.
+	CheckRedisURL func(url string) error
 	// ReadFile is [os.ReadFile].
 	ReadFile func(name string) ([]byte, error)
 	// Terminal reports that the log is written to a terminal.
@@ -129,6 +136,7 @@ func Load(env map[string]string, deps Deps) (Config, error) {
 	s.readChoices(deps.Terminal)
 	s.readOrigins(deps.ParseOrigin)
 	s.readUpstream(deps.RegionURL)
+	s.checkRedis(deps.CheckRedisURL)
 	if !s.Demo {
 		s.checkAuth()
 	}
@@ -280,6 +288,20 @@ func (s *settings) readOrigins(parse func(string) (string, error)) {
 		if !slices.Contains(s.CORSOrigins, origin) {
 			s.CORSOrigins = append(s.CORSOrigins, origin)
 		}
+	}
+}
+
+// checkRedis checks the URL of Redis, which the demo does not use.
+func (s *settings) checkRedis(check func(string) error) {
+	if s.RedisURL == "" {
+		return
+	}
+	if err := check(s.RedisURL); err != nil {
+		s.fault("REDIS_URL", "%w", err)
+	}
+	if s.Demo {
+		s.warn("REDIS_URL has no effect in the demo, which has one replica")
+		s.RedisURL = ""
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/upstream/shared"
+	"rollcall/upstream/shared/redistest"
 )
 
 const pageTTL = time.Minute
@@ -55,8 +56,8 @@ func have(t *testing.T, pages *shared.Pages, place string, size int, want string
 
 func TestPagesOfReplicas(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	stores := openAll(t, redis.url(), 2)
+	redis := redistest.Start(t)
+	stores := openAll(t, redis.URL(), 2)
 	one, other := pagesOf(t, stores[0], pageTTL), pagesOf(t, stores[1], pageTTL)
 
 	t.Run("a page that one replica has read serves all, near as well", func(t *testing.T) {
@@ -66,9 +67,9 @@ func TestPagesOfReplicas(t *testing.T) {
 		}
 		have(t, one, "a", 5, "canary page")
 		before := stores[1].Stats().Failures
-		commands := redis.cli("info", "commandstats")
+		commands := redis.Command("info", "commandstats")
 		have(t, other, "a", 10, "canary page")
-		if after := redis.cli("info", "commandstats"); strings.Count(after, "calls=") == 0 || calls(commands, "hmget") != calls(after, "hmget") {
+		if after := redis.Command("info", "commandstats"); strings.Count(after, "calls=") == 0 || calls(commands, "hmget") != calls(after, "hmget") {
 			t.Error("a page that is near is read from Redis again")
 		}
 		if stores[1].Stats().Failures != before {
@@ -140,7 +141,7 @@ func TestPagesOfReplicas(t *testing.T) {
 	})
 	t.Run("a page is not replaced by one whose reading began before", func(t *testing.T) {
 		early := read(t, one, "w")
-		redis.cli("del", theKey(t, redis, ":lock")) // as if two seconds had passed
+		redis.Command("del", theKey(t, redis, ":lock")) // as if two seconds had passed
 		pause(5 * time.Millisecond)
 		read(t, other, "w").Put([]byte("new"), 10, "")
 		early.Put([]byte("old"), 10, "")
@@ -162,14 +163,14 @@ func TestPagesOfReplicas(t *testing.T) {
 		}
 	})
 	t.Run("Redis shows neither keys nor pages, and all expires", func(t *testing.T) {
-		for name := range strings.FieldsSeq(redis.cli("--raw", "keys", "*")) {
+		for name := range strings.FieldsSeq(redis.Command("keys", "*")) {
 			if strings.Contains(name, key) {
 				t.Errorf("a name is %s", name)
 			}
-			if redis.cli("--raw", "type", name) == "hash" && strings.Contains(redis.cli("--raw", "hgetall", name), "canary") {
+			if redis.Command("type", name) == "hash" && strings.Contains(redis.Command("hgetall", name), "canary") {
 				t.Errorf("%s has a readable value", name)
 			}
-			if ttl := redis.cli("--raw", "pttl", name); ttl == "-1" {
+			if ttl := redis.Command("pttl", name); ttl == "-1" {
 				t.Errorf("%s does not expire", name)
 			}
 		}
@@ -178,8 +179,8 @@ func TestPagesOfReplicas(t *testing.T) {
 
 func TestPagesExpire(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	store := openAll(t, redis.url(), 1)[0]
+	redis := redistest.Start(t)
+	store := openAll(t, redis.URL(), 1)[0]
 	pages := pagesOf(t, store, 300*time.Millisecond)
 	reading := read(t, pages, "a")
 	pause(150 * time.Millisecond)
@@ -188,7 +189,7 @@ func TestPagesExpire(t *testing.T) {
 	if err != nil || !found {
 		t.Fatal(found, err)
 	}
-	sealed := redis.cli("--raw", "hget", theKey(t, redis, "hash"), "value")
+	sealed := redis.Command("hget", theKey(t, redis, "hash"), "value")
 	pause(160 * time.Millisecond) // from the beginning of the reading, 310 ms
 	have(t, pages, "a", 1, "")
 	if _, err := page.Value(); err == nil {
@@ -201,8 +202,8 @@ func TestPagesExpire(t *testing.T) {
 
 func TestSealedPages(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	stores := openAll(t, redis.url(), 2)
+	redis := redistest.Start(t)
+	stores := openAll(t, redis.URL(), 2)
 	pages := pagesOf(t, stores[0], pageTTL)
 	read(t, pages, "a").Put([]byte("a"), 10, "")
 	name := theKey(t, redis, "hash")
@@ -219,17 +220,17 @@ func TestSealedPages(t *testing.T) {
 	t.Run("a page of another place", func(t *testing.T) {
 		read(t, pages, "b").Put([]byte("b"), 10, "")
 		var other string
-		for n := range strings.FieldsSeq(redis.cli("--raw", "keys", "*:*")) {
-			if n != name && redis.cli("--raw", "hexists", n, "value") == "1" {
+		for n := range strings.FieldsSeq(redis.Command("keys", "*:*")) {
+			if n != name && redis.Command("hexists", n, "value") == "1" {
 				other = n
 			}
 		}
-		redis.cli("eval", "redis.call('hset', KEYS[1], 'value', redis.call('hget', KEYS[2], 'value')) return 1", "2", name, other)
+		redis.Command("eval", "redis.call('hset', KEYS[1], 'value', redis.call('hget', KEYS[2], 'value')) return 1", "2", name, other)
 		fail(t)
 	})
 	for _, value := range []string{"", "short", strings.Repeat("x", 100)} {
 		t.Run(fmt.Sprintf("%d bytes of rubbish", len(value)), func(t *testing.T) {
-			redis.cli("hset", name, "value", value)
+			redis.Command("hset", name, "value", value)
 			fail(t)
 		})
 	}
@@ -237,13 +238,13 @@ func TestSealedPages(t *testing.T) {
 
 func TestPagesWithoutRedis(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	store := openAll(t, redis.url(), 1)[0]
+	redis := redistest.Start(t)
+	store := openAll(t, redis.URL(), 1)[0]
 	pages := pagesOf(t, store, pageTTL)
 	read(t, pages, "a").Put([]byte("a"), 10, "")
 	have(t, pages, "a", 1, "a")
-	redis.hang()
-	defer redis.resume()
+	redis.Hang()
+	defer redis.Resume()
 	awaitMode(t, shared.Away, time.Second, store)
 	began := time.Now()
 	_, found, reading, err := pages.Get(t.Context(), "a", 1)
@@ -258,10 +259,10 @@ func TestPagesWithoutRedis(t *testing.T) {
 
 // theKey returns the name of the one key in Redis whose name, or type, ends in
 // what is given.
-func theKey(t *testing.T, redis *server, end string) string {
+func theKey(t *testing.T, redis *redistest.Server, end string) string {
 	t.Helper()
-	for name := range strings.FieldsSeq(redis.cli("--raw", "keys", "*")) {
-		if strings.HasSuffix(name, end) || redis.cli("--raw", "type", name) == end && redis.cli("--raw", "hexists", name, "value") == "1" {
+	for name := range strings.FieldsSeq(redis.Command("keys", "*")) {
+		if strings.HasSuffix(name, end) || redis.Command("type", name) == end && redis.Command("hexists", name, "value") == "1" {
 			return name
 		}
 	}
