@@ -41,7 +41,7 @@ func TestPagesInBothDirections(t *testing.T) {
 						from, to := at+1, len(all)
 						var list any
 						if backward := r.IntN(2) == 0; backward {
-							if from = 0; cursor != nil {
+							if cursor != nil {
 								to = at
 							}
 							from = max(0, to-n)

@@ -57,7 +57,7 @@ func (op *operation) load(ctx context.Context, list listField) (_ *generated.Use
 	}
 	written := render.List{Slice: slice}
 	if counts != nil {
-		written.Counts = counts.wait()
+		written.Counts = counts.wait(ctx)
 	}
 	return &generated.UserConnection{Rendered: rendered{list.selection, written}}, nil
 }

@@ -166,6 +166,9 @@ func (r *reader) edge(set ast.SelectionSet) object[row] {
 		case "node":
 			user := r.user(f.Selections)
 			return func(b []byte, at row) []byte { return user(b, at.slice.User(at.index)) }
+		case "activity":
+			activity := r.activity(f.Selections)
+			return func(b []byte, at row) []byte { return activity.write(b, at.slice.User(at.index)) }
 		}
 		return nil
 	})
