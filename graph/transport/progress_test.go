@@ -37,11 +37,11 @@ func (s *slowReader) Write(b []byte) (int, error) {
 		ready = time.Now().Add(time.Duration(len(b)) * time.Second / time.Duration(s.rate))
 	}
 	if !s.deadline.IsZero() && ready.After(s.deadline) {
-		time.Sleep(time.Until(s.deadline))
+		time.Sleep(time.Until(s.deadline)) //nolint:forbidigo // in a synctest bubble
 		s.err = os.ErrDeadlineExceeded
 		return 0, s.err
 	}
-	time.Sleep(time.Until(ready))
+	time.Sleep(time.Until(ready)) //nolint:forbidigo // in a synctest bubble
 	s.written += len(b)
 	return len(b), nil
 }
