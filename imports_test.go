@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 	"rollcall/deploy": nil, // tests
 	"rollcall/graph": {
 		"rollcall/graph/connection", "rollcall/graph/datetime", "rollcall/graph/document", "rollcall/graph/globalid", "rollcall/graph/internal/generated",
-		"rollcall/graph/loader", "rollcall/graph/render", "rollcall/upstream", "rollcall/internal/panics",
+		"rollcall/graph/loader", "rollcall/graph/render", "rollcall/upstream", "rollcall/internal/budget", "rollcall/internal/panics",
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*", "github.com/maypok86/otter/v2",
 		"go.opentelemetry.io/otel/trace",
 	},
@@ -63,6 +63,7 @@ var allowed = map[string][]string{
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},
 	"rollcall/internal/admin":                 nil,
 	"rollcall/internal/auth":                  {"github.com/MicahParks/jwkset", "github.com/golang-jwt/jwt/v5", "golang.org/x/sync/singleflight", "golang.org/x/time/rate"},
+	"rollcall/internal/budget":                nil,
 	"rollcall/internal/build":                 nil,
 	"rollcall/internal/config":                nil,
 	"rollcall/internal/cork":                  nil,

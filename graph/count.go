@@ -91,7 +91,7 @@ func (op *operation) count(ctx context.Context, window connection.Window, limit 
 type counting struct {
 	done   sync.WaitGroup
 	cancel context.CancelFunc
-	fields []context.Context // of each field
+	fields []countField
 	counts []*int
 	errs   []error
 }
@@ -100,11 +100,10 @@ type counting struct {
 func (op *operation) startCounts(ctx context.Context, list listField) *counting {
 	ctx, cancel := context.WithCancel(ctx)
 	n := len(list.counts)
-	c := &counting{cancel: cancel, fields: make([]context.Context, n), counts: make([]*int, n), errs: make([]error, n)}
+	c := &counting{cancel: cancel, fields: list.counts, counts: make([]*int, n), errs: make([]error, n)}
 	for i, count := range list.counts {
-		ctx := graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "UserConnection", Field: count.field})
-		c.fields[i], c.errs[i] = ctx, count.err
 		if count.err != nil {
+			c.errs[i] = count.err
 			continue
 		}
 		c.done.Go(func() {
@@ -126,13 +125,14 @@ func (c *counting) stop() {
 }
 
 // wait returns the counts. One that fails is nil, and becomes an error of the
-// response.
-func (c *counting) wait() []*int {
+// response; ctx is that of the list.
+func (c *counting) wait(ctx context.Context) []*int {
 	c.done.Wait()
 	c.cancel()
 	for i, err := range c.errs {
 		if err != nil {
-			graphql.AddError(c.fields[i], graphql.AddFieldLocationToError(c.fields[i], err))
+			ctx := graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "UserConnection", Field: c.fields[i].field})
+			graphql.AddError(ctx, graphql.AddFieldLocationToError(ctx, err))
 		}
 	}
 	return c.counts

@@ -41,7 +41,7 @@ func TestPagesInBothDirections(t *testing.T) {
 						from, to := at+1, len(all)
 						var list any
 						if backward := r.IntN(2) == 0; backward {
-							if from = 0; cursor != nil {
+							if cursor != nil {
 								to = at
 							}
 							from = max(0, to-n)
@@ -50,6 +50,7 @@ func TestPagesInBothDirections(t *testing.T) {
 								t.Fatalf("%d to %d of %d: pageInfo is %v", from, to, len(all), graphtest.Get(list, "pageInfo"))
 							}
 						} else {
+							from = at + 1
 							to = min(to, from+n)
 							list = graphtest.Get(s.Must(`query($n: Int, $cursor: String) { users(first: $n, after: $cursor, `+order+`) `+selection+` }`, map[string]any{"n": n, "cursor": cursor}), "users")
 							if graphtest.Get(list, "pageInfo", "hasNextPage") != (to < len(all)) || graphtest.Get(list, "pageInfo", "hasPreviousPage") != (cursor != nil) {
@@ -121,6 +122,45 @@ func TestUpstreamCallsInBothDirections(t *testing.T) {
 				t.Errorf("%d calls, want %d", got, c.calls)
 			}
 		})
+	}
+}
+
+func TestUpstreamCallsOfAShortList(t *testing.T) {
+	s := graphtest.New(t, graphtest.Options{Upstream: emulator.New(emulator.Options{Users: 25})})
+	for _, list := range []string{"users(first: 30)", "users(last: 30)", "users(first: 3)", "users"} {
+		s.Count()
+		data := s.Must("{ "+list+" { totalCount nodes { userId } } }", nil)
+		if got := graphtest.Get(data, "users", "totalCount"); got != 25.0 {
+			t.Errorf("%s: a count of %v, want 25", list, got)
+		}
+		if got := s.Count(); got != 1 {
+			t.Errorf("%s: %d calls, want 1", list, got)
+		}
+	}
+}
+
+func TestUpstreamCallsPageByPage(t *testing.T) {
+	s := graphtest.New(t, graphtest.Options{Upstream: emulator.New(emulator.Options{Users: 700})})
+	back := func(before any, most int) any {
+		t.Helper()
+		s.Count()
+		data := s.Must(`query($before: String) { users(last: 30, before: $before) { nodes { userId } pageInfo { startCursor } } }`, map[string]any{"before": before})
+		if got := s.Count(); got < 1 || got > most {
+			t.Errorf("%d calls, want 1 to %d", got, most)
+		}
+		return graphtest.Get(data, "users", "pageInfo", "startCursor")
+	}
+	var cursor any
+	for range 10 { // from the end
+		cursor = back(cursor, 1)
+	}
+	cursor = nil
+	for range 10 {
+		data := s.Must(`query($after: String) { users(first: 30, after: $after) { pageInfo { startCursor endCursor } nodes { userId } } }`, map[string]any{"after": cursor})
+		cursor = graphtest.Get(data, "users", "pageInfo", "endCursor")
+	}
+	for range 9 { // what has been read, in the other direction
+		cursor = back(cursor, 2)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"rollcall/graph/document"
 	"rollcall/graph/internal/generated"
 	"rollcall/graph/loader"
+	"rollcall/internal/budget"
 	"rollcall/internal/panics"
 	"rollcall/upstream"
 )
@@ -61,6 +62,7 @@ type Executor struct {
 	previousKeys  []string // at most one
 	memory        *loader.Memory
 	sealers       *otter.Cache[upstream.APIKey, *connection.Sealer]
+	answers       *budget.Budget[upstream.APIKey]
 }
 
 // NewExecutor returns an executor of the service's schema.
@@ -79,7 +81,7 @@ func NewExecutor(c Config) *Executor {
 		gqlgen:        exec,
 		fields:        fieldMiddleware{entities{resolvers.Entity()}},
 		client:        c.Client,
-		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection), c.unrendered),
+		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection), c.Limits.Answer, c.unrendered),
 		limits:        c.Limits,
 		introspection: c.Introspection,
 		timeout:       c.Timeout,
@@ -87,6 +89,7 @@ func NewExecutor(c Config) *Executor {
 		previousKeys:  previousKeys,
 		memory:        loader.NewMemory(c.CacheTTL),
 		sealers:       newSealers(),
+		answers:       budget.New[upstream.APIKey](c.Limits.Answers),
 	}
 }
 
@@ -123,7 +126,9 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 		sealer:      e.sealer(caller.Key),
 		loader:      loader.New(session, e.memory, caller.Key, e.limits.Calls),
 		countsUntil: time.Now().Add(e.timeout / 4 * 3),
+		output:      &output{limit: e.limits.Answer, answers: e.answers, key: caller.Key},
 	}
+	defer op.output.close()
 	op.plan.read(request, op)
 	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)
@@ -131,7 +136,13 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 		response = e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
 	}
 	work.Usage, work.Batched = session.Usage(), op.loader.Saved()
-	return newResult(response, true, work)
+	held, err := op.output.settle(len(response.Data))
+	if err != nil {
+		return e.refuse(ctx, withoutData(err), work)
+	}
+	result := newResult(response, true, work)
+	result.held = newHold(e.answers, caller.Key, held)
+	return result
 }
 
 // request returns the operation that a request names, with its variables.

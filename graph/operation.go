@@ -14,6 +14,7 @@ type operation struct {
 	sealer   *connection.Sealer
 	loader   *loader.Loader
 	plan     plan
+	output   *output
 	// countsUntil is when counts end.
 	countsUntil time.Time
 }

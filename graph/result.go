@@ -21,6 +21,8 @@ type Result struct {
 	// was executed.
 	Data []byte
 	Work Work
+
+	held *hold // nil if the response does not count against the budget
 }
 
 // Work describes an operation and what its execution took.

@@ -57,7 +57,7 @@ func (op *operation) load(ctx context.Context, list listField) (_ *generated.Use
 	}
 	written := render.List{Slice: slice}
 	if counts != nil {
-		written.Counts = counts.wait()
+		written.Counts = counts.wait(ctx)
 	}
 	return &generated.UserConnection{Rendered: rendered{list.selection, written}}, nil
 }
@@ -76,6 +76,9 @@ type rendered struct {
 	selection *render.Selection
 	list      render.List
 }
+
+// size returns about how many bytes MarshalGQL writes.
+func (r rendered) size() int { return r.selection.Size(r.list.Slice.Len()) }
 
 // MarshalGQL implements gqlgen's Marshaler.
 func (r rendered) MarshalGQL(w io.Writer) {

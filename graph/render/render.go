@@ -37,6 +37,7 @@ type Selection struct {
 	Counts []graphql.CollectedField
 
 	incomplete bool
+	maxBytes   int
 	connection object[List]
 	rowSize    atomic.Int64 // in bytes, of the last slice that was written
 }
@@ -48,9 +49,10 @@ type List struct {
 	Counts []*int
 }
 
-// Select reads a selection set of a UserConnection in an operation.
-func Select(op *graphql.OperationContext, set ast.SelectionSet) *Selection {
-	r := &reader{op: op, selection: new(Selection)}
+// Select reads a selection set of a UserConnection in an operation. What Append
+// appends of it ends after the row that exceeds maxBytes.
+func Select(op *graphql.OperationContext, set ast.SelectionSet, maxBytes int) *Selection {
+	r := &reader{op: op, selection: &Selection{maxBytes: maxBytes}}
 	r.selection.connection = r.connection(set)
 	return r.selection
 }
@@ -124,13 +126,13 @@ func (r *reader) connection(set ast.SelectionSet) object[List] {
 			r.selection.Users = true
 			edge := r.edge(f.Selections)
 			return func(b []byte, l List) []byte {
-				return writeList(b, l.Slice.Len(), func(b []byte, i int) []byte { return edge.write(b, row{l.Slice, i}) })
+				return writeList(b, l.Slice.Len(), r.selection.maxBytes, func(b []byte, i int) []byte { return edge.write(b, row{l.Slice, i}) })
 			}
 		case "nodes":
 			r.selection.Users = true
 			user := r.user(f.Selections)
 			return func(b []byte, l List) []byte {
-				return writeList(b, l.Slice.Len(), func(b []byte, i int) []byte { return user(b, l.Slice.User(i)) })
+				return writeList(b, l.Slice.Len(), r.selection.maxBytes, func(b []byte, i int) []byte { return user(b, l.Slice.User(i)) })
 			}
 		case "pageInfo":
 			info := r.pageInfo(f.Selections)
@@ -164,6 +166,9 @@ func (r *reader) edge(set ast.SelectionSet) object[row] {
 		case "node":
 			user := r.user(f.Selections)
 			return func(b []byte, at row) []byte { return user(b, at.slice.User(at.index)) }
+		case "activity":
+			activity := r.activity(f.Selections)
+			return func(b []byte, at row) []byte { return activity.write(b, at.slice.User(at.index)) }
 		}
 		return nil
 	})

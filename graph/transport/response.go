@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -47,17 +48,31 @@ func (r *response) send(w http.ResponseWriter, mediaType, requestID string) {
 	start := r.start(requestID)
 	header := w.Header()
 	header["Content-Type"] = contentTypes[mediaType]
-	header["Content-Length"] = []string{strconv.Itoa(len(start) + len(r.Data) + len("}"))}
-	w.WriteHeader(r.statusIn(mediaType))
+	size := len(start) + len(r.Data) + len("}")
+	header["Content-Length"] = []string{strconv.Itoa(size)}
+	status := r.statusIn(mediaType)
+	if status == http.StatusServiceUnavailable {
+		header["Retry-After"] = []string{strconv.Itoa(overloadedRetry)}
+	}
+	w.WriteHeader(status)
+	progress := progress{large: size > pieceSize, control: http.NewResponseController(w), began: time.Now()}
 	for _, part := range [][]byte{start, r.Data, []byte("}")} {
-		_, _ = w.Write(part) // an error means that the caller has disconnected
+		if progress.write(w, part) != nil {
+			return // the caller has disconnected, or does not read
+		}
 	}
 }
+
+// overloadedRetry is after how many seconds a request may be repeated that the
+// service has no capacity for.
+const overloadedRetry = 1
 
 func (r *response) statusIn(mediaType string) int {
 	switch {
 	case r.status != 0:
 		return r.status
+	case !r.Executed && len(r.Errors) > 0 && r.Errors[0].Extensions["code"] == graph.CodeOverloaded:
+		return http.StatusServiceUnavailable
 	case !r.Executed && mediaType == typeGraphQL:
 		return http.StatusBadRequest
 	default:

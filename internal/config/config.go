@@ -104,7 +104,11 @@ const (
 type JWT struct{ JWKSURL, Issuer, Audience, Scope string }
 
 // Limits are upper bounds on an operation.
-type Limits struct{ Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int }
+type Limits struct {
+	Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int
+	// Answer bounds the bytes of one response, and Answers those of all large ones.
+	Answer, Answers int
+}
 
 // Deps are what the settings depend on besides the environment.
 type Deps struct {
@@ -212,6 +216,9 @@ func (s *settings) checkBounds() {
 			s.fault(f.Name, "must be at least 1")
 		}
 	})
+	if s.Limits.Answers/2 < s.Limits.Answer {
+		s.fault("LIMIT_ANSWERS", "%d is less than twice LIMIT_ANSWER, %d", s.Limits.Answers, s.Limits.Answer)
+	}
 	if s.UpstreamConnections < s.UpstreamConcurrency {
 		s.fault("UPSTREAM_CONNECTIONS", "%d is less than UPSTREAM_CONCURRENCY, %d", s.UpstreamConnections, s.UpstreamConcurrency)
 	}

@@ -87,7 +87,7 @@ func TestLoad(t *testing.T) {
 		}},
 		"the defaults of the rest": {nil, func(c config.Config) bool {
 			return c.AdminAddr == "127.0.0.1:9090" && c.AdminOptional && c.UpstreamConcurrency == 8 && c.UpstreamConnections == 256 && c.IdleTimeout == 620*time.Second && c.CORSOrigins == nil && c.RateLimit == 0 &&
-				c.MaxBody == 131072 && c.Limits == config.Limits{Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120}
+				c.MaxBody == 131072 && c.Limits == config.Limits{Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120, Answer: 8 << 20, Answers: 32 << 20}
 		}},
 		"no admin listener": {map[string]string{"ADMIN_ADDR": "off"}, func(c config.Config) bool { return c.AdminAddr == "" }},
 		"an admin listener": {map[string]string{"ADMIN_ADDR": "127.0.0.1:9090"}, func(c config.Config) bool { return !c.AdminOptional }},

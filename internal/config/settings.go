@@ -47,7 +47,7 @@ func newSettings(env map[string]string) *settings {
 	f.DurationVar(&s.UpstreamTimeout, "UPSTREAM_TIMEOUT", 10*time.Second, "`duration` of all upstream work of an operation")
 	f.IntVar(&s.UpstreamConcurrency, "UPSTREAM_CONCURRENCY", 8, "the `number` of calls in flight for one key")
 	f.IntVar(&s.UpstreamConnections, "UPSTREAM_CONNECTIONS", 256, "the `number` of connections to the upstream for all keys, idle ones included; at\nleast UPSTREAM_CONCURRENCY")
-	f.StringVar(&s.RedisURL, "REDIS_URL", "", "a Redis `URL`, redis:// or rediss://, also of Sentinel or Cluster: replicas then share\na key's limit, pause and pages, and callers' rates; never printed")
+	f.StringVar(&s.RedisURL, "REDIS_URL", "", "a Redis `URL`, redis:// or rediss://, also of Sentinel or Cluster: replicas then share\na key's limit and pause, and callers' rates; never printed")
 	f.StringVar((*string)(&s.Auth), "AUTH", "", "how callers are authenticated, a `word`: none (every caller is admitted, and reads\nwith the service's key), passthrough (callers send their own key in xi-api-key)\nor jwt (callers send a bearer token); required with a real upstream")
 	f.StringVar(&s.JWT.JWKSURL, "JWT_JWKS_URL", "", "the `URL` of the token issuer's public keys; https, or plain http to loopback")
 	f.StringVar(&s.JWT.Issuer, "JWT_ISSUER", "", "the `name` that tokens must have as iss")
@@ -56,8 +56,8 @@ func newSettings(env map[string]string) *settings {
 	f.StringVar(&s.origins, "CORS_ORIGINS", "", "the origins of web sites and apps that may use the service from a browser, a\n`list` separated by commas")
 	f.StringVar(&s.introspection, "INTROSPECTION", "", "`on or off`: whether callers may read the schema (default off; on in the demo)")
 	f.StringVar(&s.playground, "PLAYGROUND", "", "`on or off`: whether / serves a playground (default off; on in the demo)")
-	f.DurationVar(&s.CacheTTL, "CACHE_TTL", 0, "`duration` for which a page and its users may be served again to the same caller;\n0s for not at all")
-	f.StringVar(&s.shareRequests, "SHARE_REQUESTS", "on", "`on or off`: whether equal requests of one caller that are in flight share one\nexecution and one response")
+	f.DurationVar(&s.CacheTTL, "CACHE_TTL", 0, "`duration` for which a page and its users may be served again with the same key;\n0s for not at all")
+	f.StringVar(&s.shareRequests, "SHARE_REQUESTS", "on", "`on or off`: whether equal requests of one key that are in flight share one\nexecution and one response")
 	f.Float64Var(&s.RateLimit, "RATE_LIMIT", 0, "the `number` of upstream calls per second that a caller may cause, in bursts of\nten seconds' worth; 0 for any number")
 	f.StringVar(&s.logLevel, "LOG_LEVEL", "info", "`level`: debug, info, warn or error")
 	f.StringVar(&s.logFormat, "LOG_FORMAT", "", "`format`: text or json (default text on a terminal, otherwise json)")
@@ -70,6 +70,8 @@ func newSettings(env map[string]string) *settings {
 	f.IntVar(&s.Limits.Directives, "LIMIT_DIRECTIVES", 20, "the `number` of directives in one place")
 	f.IntVar(&s.Limits.Cost, "LIMIT_COST", 5000, "the `number` of users that an operation could fetch")
 	f.IntVar(&s.Limits.Calls, "LIMIT_CALLS", 120, "the `number` of upstream calls that an operation may make")
+	f.IntVar(&s.Limits.Answer, "LIMIT_ANSWER", 8<<20, "the `number` of bytes of one response")
+	f.IntVar(&s.Limits.Answers, "LIMIT_ANSWERS", 32<<20, "the `number` of bytes of all large responses in memory, at most half of it for\none key; at least twice LIMIT_ANSWER")
 	s.otel.define(f)
 	return s
 }

@@ -1,5 +1,5 @@
-// Package cork lets a handler send its whole answer in one write. A server of
-// net/http writes an answer as it fills a buffer of 4 KiB, which makes two
+// Package cork lets a handler send a small response in one write. A server of
+// net/http writes a response as it fills a buffer of 4 KiB, which makes two
 // system calls of a page of users, and wakes its reader twice; nothing else
 // that the service does for a request costs as much.
 package cork
@@ -41,6 +41,12 @@ func (c *conn) Write(b []byte) (int, error) {
 	if !c.corked {
 		return c.Conn.Write(b)
 	}
+	if c.held == nil && len(b) > maxHeld || c.held != nil && len(*c.held)+len(b) > maxHeld {
+		if err := c.release(); err != nil {
+			return 0, err
+		}
+		return c.Conn.Write(b)
+	}
 	if c.held == nil {
 		var ok bool
 		if c.held, ok = c.buffers.Get().(*[]byte); !ok {
@@ -51,8 +57,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// CloseWrite lets the server say that it is done before it has read everything,
-// as it does on a connection that is not wrapped.
+// CloseWrite lets the server close the sending half before it has read
+// everything, as it does on a connection that is not wrapped.
 func (c *conn) CloseWrite() error {
 	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return tcp.CloseWrite()
@@ -60,21 +66,25 @@ func (c *conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// uncork sends what is held, with what w still has of the answer.
+// uncork sends what is held, with what w still has of the response.
 func (c *conn) uncork(w http.ResponseWriter) {
 	if c.held != nil {
 		_ = http.NewResponseController(w).Flush()
 	}
+	_ = c.release() // if this fails, so does the server's next write, which ends the connection
+}
+
+// release writes what is held back, and holds nothing back any more.
+func (c *conn) release() error {
 	c.corked = false
 	if c.held == nil {
-		return
+		return nil
 	}
-	_, _ = c.Conn.Write(*c.held) // where this fails, so does the server's next write, and ends the connection
-	if cap(*c.held) <= maxHeld {
-		*c.held = (*c.held)[:0]
-		c.buffers.Put(c.held)
-	}
+	_, err := c.Conn.Write(*c.held)
+	*c.held = (*c.held)[:0]
+	c.buffers.Put(c.held)
 	c.held = nil
+	return err
 }
 
 type connKey struct{}
@@ -84,15 +94,16 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// maxHeld is the largest buffer that is kept for the next answer.
+// maxHeld is how many bytes are held back for one connection. A larger response is
+// written as it comes.
 const maxHeld = 64 << 10
 
-// Handler serves next with what it writes held back until it returns. It is for
-// handlers that write their answers at once, and say how long they are.
+// Handler serves next, and holds back what it writes until it returns. It is for
+// handlers that write their responses at once, with their length.
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
-		// Whoever expects to be told to go on is told so while next reads.
+		// A 100 Continue has to be sent while next reads.
 		if !ok || r.ProtoMajor != 1 || r.Header.Get("Expect") != "" {
 			next.ServeHTTP(w, r)
 			return

@@ -66,9 +66,9 @@ func serve(t *testing.T) (url string, l *counting) {
 	return server.URL, l
 }
 
-func TestAnAnswerIsOneWrite(t *testing.T) {
+func TestOneWrite(t *testing.T) {
 	url, l := serve(t)
-	for _, size := range []int{0, 1, 2000, 4000, 5000, 7500, 10_000, 100_000, 10} {
+	for _, size := range []int{0, 1, 2000, 4000, 5000, 7500, 10_000, 60_000, 10} {
 		want := bytes.Repeat([]byte("x"), size)
 		resp, err := http.Post(url, "text/plain", bytes.NewReader(want))
 		if err != nil {
@@ -85,7 +85,27 @@ func TestAnAnswerIsOneWrite(t *testing.T) {
 	}
 }
 
-func TestWhoeverExpectsToContinueIsToldTo(t *testing.T) {
+// TestLargeResponses checks that a connection holds back no more than maxHeld.
+func TestLargeResponses(t *testing.T) {
+	url, l := serve(t)
+	for _, size := range []int{64 << 10, 100_000, 1 << 20} {
+		want := bytes.Repeat([]byte("x"), size)
+		resp, err := http.Post(url, "text/plain", bytes.NewReader(want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: %v, %d bytes", size, err, len(got))
+		}
+		if n := l.take(); n < 2 {
+			t.Errorf("%d bytes: %d writes", size, n)
+		}
+	}
+}
+
+func TestExpectContinue(t *testing.T) {
 	url, _ := serve(t)
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
@@ -104,7 +124,7 @@ func TestWhoeverExpectsToContinueIsToldTo(t *testing.T) {
 	}
 }
 
-func TestOtherServersAreServedAsEver(t *testing.T) {
+func TestOtherServers(t *testing.T) {
 	w := httptest.NewRecorder()
 	cork.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })).
 		ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil))

@@ -1,0 +1,108 @@
+// Package budget bounds how many bytes are in use at the same time: in total, and
+// by each owner half of that. It depends on nothing else of the project.
+package budget
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// Budget is a number of bytes that owners share. It is safe for concurrent use.
+type Budget[Owner comparable] struct {
+	total int
+
+	mu      sync.Mutex
+	used    int
+	byOwner map[Owner]int
+	waiting []*waiter[Owner] // in the order of arrival
+}
+
+type waiter[Owner comparable] struct {
+	owner   Owner
+	bytes   int
+	granted chan struct{}
+}
+
+// New returns a budget of total bytes.
+func New[Owner comparable](total int) *Budget[Owner] {
+	return &Budget[Owner]{total: total, byOwner: make(map[Owner]int)}
+}
+
+// Acquire waits until the owner may use so many bytes more, which Release gives
+// back. The error is the cause of ctx's cancellation. More than half of the total
+// is never granted. Owners are served in the order of arrival, except that an owner
+// who has to wait for its own half does not delay the others.
+func (b *Budget[Owner]) Acquire(ctx context.Context, owner Owner, bytes int) error {
+	b.mu.Lock()
+	if b.fits(owner, bytes) && len(b.waiting) == 0 {
+		b.add(owner, bytes)
+		b.mu.Unlock()
+		return nil
+	}
+	w := &waiter[Owner]{owner, bytes, make(chan struct{})}
+	b.waiting = append(b.waiting, w)
+	b.grant()
+	b.mu.Unlock()
+	select {
+	case <-w.granted:
+		return nil
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.waiting, w)
+	if i < 0 { // granted meanwhile
+		b.add(owner, -bytes)
+	} else {
+		b.waiting = slices.Delete(b.waiting, i, i+1)
+	}
+	b.grant()
+	return context.Cause(ctx)
+}
+
+// Add counts bytes that are in use already, whatever the bounds are.
+func (b *Budget[Owner]) Add(owner Owner, bytes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.add(owner, bytes)
+}
+
+// Release gives bytes back.
+func (b *Budget[Owner]) Release(owner Owner, bytes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.add(owner, -bytes)
+	b.grant()
+}
+
+// Used returns how many bytes are in use.
+func (b *Budget[Owner]) Used() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
+}
+
+func (b *Budget[Owner]) fits(owner Owner, bytes int) bool {
+	return b.used+bytes <= b.total && b.byOwner[owner]+bytes <= b.total/2
+}
+
+func (b *Budget[Owner]) add(owner Owner, bytes int) {
+	b.used += bytes
+	b.byOwner[owner] += bytes
+	if b.byOwner[owner] == 0 {
+		delete(b.byOwner, owner)
+	}
+}
+
+// grant serves those who wait, as far as there is room.
+func (b *Budget[Owner]) grant() {
+	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter[Owner]) bool {
+		if !b.fits(w.owner, w.bytes) {
+			return false
+		}
+		b.add(w.owner, w.bytes)
+		close(w.granted)
+		return true
+	})
+}

@@ -1,0 +1,56 @@
+package budget_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall/internal/budget"
+)
+
+func TestBudget(t *testing.T) {
+	t.Run("an owner gets half, and does not delay the others", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := budget.New[string](100)
+			var order []string
+			acquire := func(owner string, bytes int) {
+				go func() {
+					if err := b.Acquire(t.Context(), owner, bytes); err == nil {
+						order = append(order, owner)
+					}
+				}()
+				synctest.Wait()
+			}
+			acquire("a", 50)
+			acquire("a", 1)
+			acquire("b", 30)
+			acquire("c", 20)
+			if got := len(order); got != 3 || b.Used() != 100 {
+				t.Fatalf("%d bytes are in use, granted to %v", b.Used(), order)
+			}
+			acquire("d", 1)
+			b.Release("a", 10)
+			synctest.Wait()
+			if got := order[len(order)-2:]; got[0]+got[1] != "ad" && got[0]+got[1] != "da" || b.Used() != 92 {
+				t.Errorf("%d bytes are in use, granted to %v", b.Used(), order)
+			}
+		})
+	})
+	t.Run("a wait ends with its context, and gives nothing away", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := budget.New[string](100)
+			b.Add("a", 150)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if err := b.Acquire(ctx, "b", 1); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+			b.Release("a", 150)
+			if err := b.Acquire(t.Context(), "b", 50); err != nil || b.Used() != 50 {
+				t.Errorf("got %v, %d bytes are in use", err, b.Used())
+			}
+		})
+	})
+}
