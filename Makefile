@@ -50,7 +50,7 @@ redis:
 	@$(NEED) redis-server "The tests of upstream/shared" redis-server
 
 ## operations: the dashboard, the alerts and the manual against the running service
-operations: prometheus
+operations: prometheus redis
 	@$(STEP) "dashboard, alerts, manual" go test -count=1 ./deploy -prometheus
 
 # Debian's, for promtool and for the dashboard's queries. Debian's service is not needed.

@@ -16,7 +16,7 @@ import (
 // that begins so.
 var allowed = map[string][]string{
 	"rollcall": {
-		"rollcall/graph", "rollcall/graph/transport", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/internal/*",
+		"rollcall/graph", "rollcall/graph/transport", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/upstream/shared", "rollcall/internal/*",
 	},
 	"rollcall/deploy": nil, // tests
 	"rollcall/graph": {
@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"rollcall/graph/datetime": nil,
 	"rollcall/graph/globalid": nil,
 	"rollcall/graph/internal/generated": {
-		"rollcall/graph/datetime",
+		"rollcall/graph/connection", "rollcall/graph/datetime",
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
 	},
 	"rollcall/upstream": {
@@ -53,7 +53,11 @@ var allowed = map[string][]string{
 		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
 		"go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
-	"rollcall/upstream/shared":                {"github.com/hashicorp/golang-lru/v2", "github.com/redis/rueidis"},
+	"rollcall/upstream/shared": {
+		"rollcall/internal/instrument", "github.com/hashicorp/golang-lru/v2", "github.com/redis/rueidis",
+		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/metric", "go.opentelemetry.io/otel/semconv/*",
+	},
+	"rollcall/upstream/shared/redistest":      nil, // for tests
 	"rollcall/upstream/emulator":              nil,
 	"rollcall/upstream/limitertest":           {"rollcall/upstream"},
 	"rollcall/upstream/emulator/cmd/emulator": {"rollcall/upstream/emulator"},

@@ -36,6 +36,7 @@ import (
 	"rollcall/internal/telemetry"
 	"rollcall/upstream"
 	"rollcall/upstream/emulator"
+	"rollcall/upstream/shared"
 )
 
 func main() {
@@ -94,7 +95,7 @@ func run(ctx context.Context, args []string, env map[string]string, stdout io.Wr
 		return 0
 	}
 	c, err := config.Load(env, config.Deps{
-		RegionURL: upstream.RegionURL, ParseOrigin: origin.Parse, ReadFile: os.ReadFile, Terminal: isTerminal(stderr),
+		RegionURL: upstream.RegionURL, ParseOrigin: origin.Parse, CheckRedisURL: shared.CheckURL, ReadFile: os.ReadFile, Terminal: isTerminal(stderr),
 	})
 	if *healthcheck { // of a service that has started, so that other settings do not matter
 		return checkHealth(ctx, c.ListenAddr, stdout, stderr)
@@ -175,8 +176,15 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	defer endTelemetry(ctx, tel, log)
 	standardlog.Replace(log, tel.MeterProvider) //nolint:contextcheck // its counter begins outside any request
 	var draining drain.Drain
-	calls := newQuota(c)
-	client := newClient(c, calls, tel, log) //nolint:contextcheck // its counters begin outside any request
+	store, err := openStore(ctx, c, tel, log)
+	if err != nil {
+		return err
+	}
+	if store != nil {
+		defer store.Close()
+	}
+	calls := newQuota(c, store)
+	client := newClient(c, store, calls, tel, log) //nolint:contextcheck // its counters begin outside any request
 	defer client.Close()
 	secret := callerSecret(c)
 	executor := newExecutor(c, client, secret, log)
@@ -258,17 +266,47 @@ func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Se
 	}
 }
 
+// openStore returns what this replica shares with the others, or nil if it shares
+// nothing.
+func openStore(ctx context.Context, c config.Config, tel *telemetry.Telemetry, log *slog.Logger) (*shared.Store, error) {
+	if c.RedisURL == "" {
+		return nil, nil //nolint:nilnil // to share nothing is an ordinary case
+	}
+	return shared.Open(ctx, shared.Config{URL: c.RedisURL, Upstream: c.Upstream.String(), Log: log, MeterProvider: tel.MeterProvider})
+}
+
+// callQuota limits the upstream calls of each caller.
+type callQuota interface {
+	Wait(caller upstream.Caller) time.Duration
+	Spend(caller upstream.Caller)
+}
+
 // newQuota returns the quota of upstream calls that each caller has, or nil if it
 // may make any number.
-func newQuota(c config.Config) *quota.Quota[upstream.Caller] {
-	if c.RateLimit == 0 {
+func newQuota(c config.Config, store *shared.Store) callQuota {
+	switch {
+	case c.RateLimit == 0:
 		return nil
+	case store != nil:
+		return sharedQuota{store.Quota(c.RateLimit)}
+	default:
+		return quota.New[upstream.Caller](c.RateLimit)
 	}
-	return quota.New[upstream.Caller](c.RateLimit)
+}
+
+// sharedQuota is a quota over all replicas.
+type sharedQuota struct{ *shared.Quota }
+
+func (q sharedQuota) Wait(c upstream.Caller) time.Duration {
+	return q.Quota.Wait(shared.Caller{APIKey: c.Key.Reveal(), Subject: c.Subject})
+}
+
+func (q sharedQuota) Spend(c upstream.Caller) {
+	q.Quota.Spend(shared.Caller{APIKey: c.Key.Reveal(), Subject: c.Subject})
 }
 
 // newClient returns a client for the upstream, whose calls are taken from the quota.
-func newClient(c config.Config, calls *quota.Quota[upstream.Caller], tel *telemetry.Telemetry, log *slog.Logger) *upstream.Client {
+func newClient(c config.Config, store *shared.Store, calls callQuota, tel *telemetry.Telemetry, log *slog.Logger) *upstream.Client {
 	u := upstream.Config{
 		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, Connections: c.UpstreamConnections,
 		CallersKeys: c.Auth == config.AuthPassthrough, CacheTTL: c.CacheTTL,
@@ -276,6 +314,16 @@ func newClient(c config.Config, calls *quota.Quota[upstream.Caller], tel *teleme
 	}
 	if calls != nil {
 		u.OnCall = calls.Spend
+	}
+	if store != nil {
+		u.NewLimiter = func(key upstream.APIKey, limit int) upstream.Limiter { return store.Limiter(key.Reveal(), limit) }
+		u.SharedPages = func(key upstream.APIKey) upstream.SharedPages {
+			pages, err := store.Pages(key.Reveal(), c.CacheTTL)
+			if err != nil {
+				return nil // without a key
+			}
+			return pages
+		}
 	}
 	return upstream.NewClient(u)
 }
@@ -297,7 +345,7 @@ func newExecutor(c config.Config, client *upstream.Client, secret string, log *s
 }
 
 // newHandler returns the handler of everything that the service serves.
-func newHandler(c config.Config, executor *graph.Executor, secret string, calls *quota.Quota[upstream.Caller], authenticate auth.Authenticator, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
+func newHandler(c config.Config, executor *graph.Executor, secret string, calls callQuota, authenticate auth.Authenticator, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
 	admit := origin.Admit
 	if c.Auth == config.AuthNone && config.IsLoopback(c.ListenAddr) {
 		admit = origin.AdmitLocal

@@ -37,7 +37,7 @@ func start(t *testing.T, c config.Config) started {
 func startOn(t *testing.T, addr string, c config.Config) started {
 	t.Helper()
 	c.MaxBody = 128 << 10
-	c.Limits = config.Limits{Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120, Response: 8 << 20, Responses: 32 << 20}
+	c.Limits = config.Limits{Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120, Answer: 8 << 20, Answers: 32 << 20}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -18,12 +19,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rollcall/upstream/emulator"
+	"rollcall/upstream/shared/redistest"
 )
 
 // required is for CI, which has Prometheus: go test ./deploy -prometheus.
 var required = flag.Bool("prometheus", false, "fail, and do not skip, where there is no Prometheus")
 
-// service is the built program as the demo.
+// service is the built program in front of an emulator, with a Redis.
 type service struct{ graphql, admin string }
 
 func startService(t *testing.T) service {
@@ -32,8 +36,13 @@ func startService(t *testing.T) service {
 	if out, err := exec.Command("go", "build", "-o", binary, "rollcall").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	upstream := httptest.NewServer(emulator.New(emulator.Options{}))
+	t.Cleanup(upstream.Close)
 	cmd := exec.Command(binary)
-	cmd.Env = []string{"LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "LOG_FORMAT=json"}
+	cmd.Env = []string{
+		"LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "LOG_FORMAT=json",
+		"UPSTREAM_URL=" + upstream.URL, "ELEVENLABS_API_KEY=key", "AUTH=none", "REDIS_URL=" + redistest.Start(t).URL(),
+	}
 	found := watch(t, cmd, regexp.MustCompile(`"(?:graphql|admin)":"(http://[^"]+)"`), 2)
 	return service{found[0], strings.TrimSuffix(found[1], "/")}
 }
@@ -162,7 +171,7 @@ func dashboard(t *testing.T) (queries []query) {
 }
 
 // metricNames are those of the service in a text. Labels begin otherwise.
-var metricNames = regexp.MustCompile(`\b(?:rollcall|http_server|http_client|process|go)_[a-z0-9_]+`)
+var metricNames = regexp.MustCompile(`\b(?:rollcall|http_server|http_client|db_client|process|go)_[a-z0-9_]+`)
 
 func TestMetricNames(t *testing.T) {
 	s := startService(t)

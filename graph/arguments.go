@@ -16,6 +16,8 @@ import (
 type listArgs struct {
 	First         *int
 	After         *string
+	Last          *int
+	Before        *string
 	Filter        *generated.ConversationUserFilter
 	SortBy        *generated.ConversationUserSort
 	SortDirection *generated.SortDirection
@@ -37,6 +39,10 @@ func readArgs(field *ast.Field, variables map[string]any) (args listArgs, err er
 			args.First, err = pointer(graphql.UnmarshalInt(value))
 		case "after":
 			args.After, err = pointer(graphql.UnmarshalString(value))
+		case "last":
+			args.Last, err = pointer(graphql.UnmarshalInt(value))
+		case "before":
+			args.Before, err = pointer(graphql.UnmarshalString(value))
 		case "filter":
 			args.Filter, err = readFilter(value)
 		case "sortBy":
@@ -109,7 +115,7 @@ func (args listArgs) window(sealer *connection.Sealer) (connection.Window, error
 	if err != nil {
 		return connection.Window{}, err
 	}
-	return connection.NewWindow(query, connection.Args{First: args.First, After: args.After}, sealer)
+	return connection.NewWindow(query, connection.Args{First: args.First, After: args.After, Last: args.Last, Before: args.Before}, sealer)
 }
 
 func (args listArgs) query() (q upstream.Query, err error) {

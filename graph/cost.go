@@ -16,20 +16,25 @@ import (
 // to have.
 const frustratedGuess = 10
 
+// countsPerUser is how many counted users cost as much as one that is fetched.
+const countsPerUser = 10
+
 // huge exceeds every limit; sums stop there.
 const huge = 1 << 30
 
 // costOf returns how many users a valid operation could fetch. A list costs its
 // size, and for each of its users the cost of what is selected there; a look-up and
-// a representation cost one, and the cost of what is selected there.
+// a representation cost one, and the cost of what is selected there. A count costs a
+// tenth of its limit.
 func costOf(request *graphql.OperationContext) int {
-	c := costing{variables: request.Variables, fragments: make(map[*ast.FragmentDefinition]int)}
+	c := costing{variables: request.Variables, fragments: make(map[*ast.FragmentDefinition]int), counted: make(map[*ast.FragmentDefinition]int)}
 	return c.set(request.Operation.SelectionSet)
 }
 
 type costing struct {
 	variables map[string]any
 	fragments map[*ast.FragmentDefinition]int
+	counted   map[*ast.FragmentDefinition]int // the fragments' counts
 }
 
 func (c *costing) set(set ast.SelectionSet) (sum int) {
@@ -63,8 +68,8 @@ func (c *costing) field(f *ast.Field) int {
 	inner := c.set(f.SelectionSet)
 	switch f.ObjectDefinition.Name + "." + f.Name {
 	case "Query.users", "Agent.users":
-		n := c.first(f)
-		return min(max(n, 1)+n*inner, huge)
+		n := c.size(f)
+		return min(max(n, 1)+n*inner+c.counts(f.SelectionSet), huge)
 	case "Query.user", "Query.node":
 		return min(1+inner, huge)
 	case "Query.nodes":
@@ -77,12 +82,54 @@ func (c *costing) field(f *ast.Field) int {
 	return inner
 }
 
-// first returns the size of a list, or 0 if its field will refuse it.
-func (c *costing) first(f *ast.Field) int {
-	value := f.ArgumentMap(c.variables)["first"]
-	if value == nil {
+// size returns the size of a list, or 0 if its field refuses it.
+func (c *costing) size(f *ast.Field) int {
+	args := f.ArgumentMap(c.variables)
+	size := args["first"]
+	if args["last"] != nil {
+		size = args["last"]
+	}
+	if size == nil {
 		return connection.DefaultSize
 	}
+	return c.within(size, 0, connection.MaxSize)
+}
+
+// counts returns the cost of the fields totalCount that a list selects. They are of
+// the list, and not of each of its users.
+func (c *costing) counts(set ast.SelectionSet) (sum int) {
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			if s.Name == "totalCount" {
+				sum += c.count(s)
+			}
+		case *ast.InlineFragment:
+			sum += c.counts(s.SelectionSet)
+		case *ast.FragmentSpread:
+			counts, ok := c.counted[s.Definition]
+			if !ok {
+				counts = c.counts(s.Definition.SelectionSet)
+				c.counted[s.Definition] = counts
+			}
+			sum += counts
+		}
+		sum = min(sum, huge)
+	}
+	return sum
+}
+
+// count returns the cost of a field totalCount, or 0 if it refuses its limit.
+func (c *costing) count(f *ast.Field) int {
+	limit := f.ArgumentMap(c.variables)["limit"]
+	if limit == nil {
+		return defaultCountLimit / countsPerUser
+	}
+	return (c.within(limit, 1, maxCountLimit) + countsPerUser - 1) / countsPerUser
+}
+
+// within returns an integer argument, or 0 if it is out of bounds.
+func (c *costing) within(value any, low, high int) int {
 	var text string
 	switch value := value.(type) {
 	case json.Number:
@@ -91,7 +138,7 @@ func (c *costing) first(f *ast.Field) int {
 		text = fmt.Sprint(value)
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > connection.MaxSize {
+	if err != nil || n < low || n > high {
 		return 0
 	}
 	return n

@@ -238,7 +238,7 @@ func refusedArgument(ctx context.Context, d upstream.Detail) public {
 		if sentence == "" {
 			sentence = "is refused by the upstream"
 		}
-		if name := argumentName(graphql.GetFieldContext(ctx), fault.Param); name != "" {
+		if name := argumentName(ctx, fault.Param); name != "" {
 			sentence = name + ": " + sentence
 			if seen.argument == "" {
 				seen.argument = name
@@ -252,7 +252,8 @@ func refusedArgument(ctx context.Context, d upstream.Detail) public {
 
 // argumentName returns the schema's name for a parameter of the upstream, as an
 // argument of the field that is being resolved; "" if it has none.
-func argumentName(field *graphql.FieldContext, param string) string {
+func argumentName(ctx context.Context, param string) string {
+	field := graphql.GetFieldContext(ctx)
 	if field != nil && param == "search" {
 		switch field.Field.Name {
 		case "user":
@@ -268,6 +269,16 @@ func argumentName(field *graphql.FieldContext, param string) string {
 	if field != nil && param == "agent_id" && field.Object == "Agent" {
 		return "agentId"
 	}
+	if field != nil {
+		switch {
+		case field.Field.Name == "totalCount" && (param == "page_size" || param == "cursor"):
+			return "" // of the service's own choice
+		case isBackward(ctx, field) && param == "page_size":
+			return "last"
+		case isBackward(ctx, field) && param == "cursor":
+			return "before"
+		}
+	}
 	return map[string]string{
 		"page_size":              "first",
 		"cursor":                 "after",
@@ -279,6 +290,13 @@ func argumentName(field *graphql.FieldContext, param string) string {
 		"sort_by":                "sortBy",
 		"sort_direction":         "sortDirection",
 	}[param]
+}
+
+// isBackward reports whether a field is a list with last or before.
+func isBackward(ctx context.Context, field *graphql.FieldContext) bool {
+	args := field.Field.ArgumentMap(graphql.GetOperationContext(ctx).Variables)
+	before, _ := args["before"].(string)
+	return args["last"] != nil || before != ""
 }
 
 // maxSentence is the most of the upstream's text that is passed on, in bytes.

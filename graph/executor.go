@@ -3,8 +3,6 @@ package graph
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -64,7 +62,7 @@ type Executor struct {
 	previousKeys  []string // at most one
 	memory        *loader.Memory
 	sealers       *otter.Cache[upstream.APIKey, *connection.Sealer]
-	responses     *budget.Budget[upstream.APIKey] // the bytes of large ones
+	answers       *budget.Budget[upstream.APIKey]
 }
 
 // NewExecutor returns an executor of the service's schema.
@@ -83,7 +81,7 @@ func NewExecutor(c Config) *Executor {
 		gqlgen:        exec,
 		fields:        fieldMiddleware{entities{resolvers.Entity()}},
 		client:        c.Client,
-		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection), c.unrendered),
+		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection), c.Limits.Answer, c.unrendered),
 		limits:        c.Limits,
 		introspection: c.Introspection,
 		timeout:       c.Timeout,
@@ -91,7 +89,7 @@ func NewExecutor(c Config) *Executor {
 		previousKeys:  previousKeys,
 		memory:        loader.NewMemory(c.CacheTTL),
 		sealers:       newSealers(),
-		responses:     budget.New[upstream.APIKey](c.Limits.Responses),
+		answers:       budget.New[upstream.APIKey](c.Limits.Answers),
 	}
 }
 
@@ -123,17 +121,14 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	session := e.client.As(caller)
-	var held *lease
 	op := &operation{
-		document: known,
-		sealer:   e.sealer(caller.Key),
-		loader:   loader.New(session, e.memory, caller.Key, e.limits.Calls),
-		output: &output{limit: e.maxResponse() - envelope, reserve: func(size int) (err error) {
-			held, err = e.reserve(ctx, caller.Key, size)
-			return err
-		}},
+		document:    known,
+		sealer:      e.sealer(caller.Key),
+		loader:      loader.New(session, e.memory, caller.Key, e.limits.Calls),
+		countsUntil: time.Now().Add(e.timeout / 4 * 3),
+		output:      &output{limit: e.limits.Answer, answers: e.answers, key: caller.Key},
 	}
-	request.RootResolverMiddleware = op.output.root
+	defer op.output.close()
 	op.plan.read(request, op)
 	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)
@@ -141,48 +136,14 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 		response = e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
 	}
 	work.Usage, work.Batched = session.Usage(), op.loader.Saved()
+	held, err := op.output.settle(len(response.Data))
+	if err != nil {
+		return e.refuse(ctx, withoutData(err), work)
+	}
 	result := newResult(response, true, work)
-	result.lease = held
-	if op.output.err == nil && result.size() > e.maxResponse() {
-		op.output.err = errTooLarge
-	}
-	if op.output.err != nil {
-		result.Release()
-		return e.withoutData(ctx, op.output.err, work)
-	}
+	result.held = newHold(e.answers, caller.Key, held)
 	return result
 }
-
-// maxResponse is the largest response, in bytes. It is not larger than what one key
-// may have of all responses, because it would wait forever.
-func (e *Executor) maxResponse() int { return min(e.limits.Response, e.responses.Share()) }
-
-// reserve waits until a response may be in memory.
-func (e *Executor) reserve(ctx context.Context, key upstream.APIKey, size int) (*lease, error) {
-	if err := e.responses.Acquire(ctx, key, size); err != nil {
-		return nil, err
-	}
-	return &lease{budget: e.responses, key: key, size: size, holders: 1}, nil
-}
-
-// withoutData returns the outcome of an operation whose data cannot be sent.
-func (e *Executor) withoutData(ctx context.Context, err error, work Work) *Result {
-	switch {
-	case errors.Is(err, errTooLarge):
-		errs := tooComplex(fmt.Sprintf("The response would have more than %d bytes; request less at once.", e.maxResponse()))
-		return &Result{Executed: true, Errors: errs, Work: work}
-	case errors.Is(err, context.DeadlineExceeded):
-		errs := Refusal(CodeOverloaded, "The service has no memory for another large response at the moment.")
-		errs[0].Extensions["retryAfter"] = overloadedFor
-		return &Result{Executed: true, Errors: errs, Work: work}
-	default: // all callers have disconnected
-		return newResult(e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)}), true, work)
-	}
-}
-
-// overloadedFor is when a caller should repeat a request for which there is no
-// memory, in seconds. A caller that reads nothing keeps its response for ten.
-const overloadedFor = 5
 
 // request returns the operation that a request names, with its variables.
 func (e *Executor) request(d *prepared, params *graphql.RawParams) (*graphql.OperationContext, *document.Refusal) {
@@ -195,15 +156,16 @@ func (e *Executor) request(d *prepared, params *graphql.RawParams) (*graphql.Ope
 		return nil, refused
 	}
 	return &graphql.OperationContext{
-		RawQuery:             params.Query,
-		Variables:            variables,
-		OperationName:        params.OperationName,
-		Doc:                  d.QueryDocument,
-		Extensions:           params.Extensions,
-		Operation:            operation,
-		DisableIntrospection: !e.introspection,
-		RecoverFunc:          recovered,
-		ResolverMiddleware:   e.fields.intercept,
+		RawQuery:               params.Query,
+		Variables:              variables,
+		OperationName:          params.OperationName,
+		Doc:                    d.QueryDocument,
+		Extensions:             params.Extensions,
+		Operation:              operation,
+		DisableIntrospection:   !e.introspection,
+		RecoverFunc:            recovered,
+		ResolverMiddleware:     e.fields.intercept,
+		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
 	}, nil
 }
 

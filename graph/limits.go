@@ -19,8 +19,8 @@ type Limits struct {
 	Directives int // on any one place
 	Cost       int // users that an operation could fetch; see costOf
 	Calls      int // of the upstream, by an operation
-	Response   int // bytes of a response
-	Responses  int // bytes of all large responses in memory
+	Answer     int // bytes of a response
+	Answers    int // bytes of all large responses in memory; at least twice Answer
 }
 
 // document returns the limits of a document, whatever its variables are.

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"bytes"
 	"context"
 	"sync"
 
@@ -34,19 +35,26 @@ func (l lists) Exec(ctx context.Context) graphql.ResponseHandler {
 			}
 			wg.Wait()
 		}
-		return &graphql.Response{Data: op.output.write(func(w *writer) {
-			for i, list := range all {
-				w.buf = append(w.buf, "{,"[min(i, 1)])
-				graphql.MarshalString(list.field.Alias).MarshalGQL(w)
-				w.buf = append(w.buf, ':')
-				values[i].MarshalGQL(w)
+		estimate := 0
+		for _, value := range values {
+			if list, ok := value.(rendered); ok {
+				estimate += list.size()
 			}
-			_, _ = w.Write(closing)
-		})}
+		}
+		data := op.output.write(ctx, estimate, func(data *bytes.Buffer, limit int) {
+			for i, list := range all {
+				data.WriteByte("{,"[min(i, 1)])
+				graphql.MarshalString(list.field.Alias).MarshalGQL(data)
+				data.WriteByte(':')
+				if values[i].MarshalGQL(data); data.Len() > limit {
+					return
+				}
+			}
+			data.WriteByte('}')
+		})
+		return &graphql.Response{Data: data}
 	}
 }
-
-var closing = []byte{'}'} // never modified
 
 // resolve returns a list as it is written. It is null if the list fails, which
 // becomes an error of the response.
@@ -72,6 +80,19 @@ type fieldMiddleware struct{ entities entities }
 // intercept implements gqlgen's FieldMiddleware: Query._entities is resolved by
 // the service, and a connection that is rendered is taken as it is.
 func (m fieldMiddleware) intercept(ctx context.Context, next graphql.Resolver) (any, error) {
+	output := operationOf(ctx).output
+	if err := output.failure(); err != nil {
+		return nil, err
+	}
+	result, err := m.resolve(ctx, next)
+	if err == nil {
+		err = output.count(ctx, sizeOf(graphql.GetFieldContext(ctx).Field, result))
+	}
+	return result, err
+}
+
+// resolve returns the value of a field.
+func (m fieldMiddleware) resolve(ctx context.Context, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)
 	switch {
 	case field.Object == "Query" && field.Field.Name == "_entities":

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"time"
 
 	"rollcall/graph/connection"
 	"rollcall/graph/loader"
@@ -14,6 +15,8 @@ type operation struct {
 	loader   *loader.Loader
 	plan     plan
 	output   *output
+	// countsUntil is when counts end.
+	countsUntil time.Time
 }
 
 type operationKey struct{}

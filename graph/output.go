@@ -4,183 +4,165 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
-	"slices"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"rollcall/graph/render"
+	"rollcall/internal/budget"
+	"rollcall/upstream"
 )
 
-// A response of 30 users has 10 kB, and it is written once, into a buffer that
-// grows. The largest ones have megabytes, and callers choose how many of those are
-// in memory, and for how long: a caller that reads slowly keeps its response. So a
-// large response is written twice. The first time its bytes are counted and
-// dropped, until they exceed the limit of one response. Then the operation waits
-// until the budget for all responses has as many, which is exact, and the second
-// time it writes into a buffer of that size. Nothing waits with bytes in its hands.
+// Responses are written in memory before they are sent, so their size is bounded
+// while they are written, and the sum of all large ones is bounded by a budget. A
+// response takes as much of the budget as it may become, before it becomes large,
+// so that one that waits for its share holds next to nothing; when it is written,
+// it keeps what it has become until it is sent.
 
-// largeResponse is the size beyond which a response takes part in the budget.
-const largeResponse = 64 << 10
+const (
+	// smallResponse is the largest response that takes nothing of the budget, in bytes.
+	smallResponse = 64 << 10
+	// freeFields is how many fields gqlgen may resolve before the operation takes a
+	// share of the budget. gqlgen holds about half a kilobyte for each of them.
+	freeFields = 4096
+)
 
-var errTooLarge = errors.New("the response is too large")
+var (
+	errTooLarge   = errors.New("the response is larger than the limit")
+	errOverloaded = errors.New("there is no memory for another large response")
+)
 
-// writer collects JSON. It has either a place for all of it, or keeps up to
-// largeResponse bytes and counts the others.
-type writer struct {
-	buf   []byte // the JSON so far, or if bytes were flushed, those since then
-	out   []byte // where bytes are flushed to; nil to drop them
-	size  int    // of the flushed bytes
-	limit int    // of all bytes
+// output bounds the response of one operation. It is safe for concurrent use.
+type output struct {
+	limit   int // of the response, in bytes
+	answers *budget.Budget[upstream.APIKey]
+	key     upstream.APIKey
+
+	mu       sync.Mutex
+	reserved bool
+	settled  bool
+	fields   int // that gqlgen has resolved
+	bytes    int // that they take in the response, at least
+	err      error
 }
 
-// Write implements io.Writer. It panics with [render.TooLarge] if the limit is
-// exceeded.
-func (w *writer) Write(p []byte) (int, error) {
-	w.buf = w.flush(append(w.buf, p...))
-	return len(p), nil
+// failure returns why there is no response, or nil.
+func (o *output) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
 }
 
-// flush takes the bytes of b, unless they are few, and returns what to append to.
-func (w *writer) flush(b []byte) []byte {
-	if w.size+len(b) > w.limit {
-		panic(render.TooLarge{})
-	}
-	if w.out == nil && w.size == 0 && len(b) <= largeResponse {
-		return b
-	}
-	if w.out != nil {
-		w.out = append(w.out, b...)
-	}
-	w.size += len(b)
-	return b[:0]
+// reserve takes the share of a large response, once. It waits as long as ctx allows.
+func (o *output) reserve(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.reserveLocked(ctx)
 }
 
-// write calls f with the writer.
-func (w *writer) write(f func(*writer)) (err error) {
-	defer func() {
-		switch p := recover(); p.(type) {
-		case nil:
-		case render.TooLarge:
-			err = errTooLarge
-		default:
-			panic(p)
-		}
-	}()
-	f(w)
+func (o *output) reserveLocked(ctx context.Context) error {
+	if o.err != nil || o.reserved {
+		return o.err
+	}
+	if o.answers.Acquire(ctx, o.key, o.limit) != nil {
+		o.err = errOverloaded
+		return o.err
+	}
+	o.reserved = true
 	return nil
 }
 
-// output is the data of an operation's response while it is written.
-type output struct {
-	limit int // bytes of the data
-	// reserve waits until so many bytes may be in memory.
-	reserve func(size int) error
-	err     error // why there is no data
-
-	mu    sync.Mutex
-	roots []*root   // of an operation that gqlgen executes
-	once  sync.Once // measures the roots
+// count counts a field that gqlgen has resolved, and the bytes that it takes in the
+// response. Its error ends the operation.
+func (o *output) count(ctx context.Context, bytes int) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.fields++
+	o.bytes += bytes
+	if o.err == nil && o.bytes > o.limit {
+		o.err = errTooLarge
+	}
+	if o.fields > freeFields || o.bytes > smallResponse {
+		return o.reserveLocked(ctx)
+	}
+	return o.err
 }
 
-// measure returns what f writes if that is small. Otherwise it returns only the
-// number of bytes, and has reserved them.
-func (o *output) measure(f func(*writer)) (small []byte, size int, err error) {
-	w := &writer{limit: o.limit}
-	if err := w.write(f); err != nil {
-		return nil, 0, err
+// write returns the data that write writes, about estimate bytes. What write has
+// to write is the same each time; it may stop beyond limit.
+func (o *output) write(ctx context.Context, estimate int, write func(data *bytes.Buffer, limit int)) []byte {
+	small := min(smallResponse, o.limit)
+	var data bytes.Buffer
+	if estimate <= small {
+		if write(&data, small); data.Len() <= small {
+			return data.Bytes()
+		}
+		data = bytes.Buffer{}
 	}
-	if w.size == 0 {
-		return w.buf, len(w.buf), nil
-	}
-	return nil, w.size, o.reserve(w.size)
-}
-
-// write returns what f writes, or nil and sets err.
-func (o *output) write(f func(*writer)) []byte {
-	small, size, err := o.measure(f)
-	if err != nil || small != nil {
-		o.err = err
-		return small
-	}
-	w := &writer{out: make([]byte, 0, size), limit: size}
-	if o.err = w.write(f); o.err != nil {
+	if o.reserve(ctx) != nil {
 		return nil
 	}
-	return w.out
+	write(&data, o.limit)
+	return data.Bytes()
 }
 
-// root is the value of a field at an operation's root. gqlgen writes it after the
-// values of all roots are known.
-type root struct {
-	output *output
-	value  graphql.Marshaler
-	small  []byte // the value, if the whole output is small
-}
-
-// root implements gqlgen's RootFieldMiddleware.
-func (o *output) root(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
-	value := next(ctx)
-	if value == nil || value == graphql.Null || value == graphql.RequiredNull {
-		return value // gqlgen compares it with these
-	}
-	r := &root{output: o, value: value}
+// settle ends the writing of a response of so many bytes. It returns how many of
+// them count against the budget until the response is sent.
+func (o *output) settle(bytes int) (held int, err error) {
 	o.mu.Lock()
-	o.roots = append(o.roots, r)
-	o.mu.Unlock()
-	return r
+	defer o.mu.Unlock()
+	if o.err == nil && bytes > o.limit {
+		o.err = errTooLarge
+	}
+	if o.err == nil && (o.reserved || bytes > smallResponse) {
+		held = bytes
+	}
+	if o.reserved {
+		o.answers.Release(o.key, o.limit-held)
+	} else {
+		o.answers.Add(o.key, held)
+	}
+	o.settled = true
+	return held, o.err
 }
 
-// MarshalGQL implements gqlgen's Marshaler.
-func (r *root) MarshalGQL(w io.Writer) {
-	o := r.output
-	o.once.Do(func() {
-		ends := make([]int, len(o.roots))
-		small, size, err := o.measure(func(w *writer) {
-			for i, r := range o.roots {
-				r.value.MarshalGQL(w)
-				ends[i] = len(w.buf)
-			}
-		})
-		o.err = err
-		if b, ok := w.(*bytes.Buffer); ok && err == nil {
-			b.Grow(size + overhead)
-		}
-		if small != nil {
-			start := 0
-			for i, r := range o.roots {
-				r.small = small[start:ends[i]]
-				start = ends[i]
-			}
-		}
-	})
-	switch {
-	case o.err != nil: // nothing of it is sent
-		graphql.Null.MarshalGQL(w)
-	case r.small != nil:
-		_, _ = w.Write(r.small)
-	default:
-		r.value.MarshalGQL(w)
+// close gives the share back if the operation ended without a response.
+func (o *output) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.reserved && !o.settled {
+		o.answers.Release(o.key, o.limit)
 	}
+	o.settled = true
 }
 
-// overhead is about what gqlgen writes around the roots, in bytes: their names.
-const overhead = 1 << 10
+// withoutData returns the errors of a response that was given up.
+func withoutData(err error) gqlerror.List {
+	if errors.Is(err, errOverloaded) {
+		errs := Refusal(CodeOverloaded, "The service has no memory for another large response right now.")
+		errs[0].Extensions["retryAfter"] = overloadedRetry
+		return errs
+	}
+	return tooComplex("The response would be too large; request fewer users or fields at once.")
+}
 
-// MarshalGQL implements gqlgen's Marshaler.
-func (r rendered) MarshalGQL(to io.Writer) {
-	w, ok := to.(*writer)
-	if !ok { // a buffer for all that has been measured
-		rest := r.selection.Append(nil, r.slice, func(b []byte) []byte {
-			_, _ = to.Write(b)
-			return b[:0]
-		})
-		_, _ = to.Write(rest)
-		return
+// overloadedRetry is after how many seconds a large response may be requested again.
+const overloadedRetry = 1
+
+// sizeOf returns how many bytes a field's value takes in the response, at least.
+func sizeOf(field graphql.CollectedField, value any) int {
+	n := len(field.Alias) + len(`"":,`)
+	switch v := value.(type) {
+	case string:
+		n += len(v)
+	case *string:
+		if v != nil {
+			n += len(*v)
+		}
+	case rendered:
+		if v.list.Slice.Len() > 0 {
+			n += v.size()
+		}
 	}
-	if w.out == nil && w.size == 0 {
-		w.buf = slices.Grow(w.buf, min(r.selection.Size(r.slice.Len()), largeResponse))
-	}
-	w.buf = w.flush(r.selection.Append(w.buf, r.slice, w.flush))
+	return n
 }

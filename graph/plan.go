@@ -40,6 +40,7 @@ type listField struct {
 	field     graphql.CollectedField
 	selection *render.Selection
 	window    connection.Window
+	counts    []countField
 	err       error // if the arguments are invalid
 }
 
@@ -48,8 +49,9 @@ type agentList struct {
 	field *ast.Field
 	args  listArgs
 	err   error // if the arguments are invalid
-	// needsPages reports that something is selected that needs the upstream's pages.
-	needsPages bool
+
+	selection *render.Selection
+	counts    []countField
 }
 
 type agentWindow struct {
@@ -72,32 +74,56 @@ func (p *plan) read(request *graphql.OperationContext, op *operation) {
 			list.window, err = args.window(op.sealer)
 		}
 		list.err = err
+		list.counts = readCounts(request, list.selection)
 		p.roots = append(p.roots, list)
 	}
 	for _, field := range op.document.agentLists(request) {
 		list := agentList{field: field}
 		list.args, list.err = readArgs(field, request.Variables)
-		selection := op.document.selection(request, graphql.CollectedField{Field: field, Selections: field.SelectionSet})
-		list.needsPages = needsPages(selection, connection.Window{Size: 1})
+		list.selection = op.document.selection(request, graphql.CollectedField{Field: field, Selections: field.SelectionSet})
+		list.counts = readCounts(request, list.selection)
 		p.ofAgents = append(p.ofAgents, list)
 	}
 	p.expectRoots()
 }
 
-// expectRoots has the loader expect the windows of the roots, unless there is only
-// one: a single list reads what it needs.
+// expectRoots has the loader expect the lists at the root.
 func (p *plan) expectRoots() {
-	if len(p.roots) < 2 {
+	if len(p.roots) < 2 && (len(p.roots) == 0 || len(p.roots[0].counts) == 0) {
 		return
 	}
-	windows := make([]connection.Window, 0, len(p.roots))
+	lists := make([]listField, 0, len(p.roots))
 	for _, list := range p.roots {
-		if list.err == nil && list.window.Size > 0 && needsPages(list.selection, list.window) {
-			windows = append(windows, list.window)
+		if list.err == nil {
+			lists = append(lists, list)
 		}
 	}
-	if len(windows) > 1 {
+	p.expect(lists)
+}
+
+// expect has the loader expect the windows and counts of lists. A single window
+// reads what it needs without that, unless its list is counted as well.
+func (p *plan) expect(lists []listField) {
+	windows := make([]connection.Window, 0, len(lists))
+	counts := 0
+	for _, list := range lists {
+		if list.window.Size > 0 && needsPages(list.selection, list.window) {
+			windows = append(windows, list.window)
+		}
+		counts += len(list.counts)
+	}
+	if len(windows) > 1 || counts > 0 {
 		p.op.loader.Expect(windows...)
+	}
+	if counts == 0 {
+		return
+	}
+	for _, list := range lists {
+		for _, count := range list.counts {
+			if count.err == nil {
+				p.op.loader.ExpectCount(list.window, count.limit)
+			}
+		}
 	}
 }
 
@@ -137,7 +163,7 @@ func (p *plan) ofAgent(agentID string, field *ast.Field) (connection.Window, err
 // open opens the windows on the users of an agent, and has the loader expect them.
 func (p *plan) open(agentID string) []agentWindow {
 	windows := make([]agentWindow, len(p.ofAgents))
-	expected := make([]connection.Window, 0, len(p.ofAgents))
+	lists := make([]listField, 0, len(p.ofAgents))
 	for i, list := range p.ofAgents {
 		if list.err != nil {
 			windows[i].err = list.err
@@ -145,13 +171,11 @@ func (p *plan) open(agentID string) []agentWindow {
 		}
 		window, err := list.args.ofAgent(agentID).window(p.op.sealer)
 		windows[i] = agentWindow{window, err}
-		if err == nil && window.Size > 0 && list.needsPages {
-			expected = append(expected, window)
+		if err == nil {
+			lists = append(lists, listField{selection: list.selection, window: window, counts: list.counts})
 		}
 	}
-	if len(expected) > 1 {
-		p.op.loader.Expect(expected...)
-	}
+	p.expect(lists)
 	return windows
 }
 

@@ -1,16 +1,13 @@
 package graph
 
 import (
-	"encoding/json"
 	"fmt"
-	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"go.opentelemetry.io/otel/trace"
 
-	"rollcall/internal/budget"
 	"rollcall/upstream"
 )
 
@@ -25,42 +22,7 @@ type Result struct {
 	Data []byte
 	Work Work
 
-	lease *lease // nil if the data is small
-}
-
-// Hold and Release count the requests that have the result. Execute returns it
-// held once; each other request that shares it holds it too. When all of them have
-// released it, the bytes of its data are free for other responses.
-func (r *Result) Hold() { r.lease.add(1) }
-
-// Release ends a Hold, or the request for which the result was made. The data must
-// not be used afterwards.
-func (r *Result) Release() { r.lease.add(-1) }
-
-// lease is what a large response holds of the budget for all of them.
-type lease struct {
-	budget *budget.Budget[upstream.APIKey]
-	key    upstream.APIKey
-	size   int
-
-	mu      sync.Mutex
-	holders int
-}
-
-func (l *lease) add(holders int) {
-	if l == nil {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	before := l.holders
-	l.holders += holders
-	switch {
-	case before > 0 && l.holders == 0:
-		l.budget.Release(l.key, l.size)
-	case before == 0 && l.holders > 0: // the others were done before this one had it
-		l.budget.Force(l.key, l.size)
-	}
+	held *hold // nil if the response does not count against the budget
 }
 
 // Work describes an operation and what its execution took.
@@ -104,21 +66,4 @@ func bounded(errs gqlerror.List) gqlerror.List {
 		Extensions: map[string]any{"code": errs[maxFieldErrors].Extensions["code"]},
 	}
 	return append(errs[:maxFieldErrors:maxFieldErrors], rest)
-}
-
-// maxStamp is what the ID of a request adds to each error when the response is
-// written, in bytes.
-const maxStamp = 160
-
-// envelope is how many bytes a response without errors has around its data.
-const envelope = len(`{"data":}`)
-
-// size returns how many bytes the response has, at most.
-func (r *Result) size() int {
-	size := envelope + len(r.Data)
-	if len(r.Errors) > 0 {
-		text, _ := json.Marshal(r.Errors) // of strings, numbers and maps of them: it cannot fail
-		size += len(`"errors":,`) + len(text) + len(r.Errors)*maxStamp
-	}
-	return size
 }

@@ -10,11 +10,11 @@ import (
 	"rollcall/graph/internal/generated"
 )
 
-func (r *agentResolver) Users(ctx context.Context, obj *generated.Agent, first *int, after *string, filter *generated.AgentUserFilter, sortBy *generated.ConversationUserSort, sortDirection *generated.SortDirection) (*generated.UserConnection, error) {
+func (r *agentResolver) Users(ctx context.Context, obj *generated.Agent, first *int, after *string, last *int, before *string, filter *generated.AgentUserFilter, sortBy *generated.ConversationUserSort, sortDirection *generated.SortDirection) (*generated.UserConnection, error) {
 	return usersOfAgent(ctx, obj)
 }
 
-func (r *queryResolver) Users(ctx context.Context, first *int, after *string, filter *generated.ConversationUserFilter, sortBy *generated.ConversationUserSort, sortDirection *generated.SortDirection) (*generated.UserConnection, error) {
+func (r *queryResolver) Users(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.ConversationUserFilter, sortBy *generated.ConversationUserSort, sortDirection *generated.SortDirection) (*generated.UserConnection, error) {
 	return users(ctx)
 }
 
@@ -30,11 +30,20 @@ func (r *queryResolver) Nodes(ctx context.Context, ids []string) ([]generated.No
 	return nodes(ctx, ids), nil
 }
 
+func (r *userConnectionResolver) TotalCount(ctx context.Context, obj *generated.UserConnection, limit *int) (*int, error) {
+	return totalCount(ctx, obj.Window, limit)
+}
+
 func (r *Resolver) Agent() generated.AgentResolver { return &agentResolver{r} }
 
 func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
 
+func (r *Resolver) UserConnection() generated.UserConnectionResolver {
+	return &userConnectionResolver{r}
+}
+
 type (
-	agentResolver struct{ *Resolver }
-	queryResolver struct{ *Resolver }
+	agentResolver          struct{ *Resolver }
+	queryResolver          struct{ *Resolver }
+	userConnectionResolver struct{ *Resolver }
 )

@@ -18,17 +18,28 @@ func newUser(u *upstream.User) *generated.User {
 		LastContactAgent:     newAgent(u.LastContactAgentID),
 		LastContactAgentName: notEmpty(u.LastContactAgentName),
 		Sentiment:            newSentiment(u.Sentiment),
+
+		MostFrustratedConversations: newFrustratedConversations(u.MostFrustrated),
 	}
 	if u.LastContactConversationID != "" {
 		user.LastContactConversation = &generated.Conversation{ConversationID: u.LastContactConversationID}
 	}
-	if u.MostFrustrated != nil {
-		user.MostFrustratedConversations = make([]*generated.FrustratedConversation, len(u.MostFrustrated))
-		for i, c := range u.MostFrustrated {
-			user.MostFrustratedConversations[i] = newFrustratedConversation(c)
-		}
-	}
 	return user
+}
+
+// newActivity returns a user's activity in a list. Its latest conversation is not
+// null: if the upstream does not report it, its ID is empty.
+func newActivity(u *upstream.User) *generated.UserActivity {
+	return &generated.UserActivity{
+		ConversationCount:           u.ConversationCount,
+		FirstContactAt:              datetime.DateTime(u.FirstContact),
+		LastContactAt:               datetime.DateTime(u.LastContact),
+		LastContactAgent:            newAgent(u.LastContactAgentID),
+		LastContactAgentName:        notEmpty(u.LastContactAgentName),
+		LastContactConversation:     &generated.Conversation{ConversationID: u.LastContactConversationID},
+		Sentiment:                   newSentiment(u.Sentiment),
+		MostFrustratedConversations: newFrustratedConversations(u.MostFrustrated),
+	}
 }
 
 // newStranger is a user whom another service knows and who has never talked.
@@ -61,6 +72,18 @@ func newSummary(s upstream.SentimentSummary) *generated.SentimentSummary {
 		AverageSentimentScore:   score(s.AverageSentimentScore),
 		AverageFrustrationScore: score(s.AverageFrustrationScore),
 	}
+}
+
+// newFrustratedConversations returns nil if the upstream does not report any.
+func newFrustratedConversations(list []upstream.FrustratedConversation) []*generated.FrustratedConversation {
+	if list == nil {
+		return nil
+	}
+	conversations := make([]*generated.FrustratedConversation, len(list))
+	for i, c := range list {
+		conversations[i] = newFrustratedConversation(c)
+	}
+	return conversations
 }
 
 func newFrustratedConversation(c upstream.FrustratedConversation) *generated.FrustratedConversation {

@@ -1,7 +1,9 @@
 package graph
 
 import (
+	"bytes"
 	"context"
+	"io"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -25,6 +27,7 @@ func usersOfAgent(ctx context.Context, agent *generated.Agent) (*generated.UserC
 	op, field := operationOf(ctx), graphql.GetFieldContext(ctx).Field
 	list := listField{field: field, selection: op.document.selection(graphql.GetOperationContext(ctx), field)}
 	list.window, list.err = op.plan.ofAgent(agent.AgentID, field.Field)
+	list.counts = readCounts(graphql.GetOperationContext(ctx), list.selection)
 	return op.load(ctx, list)
 }
 
@@ -33,27 +36,58 @@ func (op *operation) load(ctx context.Context, list listField) (_ *generated.Use
 	if list.err != nil {
 		return nil, list.err
 	}
+	renders := op.document.renders(list.selection)
+	var counts *counting
+	if renders && len(list.counts) > 0 {
+		counts = op.startCounts(ctx, list)
+	}
 	slice := list.window.Empty()
 	if needsPages(list.selection, list.window) {
 		if slice, err = op.loader.Load(ctx, list.window); err != nil {
+			if counts != nil {
+				counts.stop()
+			}
 			return nil, err
 		}
 	}
-	if op.document.renders(list.selection) {
-		return &generated.UserConnection{Rendered: rendered{list.selection, slice}}, nil
+	if !renders {
+		c := newConnection(slice, list.selection)
+		c.Window = list.window
+		return c, nil
 	}
-	return newConnection(slice, list.selection), nil
+	written := render.List{Slice: slice}
+	if counts != nil {
+		written.Counts = counts.wait(ctx)
+	}
+	return &generated.UserConnection{Rendered: rendered{list.selection, written}}, nil
 }
 
 // needsPages reports whether anything is selected that needs the upstream's pages.
 func needsPages(s *render.Selection, w connection.Window) bool {
-	return s.HasNextPage || w.Size > 0 && (s.Users || s.StartCursor || s.EndCursor)
+	further := s.HasNextPage
+	if w.Backward() {
+		further = s.HasPreviousPage
+	}
+	return further || w.Size > 0 && (s.Users || s.StartCursor || s.EndCursor)
 }
 
-// rendered writes a slice whose selection is complete.
+// rendered writes a list whose selection is complete.
 type rendered struct {
 	selection *render.Selection
-	slice     connection.Slice
+	list      render.List
+}
+
+// size returns about how many bytes MarshalGQL writes.
+func (r rendered) size() int { return r.selection.Size(r.list.Slice.Len()) }
+
+// MarshalGQL implements gqlgen's Marshaler.
+func (r rendered) MarshalGQL(w io.Writer) {
+	if buffer, ok := w.(*bytes.Buffer); ok { // as gqlgen's is, so that no copy is needed
+		buffer.Grow(r.selection.Size(r.list.Slice.Len()))
+		buffer.Write(r.selection.Append(buffer.AvailableBuffer(), r.list))
+		return
+	}
+	_, _ = w.Write(r.selection.Append(nil, r.list))
 }
 
 // newConnection returns what is selected of a slice, for gqlgen to write.
@@ -67,7 +101,7 @@ func newConnection(s connection.Slice, selected *render.Selection) *generated.Us
 		if u := s.User(i); globalid.Fault(u.ID) == "" {
 			c.Nodes[i] = newUser(u)
 		}
-		c.Edges[i] = &generated.UserEdge{Node: c.Nodes[i]}
+		c.Edges[i] = &generated.UserEdge{Node: c.Nodes[i], Activity: newActivity(s.User(i))}
 		if selected.Cursors {
 			c.Edges[i].Cursor = s.Cursor(i)
 		}

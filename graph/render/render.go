@@ -25,21 +25,34 @@ import (
 // Selection is what an operation selects of a UserConnection. It is safe for
 // concurrent use.
 type Selection struct {
-	// What of it there is to be had from the upstream's pages alone.
-	Users       bool // any edges or nodes
-	Cursors     bool // of edges
-	HasNextPage bool
-	StartCursor bool
-	EndCursor   bool
+	// The parts of it for which the upstream's pages may be needed.
+	Users           bool // any edges or nodes
+	Cursors         bool // of edges
+	HasNextPage     bool
+	HasPreviousPage bool
+	StartCursor     bool
+	EndCursor       bool
+	// Counts are its fields totalCount. The limits are arguments, and may be
+	// variables, so that they are read for each operation.
+	Counts []graphql.CollectedField
 
 	incomplete bool
-	connection object[list]
-	rowSize    atomic.Int64 // in bytes, of the last row that was the first of its slice
+	maxBytes   int
+	connection object[List]
+	rowSize    atomic.Int64 // in bytes, of the last slice that was written
 }
 
-// Select reads a selection set of a UserConnection in an operation.
-func Select(op *graphql.OperationContext, set ast.SelectionSet) *Selection {
-	r := &reader{op: op, selection: new(Selection)}
+// List is what a list of users has come to.
+type List struct {
+	Slice connection.Slice
+	// Counts has a number, or null, for each of the selection's Counts.
+	Counts []*int
+}
+
+// Select reads a selection set of a UserConnection in an operation. What Append
+// appends of it ends after the row that exceeds maxBytes.
+func Select(op *graphql.OperationContext, set ast.SelectionSet, maxBytes int) *Selection {
+	r := &reader{op: op, selection: &Selection{maxBytes: maxBytes}}
 	r.selection.connection = r.connection(set)
 	return r.selection
 }
@@ -56,43 +69,14 @@ func (s *Selection) Size(n int) int {
 	return (n + 1) * int(cmp.Or(s.rowSize.Load(), firstRowSize))
 }
 
-// Append appends a slice as a JSON object. The selection must be complete. After
-// each row, flush receives b, and returns what the next row is appended to: it may
-// take the bytes away, or panic to stop. Append panics with [TooLarge] if b grows
-// beyond maxRow between two flushes.
-func (s *Selection) Append(b []byte, slice connection.Slice, flush func([]byte) []byte) []byte {
-	return s.connection.write(b, list{slice, s, flush})
-}
-
-// TooLarge is the value of the panic that stops rendering.
-type TooLarge struct{}
-
-// maxRow is many times the size of the largest legitimate row, in bytes. It bounds
-// what an upstream with very long strings, selected by many aliases, can allocate.
-const maxRow = 1 << 20
-
-// list is a slice that is being written.
-type list struct {
-	connection.Slice
-	selection *Selection
-	flush     func([]byte) []byte
-}
-
-// rows writes each row of the list as an element of a JSON array.
-func (l list) rows(b []byte, row func(b []byte, i int) []byte) []byte {
-	b = append(b, '[')
-	for i := range l.Len() {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		before := len(b)
-		b = row(b, i)
-		if i == 0 {
-			l.selection.rowSize.Store(int64(len(b) - before + 1))
-		}
-		b = l.flush(b)
+// Append appends a list as a JSON object. The selection has to be complete.
+func (s *Selection) Append(b []byte, list List) []byte {
+	before := len(b)
+	b = s.connection.write(b, list)
+	if n := list.Slice.Len(); n > 0 {
+		s.rowSize.Store(int64((len(b)-before)/n + 1))
 	}
-	return append(b, ']')
+	return b
 }
 
 // reader reads one selection.
@@ -125,6 +109,7 @@ func read[T any](r *reader, set ast.SelectionSet, satisfies []string, field func
 var (
 	connectionType = []string{"UserConnection"}
 	edgeType       = []string{"UserEdge"}
+	activityType   = []string{"UserActivity"}
 	pageInfoType   = []string{"PageInfo"}
 	userType       = []string{"User", "Node", "_Entity"}
 	agentType      = []string{"Agent", "Node", "_Entity"}
@@ -134,24 +119,33 @@ var (
 	frustratedType = []string{"FrustratedConversation"}
 )
 
-func (r *reader) connection(set ast.SelectionSet) object[list] {
-	return read(r, set, connectionType, func(f graphql.CollectedField) writer[list] {
+func (r *reader) connection(set ast.SelectionSet) object[List] {
+	return read(r, set, connectionType, func(f graphql.CollectedField) writer[List] {
 		switch f.Name {
 		case "edges":
 			r.selection.Users = true
 			edge := r.edge(f.Selections)
-			return func(b []byte, l list) []byte {
-				return l.rows(b, func(b []byte, i int) []byte { return edge.write(b, row{l.Slice, i}) })
+			return func(b []byte, l List) []byte {
+				return writeList(b, l.Slice.Len(), r.selection.maxBytes, func(b []byte, i int) []byte { return edge.write(b, row{l.Slice, i}) })
 			}
 		case "nodes":
 			r.selection.Users = true
 			user := r.user(f.Selections)
-			return func(b []byte, l list) []byte {
-				return l.rows(b, func(b []byte, i int) []byte { return user(b, l.User(i)) })
+			return func(b []byte, l List) []byte {
+				return writeList(b, l.Slice.Len(), r.selection.maxBytes, func(b []byte, i int) []byte { return user(b, l.Slice.User(i)) })
 			}
 		case "pageInfo":
-			pageInfo := r.pageInfo(f.Selections)
-			return func(b []byte, l list) []byte { return pageInfo.write(b, l.Slice) }
+			info := r.pageInfo(f.Selections)
+			return func(b []byte, l List) []byte { return info.write(b, l.Slice) }
+		case "totalCount":
+			i := len(r.selection.Counts)
+			r.selection.Counts = append(r.selection.Counts, f)
+			return func(b []byte, l List) []byte {
+				if l.Counts[i] == nil {
+					return null(b)
+				}
+				return integer(b, *l.Counts[i])
+			}
 		}
 		return nil
 	})
@@ -172,6 +166,9 @@ func (r *reader) edge(set ast.SelectionSet) object[row] {
 		case "node":
 			user := r.user(f.Selections)
 			return func(b []byte, at row) []byte { return user(b, at.slice.User(at.index)) }
+		case "activity":
+			activity := r.activity(f.Selections)
+			return func(b []byte, at row) []byte { return activity.write(b, at.slice.User(at.index)) }
 		}
 		return nil
 	})
@@ -190,6 +187,7 @@ func (r *reader) pageInfo(set ast.SelectionSet) object[connection.Slice] {
 			r.selection.HasNextPage = true
 			return func(b []byte, s connection.Slice) []byte { return strconv.AppendBool(b, s.HasNextPage) }
 		case "hasPreviousPage":
+			r.selection.HasPreviousPage = true
 			return func(b []byte, s connection.Slice) []byte { return strconv.AppendBool(b, s.HasPreviousPage) }
 		case "startCursor":
 			r.selection.StartCursor = true

@@ -16,17 +16,6 @@ func (r *reader) user(set ast.SelectionSet) writer[*upstream.User] {
 			return func(b []byte, u *upstream.User) []byte { return globalID(b, "User", u.ID) }
 		case "userId":
 			return func(b []byte, u *upstream.User) []byte { return str(b, u.ID) }
-		case "conversationCount":
-			return func(b []byte, u *upstream.User) []byte { return integer(b, u.ConversationCount) }
-		case "firstContactAt":
-			return func(b []byte, u *upstream.User) []byte { return instant(b, u.FirstContact) }
-		case "lastContactAt":
-			return func(b []byte, u *upstream.User) []byte { return instant(b, u.LastContact) }
-		case "lastContactAgent":
-			agent := r.agent(f.Selections)
-			return func(b []byte, u *upstream.User) []byte { return agent(b, u.LastContactAgentID) }
-		case "lastContactAgentName":
-			return func(b []byte, u *upstream.User) []byte { return strOrNull(b, u.LastContactAgentName) }
 		case "lastContactConversation":
 			conversation := r.conversation(f.Selections)
 			return func(b []byte, u *upstream.User) []byte {
@@ -35,24 +24,9 @@ func (r *reader) user(set ast.SelectionSet) writer[*upstream.User] {
 				}
 				return conversation.write(b, u.LastContactConversationID)
 			}
-		case "sentiment":
-			sentiment := r.sentiment(f.Selections)
-			return func(b []byte, u *upstream.User) []byte {
-				if u.Sentiment == nil {
-					return null(b)
-				}
-				return sentiment.write(b, u.Sentiment)
-			}
-		case "mostFrustratedConversations":
-			conversation := r.frustrated(f.Selections)
-			return func(b []byte, u *upstream.User) []byte {
-				if u.MostFrustrated == nil {
-					return null(b)
-				}
-				return writeList(b, len(u.MostFrustrated), func(b []byte, i int) []byte { return conversation.write(b, &u.MostFrustrated[i]) })
-			}
+		default:
+			return r.userActivity(f)
 		}
-		return nil
 	})
 	return func(b []byte, u *upstream.User) []byte {
 		if globalid.Fault(u.ID) != "" {
@@ -60,6 +34,51 @@ func (r *reader) user(set ast.SelectionSet) writer[*upstream.User] {
 		}
 		return user.write(b, u)
 	}
+}
+
+// activity writes a user's activity in a list.
+func (r *reader) activity(set ast.SelectionSet) object[*upstream.User] {
+	return read(r, set, activityType, func(f graphql.CollectedField) writer[*upstream.User] {
+		if f.Name == "lastContactConversation" { // not null, even if the upstream does not report it
+			conversation := r.conversation(f.Selections)
+			return func(b []byte, u *upstream.User) []byte { return conversation.write(b, u.LastContactConversationID) }
+		}
+		return r.userActivity(f)
+	})
+}
+
+// userActivity writes a field that User and UserActivity have in common.
+func (r *reader) userActivity(f graphql.CollectedField) writer[*upstream.User] {
+	switch f.Name {
+	case "conversationCount":
+		return func(b []byte, u *upstream.User) []byte { return integer(b, u.ConversationCount) }
+	case "firstContactAt":
+		return func(b []byte, u *upstream.User) []byte { return instant(b, u.FirstContact) }
+	case "lastContactAt":
+		return func(b []byte, u *upstream.User) []byte { return instant(b, u.LastContact) }
+	case "lastContactAgent":
+		agent := r.agent(f.Selections)
+		return func(b []byte, u *upstream.User) []byte { return agent(b, u.LastContactAgentID) }
+	case "lastContactAgentName":
+		return func(b []byte, u *upstream.User) []byte { return strOrNull(b, u.LastContactAgentName) }
+	case "sentiment":
+		sentiment := r.sentiment(f.Selections)
+		return func(b []byte, u *upstream.User) []byte {
+			if u.Sentiment == nil {
+				return null(b)
+			}
+			return sentiment.write(b, u.Sentiment)
+		}
+	case "mostFrustratedConversations":
+		conversation := r.frustrated(f.Selections)
+		return func(b []byte, u *upstream.User) []byte {
+			if u.MostFrustrated == nil {
+				return null(b)
+			}
+			return writeList(b, len(u.MostFrustrated), r.selection.maxBytes, func(b []byte, i int) []byte { return conversation.write(b, &u.MostFrustrated[i]) })
+		}
+	}
+	return nil
 }
 
 func globalID(b []byte, typeName, id string) []byte {

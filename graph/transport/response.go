@@ -2,11 +2,10 @@ package transport
 
 import (
 	"encoding/json"
-	"io"
 	"maps"
 	"net/http"
-	"slices"
 	"strconv"
+	"time"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -47,53 +46,38 @@ var contentTypes = map[string][]string{
 // send writes the response to one of the requests that share it.
 func (r *response) send(w http.ResponseWriter, mediaType, requestID string) {
 	start := r.start(requestID)
-	size := len(start) + len(r.Data) + len("}")
 	header := w.Header()
 	header["Content-Type"] = contentTypes[mediaType]
+	size := len(start) + len(r.Data) + len("}")
 	header["Content-Length"] = []string{strconv.Itoa(size)}
-	if seconds := r.retryAfter(); seconds > 0 {
-		header["Retry-After"] = []string{strconv.Itoa(seconds)}
+	status := r.statusIn(mediaType)
+	if status == http.StatusServiceUnavailable {
+		header["Retry-After"] = []string{strconv.Itoa(overloadedRetry)}
 	}
-	w.WriteHeader(r.statusIn(mediaType))
-	var to io.Writer = w
-	if size > pieceSize {
-		to = newPacer(w)
-	}
+	w.WriteHeader(status)
+	progress := progress{large: size > pieceSize, control: http.NewResponseController(w), began: time.Now()}
 	for _, part := range [][]byte{start, r.Data, []byte("}")} {
-		if _, err := to.Write(part); err != nil {
-			return // the caller has disconnected, or reads too slowly
+		if progress.write(w, part) != nil {
+			return // the caller has disconnected, or does not read
 		}
 	}
 }
+
+// overloadedRetry is after how many seconds a request may be repeated that the
+// service has no capacity for.
+const overloadedRetry = 1
 
 func (r *response) statusIn(mediaType string) int {
 	switch {
 	case r.status != 0:
 		return r.status
-	case r.isOverloaded():
+	case !r.Executed && len(r.Errors) > 0 && r.Errors[0].Extensions["code"] == graph.CodeOverloaded:
 		return http.StatusServiceUnavailable
-	case len(r.Data) == 0 && mediaType == typeGraphQL && slices.Contains(graph.CodesOf(r.Errors), graph.CodeInternal):
-		return http.StatusInternalServerError
-	case len(r.Data) == 0 && mediaType == typeGraphQL:
+	case !r.Executed && mediaType == typeGraphQL:
 		return http.StatusBadRequest
 	default:
 		return http.StatusOK
 	}
-}
-
-// isOverloaded reports whether there is no data because the service has no
-// capacity for the request.
-func (r *response) isOverloaded() bool {
-	return len(r.Data) == 0 && len(r.Errors) > 0 && graph.CodeOf(r.Errors[0]) == graph.CodeOverloaded
-}
-
-// retryAfter returns the seconds of the header Retry-After; 0 for none.
-func (r *response) retryAfter() int {
-	if !r.isOverloaded() {
-		return 0
-	}
-	seconds, _ := r.Errors[0].Extensions["retryAfter"].(int)
-	return seconds
 }
 
 // start returns the response's JSON up to its data. Its errors have the ID of

@@ -185,7 +185,7 @@ func TestLargeResponsesInMemory(t *testing.T) {
 		return graphtest.New(t, graphtest.Options{
 			RoundTripper: &inProcess{Handler: world}, Timeout: 20 * time.Second, Passthrough: true,
 			// One key may have two such responses, and two keys four.
-			Graph: func(c *graph.Config) { c.Limits.Responses = 4*size + size/2 },
+			Graph: func(c *graph.Config) { c.Limits.Answer, c.Limits.Answers = size+size/16, 4*size+size/2 },
 		})
 	}
 	request := func(query, key string) *http.Request {

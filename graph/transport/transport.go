@@ -106,14 +106,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	resp, joined := h.respond(ctx, caller, body)
-	if resp != nil {
-		if joined {
-			resp.Hold()
-		}
-		defer resp.Release()
+	if resp == nil {
+		return // the caller disconnected while it waited for another request
 	}
+	if joined {
+		resp.Retain()
+	}
+	defer resp.Release()
 	switch {
-	case resp == nil: // the caller disconnected while it waited for another request
 	case ctx.Err() != nil: // the caller disconnected during the execution
 		record.disconnected(resp)
 	default:

@@ -1,5 +1,5 @@
-// Package budget shares a number of bytes among keys. It knows nothing of what
-// the bytes are.
+// Package budget bounds how many bytes are in use at the same time: in total, and
+// by each owner half of that. It depends on nothing else of the project.
 package budget
 
 import (
@@ -8,41 +8,40 @@ import (
 	"sync"
 )
 
-// Budget is a number of bytes, at most half of which one key may hold. It is safe
-// for concurrent use.
-type Budget[K comparable] struct {
+// Budget is a number of bytes that owners share. It is safe for concurrent use.
+type Budget[Owner comparable] struct {
 	total int
 
 	mu      sync.Mutex
 	used    int
-	byKey   map[K]int
-	waiters []*waiter[K] // first come, first served, as far as their keys' halves allow
+	byOwner map[Owner]int
+	waiting []*waiter[Owner] // in the order of arrival
 }
 
-type waiter[K comparable] struct {
-	key     K
-	n       int
+type waiter[Owner comparable] struct {
+	owner   Owner
+	bytes   int
 	granted chan struct{}
 }
 
 // New returns a budget of total bytes.
-func New[K comparable](total int) *Budget[K] {
-	return &Budget[K]{total: total, byKey: make(map[K]int)}
+func New[Owner comparable](total int) *Budget[Owner] {
+	return &Budget[Owner]{total: total, byOwner: make(map[Owner]int)}
 }
 
-// Share returns the most that one key may hold.
-func (b *Budget[K]) Share() int { return b.total / 2 }
-
-// Acquire waits until key may hold n more bytes, which may be as many as Share.
-// It returns the cause of ctx's cancellation if that comes first, even if the
-// bytes are available.
-func (b *Budget[K]) Acquire(ctx context.Context, key K, n int) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
+// Acquire waits until the owner may use so many bytes more, which Release gives
+// back. The error is the cause of ctx's cancellation. More than half of the total
+// is never granted. Owners are served in the order of arrival, except that an owner
+// who has to wait for its own half does not delay the others.
+func (b *Budget[Owner]) Acquire(ctx context.Context, owner Owner, bytes int) error {
 	b.mu.Lock()
-	w := &waiter[K]{key, n, make(chan struct{})}
-	b.waiters = append(b.waiters, w)
+	if b.fits(owner, bytes) && len(b.waiting) == 0 {
+		b.add(owner, bytes)
+		b.mu.Unlock()
+		return nil
+	}
+	w := &waiter[Owner]{owner, bytes, make(chan struct{})}
+	b.waiting = append(b.waiting, w)
 	b.grant()
 	b.mu.Unlock()
 	select {
@@ -52,62 +51,58 @@ func (b *Budget[K]) Acquire(ctx context.Context, key K, n int) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if i := slices.Index(b.waiters, w); i >= 0 {
-		b.waiters = slices.Delete(b.waiters, i, i+1)
-		b.grant() // it may have been the one that the others waited behind
-		return context.Cause(ctx)
+	i := slices.Index(b.waiting, w)
+	if i < 0 { // granted meanwhile
+		b.add(owner, -bytes)
+	} else {
+		b.waiting = slices.Delete(b.waiting, i, i+1)
 	}
-	return nil // granted at the same time
+	b.grant()
+	return context.Cause(ctx)
 }
 
-// Force takes n bytes for key even if the budget is exceeded: they are in memory
-// already.
-func (b *Budget[K]) Force(key K, n int) {
+// Add counts bytes that are in use already, whatever the bounds are.
+func (b *Budget[Owner]) Add(owner Owner, bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.take(key, n)
+	b.add(owner, bytes)
 }
 
-// Release returns n bytes that key holds.
-func (b *Budget[K]) Release(key K, n int) {
+// Release gives bytes back.
+func (b *Budget[Owner]) Release(owner Owner, bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.take(key, -n)
-	if b.byKey[key] == 0 {
-		delete(b.byKey, key)
-	}
+	b.add(owner, -bytes)
 	b.grant()
 }
 
-// Used returns the number of bytes that are held.
-func (b *Budget[K]) Used() int {
+// Used returns how many bytes are in use.
+func (b *Budget[Owner]) Used() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used
 }
 
-func (b *Budget[K]) take(key K, n int) {
-	b.used += n
-	b.byKey[key] += n
+func (b *Budget[Owner]) fits(owner Owner, bytes int) bool {
+	return b.used+bytes <= b.total && b.byOwner[owner]+bytes <= b.total/2
 }
 
-// grant gives waiters their bytes, in order. A waiter whose key holds its half is
-// passed over; a waiter that only the total stops is not, because smaller ones
-// behind it would keep it waiting forever. b.mu is held.
-func (b *Budget[K]) grant() {
-	left := b.waiters[:0]
-	for i, w := range b.waiters {
-		switch {
-		case b.byKey[w.key]+w.n > b.Share():
-			left = append(left, w)
-		case b.used+w.n > b.total:
-			b.waiters = append(left, b.waiters[i:]...)
-			return
-		default:
-			b.take(w.key, w.n)
-			close(w.granted)
-		}
+func (b *Budget[Owner]) add(owner Owner, bytes int) {
+	b.used += bytes
+	b.byOwner[owner] += bytes
+	if b.byOwner[owner] == 0 {
+		delete(b.byOwner, owner)
 	}
-	clear(b.waiters[len(left):])
-	b.waiters = left
+}
+
+// grant serves those who wait, as far as there is room.
+func (b *Budget[Owner]) grant() {
+	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter[Owner]) bool {
+		if !b.fits(w.owner, w.bytes) {
+			return false
+		}
+		b.add(w.owner, w.bytes)
+		close(w.granted)
+		return true
+	})
 }

@@ -10,82 +10,47 @@ import (
 	"rollcall/internal/budget"
 )
 
-// acquire acquires bytes on a goroutine of its own and reports whether it has them.
-func acquire(ctx context.Context, b *budget.Budget[string], key string, n int) (has func() bool) {
-	done := make(chan error, 1)
-	go func() { done <- b.Acquire(ctx, key, n) }()
-	return func() bool {
-		synctest.Wait()
-		select {
-		case err := <-done:
-			done <- err
-			return err == nil
-		default:
-			return false
-		}
-	}
-}
-
-func TestAcquire(t *testing.T) {
-	for name, test := range map[string]func(*testing.T, *budget.Budget[string]){
-		"a key holds at most half, and does not stop others": func(t *testing.T, b *budget.Budget[string]) {
-			if first := acquire(t.Context(), b, "a", 40); !first() {
-				t.Fatal("40 of 50")
+func TestBudget(t *testing.T) {
+	t.Run("an owner gets half, and does not delay the others", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := budget.New[string](100)
+			var order []string
+			acquire := func(owner string, bytes int) {
+				go func() {
+					if err := b.Acquire(t.Context(), owner, bytes); err == nil {
+						order = append(order, owner)
+					}
+				}()
+				synctest.Wait()
 			}
-			second := acquire(t.Context(), b, "a", 20)
-			if second() {
-				t.Fatal("60 of 50")
+			acquire("a", 50)
+			acquire("a", 1)
+			acquire("b", 30)
+			acquire("c", 20)
+			if got := len(order); got != 3 || b.Used() != 100 {
+				t.Fatalf("%d bytes are in use, granted to %v", b.Used(), order)
 			}
-			if other := acquire(t.Context(), b, "b", 50); !other() {
-				t.Error("another key waits")
+			acquire("d", 1)
+			b.Release("a", 10)
+			synctest.Wait()
+			if got := order[len(order)-2:]; got[0]+got[1] != "ad" && got[0]+got[1] != "da" || b.Used() != 92 {
+				t.Errorf("%d bytes are in use, granted to %v", b.Used(), order)
 			}
-			b.Release("a", 40)
-			if !second() {
-				t.Error("the key waits for its own bytes, which were released")
-			}
-		},
-		"a large waiter is not overtaken by smaller ones": func(t *testing.T, b *budget.Budget[string]) {
-			b.Force("a", 50)
-			b.Force("b", 30)
-			large := acquire(t.Context(), b, "c", 40)
-			if large() {
-				t.Fatal("120 of 100")
-			}
-			small := acquire(t.Context(), b, "d", 10)
-			if small() {
-				t.Error("a smaller waiter overtakes")
-			}
-			b.Release("b", 30)
-			if !large() || !small() {
-				t.Errorf("after the release: %v, %v", large(), small())
-			}
-		},
-		"a waiter that gives up lets the next one pass": func(t *testing.T, b *budget.Budget[string]) {
-			b.Force("a", 50)
-			b.Force("b", 30)
+		})
+	})
+	t.Run("a wait ends with its context, and gives nothing away", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := budget.New[string](100)
+			b.Add("a", 150)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			done := make(chan error, 1)
-			go func() { done <- b.Acquire(ctx, "c", 40) }()
-			synctest.Wait()
-			small := acquire(t.Context(), b, "d", 10)
-			if err := <-done; !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("err is %v", err)
+			if err := b.Acquire(ctx, "b", 1); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
 			}
-			if !small() || b.Used() != 90 {
-				t.Errorf("%v, %d bytes are used", small(), b.Used())
+			b.Release("a", 150)
+			if err := b.Acquire(t.Context(), "b", 50); err != nil || b.Used() != 50 {
+				t.Errorf("got %v, %d bytes are in use", err, b.Used())
 			}
-		},
-		"a cancelled context gets nothing": func(t *testing.T, b *budget.Budget[string]) {
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			if err := b.Acquire(ctx, "a", 1); !errors.Is(err, context.Canceled) || b.Used() != 0 {
-				t.Errorf("err is %v, %d bytes are used", err, b.Used())
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { test(t, budget.New[string](100)) })
 		})
-	}
+	})
 }

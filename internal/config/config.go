@@ -57,6 +57,10 @@ type Config struct {
 	Auth           Auth
 	JWT            JWT // with AuthJWT
 
+	// RedisURL is where replicas share limits, pages and quotas; empty if they
+	// share nothing.
+	RedisURL string
+
 	// CORSOrigins are the web sites that may use the service.
 	CORSOrigins []string
 	// CacheTTL is how old a page may be when it is served again; 0 means that
@@ -100,7 +104,11 @@ const (
 type JWT struct{ JWKSURL, Issuer, Audience, Scope string }
 
 // Limits are upper bounds on an operation.
-type Limits struct{ Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls, Response, Responses int }
+type Limits struct {
+	Tokens, Depth, Aliases, RootFields, Fields, Directives, Cost, Calls int
+	// Answer bounds the bytes of one response, and Answers those of all large ones.
+	Answer, Answers int
+}
 
 // Deps are what the settings depend on besides the environment.
 type Deps struct {
@@ -109,6 +117,9 @@ type Deps struct {
 	// ParseOrigin returns an origin as browsers spell it, or why it cannot be
 	// allowed.
 	ParseOrigin func(origin string) (string, error)
+	// CheckRedisURL returns why a URL cannot be used for Redis. The error does not
+	// contain the URL, which may contain a password.
+	CheckRedisURL func(url string) error
 	// ReadFile is [os.ReadFile].
 	ReadFile func(name string) ([]byte, error)
 	// Terminal reports that the log is written to a terminal.
@@ -129,6 +140,7 @@ func Load(env map[string]string, deps Deps) (Config, error) {
 	s.readChoices(deps.Terminal)
 	s.readOrigins(deps.ParseOrigin)
 	s.readUpstream(deps.RegionURL)
+	s.checkRedis(deps.CheckRedisURL)
 	if !s.Demo {
 		s.checkAuth()
 	}
@@ -204,6 +216,9 @@ func (s *settings) checkBounds() {
 			s.fault(f.Name, "must be at least 1")
 		}
 	})
+	if s.Limits.Answers/2 < s.Limits.Answer {
+		s.fault("LIMIT_ANSWERS", "%d is less than twice LIMIT_ANSWER, %d", s.Limits.Answers, s.Limits.Answer)
+	}
 	if s.UpstreamConnections < s.UpstreamConcurrency {
 		s.fault("UPSTREAM_CONNECTIONS", "%d is less than UPSTREAM_CONCURRENCY, %d", s.UpstreamConnections, s.UpstreamConcurrency)
 	}
@@ -280,6 +295,20 @@ func (s *settings) readOrigins(parse func(string) (string, error)) {
 		if !slices.Contains(s.CORSOrigins, origin) {
 			s.CORSOrigins = append(s.CORSOrigins, origin)
 		}
+	}
+}
+
+// checkRedis checks the URL of Redis, which the demo does not use.
+func (s *settings) checkRedis(check func(string) error) {
+	if s.RedisURL == "" {
+		return
+	}
+	if err := check(s.RedisURL); err != nil {
+		s.fault("REDIS_URL", "%w", err)
+	}
+	if s.Demo {
+		s.warn("REDIS_URL has no effect in the demo, which has one replica")
+		s.RedisURL = ""
 	}
 }
 

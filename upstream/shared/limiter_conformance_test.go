@@ -8,16 +8,17 @@ import (
 
 	"rollcall/upstream"
 	"rollcall/upstream/limitertest"
+	"rollcall/upstream/shared/redistest"
 )
 
 // TestLimiterOfManyProcesses has the tests that the limiter of one process passes.
 func TestLimiterOfManyProcesses(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
+	redis := redistest.Start(t)
 	var keys atomic.Int64
 	for name, test := range limitertest.Tests {
 		t.Run(name, func(t *testing.T) {
-			store := openAll(t, redis.url(), 1)[0]
+			store := openAll(t, redis.URL(), 1)[0]
 			test(t, func(_ *testing.T, limit int) upstream.Limiter {
 				return store.Limiter(strconv.FormatInt(keys.Add(1), 10), limit)
 			}, func() { pause(20 * time.Millisecond) })

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/upstream/shared"
+	"rollcall/upstream/shared/redistest"
 )
 
 // slack is added to what the tests wait for: the machine may be busy.
@@ -29,7 +30,7 @@ func openAll(t *testing.T, url string, n int) []*shared.Store {
 func TestPermitsOfReplicas(t *testing.T) {
 	t.Parallel()
 	const takes = 40 * time.Millisecond
-	redis := startServer(t)
+	redis := redistest.Start(t)
 	for _, c := range []struct {
 		name    string
 		limit   int
@@ -42,7 +43,7 @@ func TestPermitsOfReplicas(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := &fake{takes: takes}
 			var replicas []*replica
-			for i, store := range openAll(t, redis.url(), len(c.callers)) {
+			for i, store := range openAll(t, redis.URL(), len(c.callers)) {
 				replicas = append(replicas, startReplica(t, store, f, c.limit, c.callers[i]))
 			}
 			var before, after shared.Stats
@@ -86,16 +87,16 @@ func TestPermitsOfReplicas(t *testing.T) {
 func TestPermitsWhileReplicasStartAndStop(t *testing.T) {
 	t.Parallel()
 	const limit = 4
-	redis := startServer(t)
+	redis := redistest.Start(t)
 	f := &fake{takes: 20 * time.Millisecond}
-	constant := startReplica(t, openAll(t, redis.url(), 1)[0], f, limit, 8)
+	constant := startReplica(t, openAll(t, redis.URL(), 1)[0], f, limit, 8)
 	constant.reset()
 	f.reset()
 	highest := 0
 	steady(t, func() {
 		f.reset()
 		for range 4 {
-			other := startReplica(t, open(t, redis.url()), f, limit, 8)
+			other := startReplica(t, open(t, redis.URL()), f, limit, 8)
 			pause(500 * time.Millisecond)
 			other.end()
 			other.store.Close()
@@ -110,13 +111,13 @@ func TestPermitsWhileReplicasStartAndStop(t *testing.T) {
 
 func TestPermitsOfKilledReplica(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	store := openAll(t, redis.url(), 1)[0]
+	redis := redistest.Start(t)
+	store := openAll(t, redis.URL(), 1)[0]
 	limiter := store.Limiter(key, held)
 	var early bool
 	var took time.Duration
 	steady(t, func() {
-		victim := startHolder(t, redis.url())
+		victim := startHolder(t, redis.URL())
 		got := make(chan time.Time, held)
 		for range held {
 			go func() {
@@ -180,8 +181,8 @@ func (h holder) kill() {
 
 func TestPauseOfReplicas(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	stores := openAll(t, redis.url(), 2)
+	redis := redistest.Start(t)
+	stores := openAll(t, redis.URL(), 2)
 	first, second := stores[0].Limiter(key, 1), stores[1].Limiter(key, 1)
 	release, err := first.Acquire(t.Context())
 	if err != nil {
@@ -230,7 +231,7 @@ func TestPauseOfReplicas(t *testing.T) {
 	t.Run("a replica that starts during a pause", func(t *testing.T) {
 		until := time.Now().Add(5 * time.Second)
 		first.PauseUntil(until)
-		third := openAll(t, redis.url(), 1)[0].Limiter(key, 1)
+		third := openAll(t, redis.URL(), 1)[0].Limiter(key, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		if _, err := third.Acquire(ctx); !errors.Is(err, shared.ErrPaused) {
@@ -241,10 +242,10 @@ func TestPauseOfReplicas(t *testing.T) {
 
 func TestMaximumOfReplicas(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
+	redis := redistest.Start(t)
 	f := &fake{takes: 20 * time.Millisecond}
 	var replicas []*replica
-	for _, store := range openAll(t, redis.url(), 2) {
+	for _, store := range openAll(t, redis.URL(), 2) {
 		replicas = append(replicas, startReplica(t, store, f, 6, 6))
 	}
 	for _, c := range []struct{ maximum, want int }{{2, 2}, {4, 4}, {20, 6}} {
@@ -264,8 +265,8 @@ func TestMaximumOfReplicas(t *testing.T) {
 
 func TestPermitsAreFirstComeFirstServed(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	store := openAll(t, redis.url(), 1)[0]
+	redis := redistest.Start(t)
+	store := openAll(t, redis.URL(), 1)[0]
 	limiter := store.Limiter(key, 1)
 	release, err := limiter.Acquire(t.Context())
 	if err != nil {
@@ -294,8 +295,8 @@ func TestPermitsAreFirstComeFirstServed(t *testing.T) {
 
 func TestWaitersThatLeave(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	stores := openAll(t, redis.url(), 2)
+	redis := redistest.Start(t)
+	stores := openAll(t, redis.URL(), 2)
 	holder, other := stores[0].Limiter(key, 1), stores[1].Limiter(key, 1)
 	release, err := holder.Acquire(t.Context())
 	if err != nil {
@@ -328,6 +329,6 @@ func TestWaitersThatLeave(t *testing.T) {
 	}
 	release()
 	eventually(t, time.Second, "no lease is left", func() bool {
-		return !strings.Contains(redis.cli("--raw", "keys", "*"), "leases")
+		return !strings.Contains(redis.Command("keys", "*"), "leases")
 	})
 }

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"rollcall/upstream/shared"
+	"rollcall/upstream/shared/redistest"
 )
 
 func TestQuotaOfReplicas(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	stores := openAll(t, redis.url(), 2)
+	redis := redistest.Start(t)
+	stores := openAll(t, redis.URL(), 2)
 	one, other := stores[0].Quota(1), stores[1].Quota(1) // ten at once
 	alice, bob := shared.Caller{APIKey: key, Subject: "alice"}, shared.Caller{APIKey: key, Subject: "bob"}
 	for i := range 10 {
@@ -36,7 +37,7 @@ func TestQuotaOfReplicas(t *testing.T) {
 	}
 
 	t.Run("Redis is away", func(t *testing.T) {
-		redis.kill()
+		redis.Kill()
 		awaitMode(t, shared.Away, time.Second, stores...)
 		for range 12 {
 			one.Spend(bob)
@@ -44,10 +45,10 @@ func TestQuotaOfReplicas(t *testing.T) {
 		if wait := one.Wait(bob); wait < 2*time.Second || wait > 3*time.Second {
 			t.Errorf("bob waits for %v, want 3s", wait)
 		}
-		redis.start()
+		redis.Restart()
 		awaitMode(t, shared.Shared, 4*time.Second, stores...)
 		one.Spend(bob) // and what was spent meanwhile
-		eventually(t, time.Second, "bob's debt is in Redis", func() bool { return redis.cli("dbsize") != "1" })
+		eventually(t, time.Second, "bob's debt is in Redis", func() bool { return redis.Command("dbsize") != "1" })
 		other.Spend(bob)
 		eventually(t, time.Second, "the other replica knows of it", func() bool { return other.Wait(bob) > time.Second })
 	})
@@ -55,8 +56,8 @@ func TestQuotaOfReplicas(t *testing.T) {
 
 func TestDocumentsOfReplicas(t *testing.T) {
 	t.Parallel()
-	redis := startServer(t)
-	stores := openAll(t, redis.url(), 2)
+	redis := redistest.Start(t)
+	stores := openAll(t, redis.URL(), 2)
 	one, err := stores[0].Documents(key)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +89,7 @@ func TestDocumentsOfReplicas(t *testing.T) {
 			t.Error("a document of another key is found")
 		}
 	}
-	redis.kill()
+	redis.Kill()
 	awaitMode(t, shared.Away, time.Second, stores...)
 	if _, found := one.Get(hash); found {
 		t.Error("a document is found without Redis")

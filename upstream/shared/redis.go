@@ -316,17 +316,20 @@ func (s *Store) probe() {
 // do runs a command that has to be answered within d. An error, or the time's
 // end, switches to away, even if the command itself does not return.
 func (s *Store) do(incarnation int, d time.Duration, command func(context.Context, rueidis.Client) error) error {
+	began := time.Now()
 	ctx, stop := watch(context.Background(), d, func() { s.fallBack(incarnation, errSlow) })
 	defer stop()
 	err := command(ctx, *s.client.Load())
+	if err != nil && ctx.Err() != nil {
+		err = errSlow
+	}
+	s.telemetry.took(began, err)
 	switch {
 	case err == nil:
 		s.heard.Store(time.Now().UnixMilli())
 		return nil
 	case errors.Is(err, rueidis.ErrDoCacheAborted): // nothing was read; Redis did answer
 		return err
-	case ctx.Err() != nil:
-		err = errSlow
 	}
 	s.fallBack(incarnation, err)
 	return err

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+	"go.opentelemetry.io/otel/metric"
 )
 
 const (
@@ -52,6 +53,8 @@ type Config struct {
 	// Log receives a line when the limit is no longer shared, and one when it is
 	// shared again; nil for none.
 	Log *slog.Logger
+	// MeterProvider receives the store's metrics; nil for none.
+	MeterProvider metric.MeterProvider
 }
 
 // Store is one process's part of what the replicas share. It is safe for
@@ -71,7 +74,8 @@ type Store struct {
 	heard   atomic.Int64 // Unix ms of the last reply
 	offset  atomic.Int64 // of Redis' clock from this process's, in ns
 
-	counters counters
+	counters  counters
+	telemetry *telemetry
 
 	// mu is locked before any limiter's.
 	mu          sync.Mutex
@@ -84,7 +88,7 @@ type Store struct {
 }
 
 // ErrURL reports that the URL of Redis is not valid. It does not repeat the URL.
-var ErrURL = errors.New("not a URL of Redis, such as redis://host:6379/0, rediss://user:password@host or redis://host?addr=other:26379&master_set=name")
+var ErrURL = errors.New("is not a URL of Redis, such as redis://host:6379/0, rediss://user:password@host or redis://host?addr=other:26379&master_set=name")
 
 // CheckURL reports whether a URL can be used for [Open].
 func CheckURL(url string) error {
@@ -113,6 +117,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		incarnation: 1,
 		limiters:    make(map[string]*Limiter),
 	}
+	s.telemetry = newTelemetry(s, c.MeterProvider)
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	tried := make(chan struct{})
 	s.stopped.Go(func() { s.run(ctx, option, sync.OnceFunc(func() { close(tried) })) })

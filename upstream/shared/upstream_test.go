@@ -176,3 +176,17 @@ func steady(t testing.TB, measure func(), replicas ...*replica) {
 	}
 	t.Fatal("the machine is too busy: Redis does not answer within 50 ms")
 }
+
+// eventually waits until a condition holds.
+func eventually(t testing.TB, within time.Duration, what string, holds func() bool) {
+	t.Helper()
+	for began := time.Now(); !holds(); {
+		if time.Since(began) > within {
+			t.Fatalf("not within %v: %s", within, what)
+		}
+		pause(5 * time.Millisecond)
+	}
+}
+
+// pause waits in real time: a redis-server knows no other.
+func pause(d time.Duration) { <-time.After(d) }

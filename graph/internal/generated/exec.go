@@ -32,6 +32,7 @@ type ResolverRoot interface {
 	Agent() AgentResolver
 	Entity() EntityResolver
 	Query() QueryResolver
+	UserConnection() UserConnectionResolver
 }
 
 type DirectiveRoot struct {
@@ -45,17 +46,20 @@ type ComplexityRoot struct {
 // region    ************************** generated!.gotpl **************************
 
 type AgentResolver interface {
-	Users(ctx context.Context, obj *Agent, first *int, after *string, filter *AgentUserFilter, sortBy *ConversationUserSort, sortDirection *SortDirection) (*UserConnection, error)
+	Users(ctx context.Context, obj *Agent, first *int, after *string, last *int, before *string, filter *AgentUserFilter, sortBy *ConversationUserSort, sortDirection *SortDirection) (*UserConnection, error)
 }
 type EntityResolver interface {
 	FindAgentByAgentID(ctx context.Context, agentID string) (*Agent, error)
 	FindUserByUserID(ctx context.Context, userID string) (*User, error)
 }
 type QueryResolver interface {
-	Users(ctx context.Context, first *int, after *string, filter *ConversationUserFilter, sortBy *ConversationUserSort, sortDirection *SortDirection) (*UserConnection, error)
+	Users(ctx context.Context, first *int, after *string, last *int, before *string, filter *ConversationUserFilter, sortBy *ConversationUserSort, sortDirection *SortDirection) (*UserConnection, error)
 	User(ctx context.Context, userID string) (*User, error)
 	Node(ctx context.Context, id string) (Node, error)
 	Nodes(ctx context.Context, ids []string) ([]Node, error)
+}
+type UserConnectionResolver interface {
+	TotalCount(ctx context.Context, obj *UserConnection, limit *int) (*int, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -145,167 +149,331 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
-	{Name: "../../schema.graphqls", Input: `# What clients and composed graphs depend on: names, types, nullability and defaults do not change
-# within a major version. The descriptions are the manual.
-
-extend schema
+	{Name: "../../schema.graphqls", Input: `extend schema
   @link(url: "https://specs.apollo.dev/federation/v2.7", import: ["@key", "@shareable"])
 
-"An instant, RFC 3339, in UTC with a trailing Z. The upstream counts whole seconds: fractions in an argument are cut off."
+"""
+An instant, RFC 3339, in UTC with a trailing Z. The upstream counts whole seconds: fractions in an argument are
+truncated.
+"""
 scalar DateTime @specifiedBy(url: "https://scalars.graphql.org/andimarek/date-time.html")
 
+"""
+The users who have talked to your agents. Clients and composed graphs depend on this schema: within a major version,
+names, types, nullability and defaults do not change; types, fields, arguments and enum values may be added. Upstream
+calls are scarce, so descriptions state what costs one.
+"""
 type Query {
-  "The users who have talked to your agents, a page at a time."
+  """
+  Returns the users who have talked to your agents, one page at a time. One upstream call reads up to a hundred users:
+  first: 30 and last: 30 cost one each. Lists of one operation that begin at the same page share their calls. If
+  neither first nor last is given, the page has 30 users. first with last, after with last, before with first, and
+  after with before are errors.
+  """
   users(
-    "How many users at most, 0 to 500."
-    first: Int = 30
-    "Only users that follow this cursor, which must come from the same filter and sort."
+    "The maximum number of users, 0 to 500, from the start or after a cursor. 30 if neither first nor last is given."
+    first: Int
+    """
+    Returns only users after this cursor, which must come from the same filter and sort. Use with first. An empty
+    string is no cursor.
+    """
     after: String
+    """
+    The maximum number of users, 0 to 500, from the end or before a cursor. The list's order does not change. Without
+    before, the users are read in the opposite direction. It is an assumption that the upstream's two directions are
+    exact mirrors of each other: if they are not, for users with an equal sort value or without a score, pages from
+    the end may overlap pages from the start, or leave a gap.
+    """
+    last: Int
+    """
+    Returns only users before this cursor, which must come from the same filter and sort. Use with last. An empty
+    string is no cursor. A page before one that was read recently, or further from the end, costs one or two upstream
+    calls; otherwise one for each hundred users in front of the cursor. If these are more than the operation may make,
+    or than its time allows, the error is OPERATION_TOO_COMPLEX, and no call is made.
+    """
+    before: String
+    "Selects the conversations. Null and {} select all conversations."
     filter: ConversationUserFilter
-    "Null, here and for the direction, means the default."
+    "What the users are sorted by. Null means the default."
     sortBy: ConversationUserSort = LAST_CONTACT
+    "Null means the default."
     sortDirection: SortDirection = DESC
   ): UserConnection
 
-  "The user with this ID; null where no conversation has that user."
-  user(userId: ID!): User
+  "Returns the user with this ID, or null if no conversation has that user. Costs one upstream call."
+  user(
+    "The ID that your application set. It must match exactly."
+    userId: ID!
+  ): User
 
-  "An object of this service by its global ID (Relay)."
-  node(id: ID!): Node
-  "Objects of this service by their global IDs, in the order asked for, null for each that is not there (Relay)."
-  nodes(ids: [ID!]!): [Node]!
+  "Returns an object of this service by its global ID (Relay). A user costs one upstream call, an agent none."
+  node(
+    "A User's or an Agent's id."
+    id: ID!
+  ): Node
+  """
+  Returns objects of this service by their global IDs, in the requested order, with null for each object that does not
+  exist (Relay). Each user costs one upstream call, duplicates and agents none.
+  """
+  nodes(
+    "Users' and Agents' ids."
+    ids: [ID!]!
+  ): [Node]!
 }
 
-"Which conversations count; all that is set must hold. Null, and {}, mean all of them."
+"""
+Selects conversations; a conversation must match every field that is set. Null and {} select all conversations. A
+field that is null is not set.
+"""
 input ConversationUserFilter {
-  "With this agent (agent_…) or speech engine (seng_…)."
+  "Conversations with this agent (agent_…) or speech engine (seng_…)."
   agentId: ID
-  "On this branch of the agent."
+  "Conversations on this branch of the agent."
   branchId: ID
-  "Started after this instant."
+  "Conversations that started after this instant, which is exclusive."
   callStartedAfter: DateTime
-  "Started up to this instant."
+  "Conversations that started at or before this instant, which is inclusive."
   callStartedBefore: DateTime
-  "Of the user with exactly this ID."
+  "Conversations of the user with exactly this ID."
   userId: ID
 }
 
-"The same for the users of one agent."
+"Selects conversations, as ConversationUserFilter does, for the users of one agent."
 input AgentUserFilter {
+  "Conversations on this branch of the agent."
   branchId: ID
+  "Conversations that started after this instant, which is exclusive."
   callStartedAfter: DateTime
+  "Conversations that started at or before this instant, which is inclusive."
   callStartedBefore: DateTime
+  "Conversations of the user with exactly this ID."
   userId: ID
 }
 
+"""
+What a list is sorted by. All values are of the conversations that the list's filter selects. The order of users with
+an equal value is the upstream's.
+"""
 enum ConversationUserSort {
+  "The instant of the latest conversation."
   LAST_CONTACT
+  "The number of conversations."
   CONVERSATION_COUNT
+  """
+  The average sentiment score of all conversations. It is an assumption that the upstream sorts users without a score
+  below every score: last with DESC, first with ASC.
+  """
   AVERAGE_SENTIMENT_SCORE
 }
 
+"The direction of a list."
 enum SortDirection {
+  "The earliest instant, the smallest number or the lowest score first."
   ASC
+  "The latest instant, the largest number or the highest score first."
   DESC
 }
 
+"""
+A page of a list of users (Relay). A user who does not move while a client pages is returned exactly once, in both
+directions, although other users call again and move, unless the sixteen users next to a cursor have an equal sort
+value and move at once.
+"""
 type UserConnection {
+  "The users of the page, in the order of the list, each with its cursor."
   edges: [UserEdge!]!
-  "The users without their edges. Clients that merge pages use edges."
+  "The users without their edges. Clients that merge pages should use edges."
   nodes: [User]!
+  "Whether there are more users, and from which cursors to continue."
   pageInfo: PageInfo!
+  """
+  The number of users in the list, or null if it exceeds limit (1 to 5,000; null means 1000). The upstream reports no
+  count: the service reads the list, with one upstream call per hundred users in sequence, unless the pages read
+  anyway give the count. It adds a tenth of limit to the operation's cost. If the count fails, or takes three quarters
+  of the operation's time, only this field is null, with an error. While users call, it is approximate.
+  """
+  totalCount(
+    "The largest number that is counted."
+    limit: Int = 1000
+  ): Int
 }
 
+"A user in a list (Relay)."
 type UserEdge {
   """
-  Resumes the list right after this user, with any page size. The same operation over the same users gives the same
-  cursor; another operation may spell the same place differently, as it depends on the pages that were read for it.
-  People who move meanwhile cost nobody else their place, unless the sixteen users right before it, all with the very
-  same value in the list's sort, move at once.
+  As after, resumes the list right after this user; as before, ends it right before this user. Works with any page
+  size. Opaque: the same position may have several cursors.
   """
   cursor: String!
+  "The user."
   node: User
+  """
+  The user's activity in the conversations that the list's filter selects. It is on the edge, so that caches that
+  normalise users by id do not mix the numbers of one list with those of another. It costs no upstream call.
+  """
+  activity: UserActivity!
 }
 
+"A user's activity in the conversations that a list's filter selects."
+type UserActivity {
+  "The number of conversations."
+  conversationCount: Int!
+  "The instant at which the first conversation started."
+  firstContactAt: DateTime!
+  "The instant at which the latest conversation started."
+  lastContactAt: DateTime!
+  "The agent of the latest conversation, if the upstream reports it."
+  lastContactAgent: Agent
+  "The name of that agent at the time, if the upstream reports it."
+  lastContactAgentName: String
+  "The latest conversation. Its conversationId is empty if the upstream does not report it."
+  lastContactConversation: Conversation!
+  "Sentiment scores of the conversations, or null if the upstream does not score them."
+  sentiment: UserSentiment
+  """
+  The conversations with the highest frustration scores, or null if the upstream does not report them. How many, and
+  in which order, is the upstream's choice; a handful with the most frustrating one first is expected.
+  """
+  mostFrustratedConversations: [FrustratedConversation!]
+}
+
+"How to continue from a page (Relay)."
 type PageInfo @shareable {
+  "With first, whether there are users after this page. With last, whether before was given."
   hasNextPage: Boolean!
+  "With last, whether there are users before this page. With first, whether after was given."
   hasPreviousPage: Boolean!
+  "The cursor of the page's first user, or null if the page is empty. Use it as before."
   startCursor: String
+  "The cursor of the page's last user, or null if the page is empty. Use it as after."
   endCursor: String
 }
 
+"An object with a global ID (Relay)."
 interface Node {
+  "Global ID (Relay); opaque."
   id: ID!
 }
 
 """
-Somebody who has talked to your agents. Fields are nullable so that in a composed graph a failure here
-costs no other service's fields; a user of another service who never talked has 0 conversations and no instants.
-In a filtered list, counts and instants are those of the conversations that the filter selects.
+A person who has talked to your agents. Fields are nullable so that in a composed graph a failure here does not remove
+other services' fields; a user of another service who never talked has 0 conversations and null instants. In a
+filtered list, counts and instants are computed from the conversations that the filter selects; UserEdge.activity has
+the same numbers.
 """
 type User implements Node @key(fields: "userId") {
   "Global ID (Relay); opaque."
   id: ID!
-  "The ID that your application gave when it started the conversation."
+  "The ID that your application set when it started the conversation."
   userId: ID!
+  "The number of conversations."
   conversationCount: Int
+  "The instant at which the first conversation started."
   firstContactAt: DateTime
+  "The instant at which the latest conversation started."
   lastContactAt: DateTime
-  "The agent of the latest conversation, where the upstream says."
+  "The agent of the latest conversation, if the upstream reports it."
   lastContactAgent: Agent
+  "The name of that agent at the time, if the upstream reports it."
   lastContactAgentName: String
+  "The latest conversation, if the upstream reports it."
   lastContactConversation: Conversation
-  "How conversations went; null where the upstream does not score them."
+  "Sentiment scores of the conversations, or null if the upstream does not score them."
   sentiment: UserSentiment
+  """
+  The conversations with the highest frustration scores, or null if the upstream does not report them. How many, and
+  in which order, is the upstream's choice; a handful with the most frustrating one first is expected.
+  """
   mostFrustratedConversations: [FrustratedConversation!]
 }
 
+"Sentiment scores of a user's conversations."
 type UserSentiment {
+  "Of all conversations."
   overall: SentimentSummary!
+  "Of the latest scored conversations. The upstream does not document how many that are."
   recent: SentimentSummary!
 }
 
+"Numbers of conversations by their sentiment, and averages of their scores. Conversations without a score do not count."
 type SentimentSummary {
+  "The number of conversations that have a score."
   scoredConversationCount: Int!
+  "The number of conversations labelled positive."
   positiveCount: Int!
+  "The number of conversations labelled neutral."
   neutralCount: Int!
+  "The number of conversations labelled negative."
   negativeCount: Int!
+  """
+  The average sentiment score, or null if no conversation has one. The upstream documents no range; -1 (worst) to 1
+  (best) is assumed.
+  """
   averageSentimentScore: Float
+  """
+  The average frustration score, or null if no conversation has one. The upstream documents no range; 0 (none) to 1
+  (most) is assumed.
+  """
   averageFrustrationScore: Float
 }
 
+"A conversation with a high frustration score."
 type FrustratedConversation {
+  "The conversation."
   conversation: Conversation!
+  "The agent of the conversation, if the upstream reports it."
   agent: Agent
+  "The instant at which the conversation started, if the upstream reports it."
   startedAt: DateTime
+  "The label of the conversation's sentiment, or null if the upstream reports none of the three."
   label: SentimentLabel
+  "The sentiment score, in the range of averageSentimentScore."
   sentimentScore: Float
+  "The frustration score, in the range of averageFrustrationScore."
   frustrationScore: Float
 }
 
+"The upstream's label of a conversation's sentiment. Where one ends and the next begins is the upstream's choice."
 enum SentimentLabel {
+  "The user was content."
   POSITIVE
+  "Neither positive nor negative."
   NEUTRAL
+  "The user was discontent."
   NEGATIVE
 }
 
-"An agent, known here by its ID alone; other services may say more."
+"An agent, known to this service only by its ID; other services may provide more."
 type Agent implements Node @key(fields: "agentId") {
   "Global ID (Relay); opaque."
   id: ID!
+  "The agent's ID (agent_… or seng_…)."
   agentId: ID!
-  "The users who have talked to this agent."
+  """
+  The users who have talked to this agent: Query.users with the filter's agentId set to this agent, with the same
+  costs. In a list of users, that is at least one upstream call for each different agent.
+  """
   users(
-    first: Int = 30
+    "As in Query.users."
+    first: Int
+    "As in Query.users."
     after: String
+    "As in Query.users."
+    last: Int
+    "As in Query.users."
+    before: String
+    "Selects the conversations with this agent. Null and {} select all of them."
     filter: AgentUserFilter
+    "What the users are sorted by. Null means the default."
     sortBy: ConversationUserSort = LAST_CONTACT
+    "Null means the default."
     sortDirection: SortDirection = DESC
   ): UserConnection
 }
 
-"A conversation, known here by its ID alone; other services may say more."
+"A conversation, known to this service only by its ID; other services may provide more."
 type Conversation @key(fields: "conversationId", resolvable: false) {
+  "The conversation's ID (conv_…)."
   conversationId: ID!
 }
 `, BuiltIn: false},
@@ -483,6 +651,28 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 	return nil, fmt.Errorf("no field named %q was found under type User", field.Name)
 }
 
+func (ec *executionContext) childFields_UserActivity(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "conversationCount":
+		return ec.fieldContext_UserActivity_conversationCount(ctx, field)
+	case "firstContactAt":
+		return ec.fieldContext_UserActivity_firstContactAt(ctx, field)
+	case "lastContactAt":
+		return ec.fieldContext_UserActivity_lastContactAt(ctx, field)
+	case "lastContactAgent":
+		return ec.fieldContext_UserActivity_lastContactAgent(ctx, field)
+	case "lastContactAgentName":
+		return ec.fieldContext_UserActivity_lastContactAgentName(ctx, field)
+	case "lastContactConversation":
+		return ec.fieldContext_UserActivity_lastContactConversation(ctx, field)
+	case "sentiment":
+		return ec.fieldContext_UserActivity_sentiment(ctx, field)
+	case "mostFrustratedConversations":
+		return ec.fieldContext_UserActivity_mostFrustratedConversations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserActivity", field.Name)
+}
+
 func (ec *executionContext) childFields_UserConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "edges":
@@ -491,6 +681,8 @@ func (ec *executionContext) childFields_UserConnection(ctx context.Context, fiel
 		return ec.fieldContext_UserConnection_nodes(ctx, field)
 	case "pageInfo":
 		return ec.fieldContext_UserConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_UserConnection_totalCount(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserConnection", field.Name)
 }
@@ -501,6 +693,8 @@ func (ec *executionContext) childFields_UserEdge(ctx context.Context, field grap
 		return ec.fieldContext_UserEdge_cursor(ctx, field)
 	case "node":
 		return ec.fieldContext_UserEdge_node(ctx, field)
+	case "activity":
+		return ec.fieldContext_UserEdge_activity(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserEdge", field.Name)
 }
@@ -658,30 +852,46 @@ func (ec *executionContext) field_Agent_users_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["after"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
 		func(ctx context.Context, v any) (*AgentUserFilter, error) {
 			return ec.unmarshalOAgentUserFilter2ᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐAgentUserFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["filter"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "sortBy",
+	args["filter"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "sortBy",
 		func(ctx context.Context, v any) (*ConversationUserSort, error) {
 			return ec.unmarshalOConversationUserSort2ᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐConversationUserSort(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["sortBy"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "sortDirection",
+	args["sortBy"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "sortDirection",
 		func(ctx context.Context, v any) (*SortDirection, error) {
 			return ec.unmarshalOSortDirection2ᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐSortDirection(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["sortDirection"] = arg4
+	args["sortDirection"] = arg6
 	return args, nil
 }
 
@@ -802,30 +1012,60 @@ func (ec *executionContext) field_Query_users_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["after"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
 		func(ctx context.Context, v any) (*ConversationUserFilter, error) {
 			return ec.unmarshalOConversationUserFilter2ᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐConversationUserFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["filter"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "sortBy",
+	args["filter"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "sortBy",
 		func(ctx context.Context, v any) (*ConversationUserSort, error) {
 			return ec.unmarshalOConversationUserSort2ᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐConversationUserSort(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["sortBy"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "sortDirection",
+	args["sortBy"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "sortDirection",
 		func(ctx context.Context, v any) (*SortDirection, error) {
 			return ec.unmarshalOSortDirection2ᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐSortDirection(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["sortDirection"] = arg4
+	args["sortDirection"] = arg6
+	return args, nil
+}
+
+func (ec *executionContext) field_UserConnection_totalCount_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "limit",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["limit"] = arg0
 	return args, nil
 }
 
@@ -959,7 +1199,7 @@ func (ec *executionContext) _Agent_users(ctx context.Context, field graphql.Coll
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Agent().Users(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*AgentUserFilter), fc.Args["sortBy"].(*ConversationUserSort), fc.Args["sortDirection"].(*SortDirection))
+			return ec.Resolvers.Agent().Users(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*AgentUserFilter), fc.Args["sortBy"].(*ConversationUserSort), fc.Args["sortDirection"].(*SortDirection))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *UserConnection) graphql.Marshaler {
@@ -1362,7 +1602,7 @@ func (ec *executionContext) _Query_users(ctx context.Context, field graphql.Coll
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Users(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*ConversationUserFilter), fc.Args["sortBy"].(*ConversationUserSort), fc.Args["sortDirection"].(*SortDirection))
+			return ec.Resolvers.Query().Users(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*ConversationUserFilter), fc.Args["sortBy"].(*ConversationUserSort), fc.Args["sortDirection"].(*SortDirection))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *UserConnection) graphql.Marshaler {
@@ -2084,6 +2324,226 @@ func (ec *executionContext) fieldContext_User_mostFrustratedConversations(_ cont
 	return fc, nil
 }
 
+func (ec *executionContext) _UserActivity_conversationCount(ctx context.Context, field graphql.CollectedField, obj *UserActivity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UserActivity_conversationCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ConversationCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UserActivity_conversationCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UserActivity", field, false, false, "Int")
+}
+
+func (ec *executionContext) _UserActivity_firstContactAt(ctx context.Context, field graphql.CollectedField, obj *UserActivity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UserActivity_firstContactAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FirstContactAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v datetime.DateTime) graphql.Marshaler {
+			return ec.marshalNDateTime2rollcallᚋgraphᚋdatetimeᚐDateTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UserActivity_firstContactAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UserActivity", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _UserActivity_lastContactAt(ctx context.Context, field graphql.CollectedField, obj *UserActivity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UserActivity_lastContactAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastContactAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v datetime.DateTime) graphql.Marshaler {
+			return ec.marshalNDateTime2rollcallᚋgraphᚋdatetimeᚐDateTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UserActivity_lastContactAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UserActivity", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _UserActivity_lastContactAgent(ctx context.Context, field graphql.CollectedField, obj *UserActivity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UserActivity_lastContactAgent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastContactAgent, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Agent) graphql.Marshaler {
+			return ec.marshalOAgent2ᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐAgent(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UserActivity_lastContactAgent(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UserActivity",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Agent(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UserActivity_lastContactAgentName(ctx context.Context, field graphql.CollectedField, obj *UserActivity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UserActivity_lastContactAgentName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastContactAgentName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UserActivity_lastContactAgentName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UserActivity", field, false, false, "String")
+}
+
+func (ec *executionContext) _UserActivity_lastContactConversation(ctx context.Context, field graphql.CollectedField, obj *UserActivity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UserActivity_lastContactConversation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastContactConversation, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Conversation) graphql.Marshaler {
+			return ec.marshalNConversation2ᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐConversation(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UserActivity_lastContactConversation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UserActivity",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Conversation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UserActivity_sentiment(ctx context.Context, field graphql.CollectedField, obj *UserActivity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UserActivity_sentiment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sentiment, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *UserSentiment) graphql.Marshaler {
+			return ec.marshalOUserSentiment2ᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐUserSentiment(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UserActivity_sentiment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UserActivity",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserSentiment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UserActivity_mostFrustratedConversations(ctx context.Context, field graphql.CollectedField, obj *UserActivity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UserActivity_mostFrustratedConversations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MostFrustratedConversations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*FrustratedConversation) graphql.Marshaler {
+			return ec.marshalOFrustratedConversation2ᚕᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐFrustratedConversationᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UserActivity_mostFrustratedConversations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UserActivity",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FrustratedConversation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UserConnection_edges(ctx context.Context, field graphql.CollectedField, obj *UserConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2180,6 +2640,50 @@ func (ec *executionContext) fieldContext_UserConnection_pageInfo(_ context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _UserConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *UserConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UserConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.UserConnection().TotalCount(ctx, obj, fc.Args["limit"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UserConnection_totalCount(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UserConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Int does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_UserConnection_totalCount_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UserEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *UserEdge) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2230,6 +2734,38 @@ func (ec *executionContext) fieldContext_UserEdge_node(_ context.Context, field 
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UserEdge_activity(ctx context.Context, field graphql.CollectedField, obj *UserEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UserEdge_activity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Activity, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *UserActivity) graphql.Marshaler {
+			return ec.marshalNUserActivity2ᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐUserActivity(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UserEdge_activity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UserEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserActivity(ctx, field)
 		},
 	}
 	return fc, nil
@@ -4050,6 +4586,74 @@ func (ec *executionContext) _User(ctx context.Context, sel ast.SelectionSet, obj
 	return out
 }
 
+var userActivityImplementors = []string{"UserActivity"}
+
+func (ec *executionContext) _UserActivity(ctx context.Context, sel ast.SelectionSet, obj *UserActivity) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, userActivityImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UserActivity")
+		case "conversationCount":
+			out.Values[i] = ec._UserActivity_conversationCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "firstContactAt":
+			out.Values[i] = ec._UserActivity_firstContactAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lastContactAt":
+			out.Values[i] = ec._UserActivity_lastContactAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lastContactAgent":
+			out.Values[i] = ec._UserActivity_lastContactAgent(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "lastContactAgentName":
+			out.Values[i] = ec._UserActivity_lastContactAgentName(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "lastContactConversation":
+			out.Values[i] = ec._UserActivity_lastContactConversation(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sentiment":
+			out.Values[i] = ec._UserActivity_sentiment(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "mostFrustratedConversations":
+			out.Values[i] = ec._UserActivity_mostFrustratedConversations(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var userConnectionImplementors = []string{"UserConnection"}
 
 func (ec *executionContext) _UserConnection(ctx context.Context, sel ast.SelectionSet, obj *UserConnection) graphql.Marshaler {
@@ -4064,18 +4668,24 @@ func (ec *executionContext) _UserConnection(ctx context.Context, sel ast.Selecti
 		case "edges":
 			out.Values[i] = ec._UserConnection_edges(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "nodes":
 			out.Values[i] = ec._UserConnection_nodes(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "pageInfo":
 			out.Values[i] = ec._UserConnection_pageInfo(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "totalCount":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._UserConnection_totalCount(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -4112,6 +4722,11 @@ func (ec *executionContext) _UserEdge(ctx context.Context, sel ast.SelectionSet,
 		case "node":
 			out.Values[i] = ec._UserEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "activity":
+			out.Values[i] = ec._UserEdge_activity(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -4594,6 +5209,16 @@ func (ec *executionContext) marshalNConversation2ᚖrollcallᚋgraphᚋinternal�
 	return ec._Conversation(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNDateTime2rollcallᚋgraphᚋdatetimeᚐDateTime(ctx context.Context, v any) (datetime.DateTime, error) {
+	var res datetime.DateTime
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDateTime2rollcallᚋgraphᚋdatetimeᚐDateTime(ctx context.Context, sel ast.SelectionSet, v datetime.DateTime) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) unmarshalNFieldSet2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalString(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -4729,6 +5354,14 @@ func (ec *executionContext) marshalNUser2ᚖrollcallᚋgraphᚋinternalᚋgenera
 		return graphql.Null
 	}
 	return ec._User(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNUserActivity2ᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐUserActivity(ctx context.Context, sel ast.SelectionSet, v *UserActivity) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "UserActivity!")
+		return graphql.Null
+	}
+	return ec._UserActivity(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNUserEdge2ᚕᚖrollcallᚋgraphᚋinternalᚋgeneratedᚐUserEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*UserEdge) graphql.Marshaler {

@@ -6,141 +6,233 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"rollcall/graph/connection"
 	"rollcall/graph/datetime"
 	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
 )
 
+// An object with a global ID (Relay).
 type Node interface {
 	IsNode()
+	// Global ID (Relay); opaque.
 	GetID() string
 }
 
-// An agent, known here by its ID alone; other services may say more.
+// An agent, known to this service only by its ID; other services may provide more.
 type Agent struct {
 	// Global ID (Relay); opaque.
-	ID      string `json:"id"`
+	ID string `json:"id"`
+	// The agent's ID (agent_… or seng_…).
 	AgentID string `json:"agentId"`
-	// The users who have talked to this agent.
+	// The users who have talked to this agent: Query.users with the filter's agentId set to this agent, with the same
+	// costs. In a list of users, that is at least one upstream call for each different agent.
 	Users *UserConnection `json:"users,omitempty"`
 }
 
-func (Agent) IsNode()            {}
+func (Agent) IsNode() {}
+
+// Global ID (Relay); opaque.
 func (this Agent) GetID() string { return this.ID }
 
 func (Agent) IsEntity() {}
 
-// The same for the users of one agent.
+// Selects conversations, as ConversationUserFilter does, for the users of one agent.
 type AgentUserFilter struct {
-	BranchID          *string            `json:"branchId,omitempty"`
-	CallStartedAfter  *datetime.DateTime `json:"callStartedAfter,omitempty"`
+	// Conversations on this branch of the agent.
+	BranchID *string `json:"branchId,omitempty"`
+	// Conversations that started after this instant, which is exclusive.
+	CallStartedAfter *datetime.DateTime `json:"callStartedAfter,omitempty"`
+	// Conversations that started at or before this instant, which is inclusive.
 	CallStartedBefore *datetime.DateTime `json:"callStartedBefore,omitempty"`
-	UserID            *string            `json:"userId,omitempty"`
+	// Conversations of the user with exactly this ID.
+	UserID *string `json:"userId,omitempty"`
 }
 
-// A conversation, known here by its ID alone; other services may say more.
+// A conversation, known to this service only by its ID; other services may provide more.
 type Conversation struct {
+	// The conversation's ID (conv_…).
 	ConversationID string `json:"conversationId"`
 }
 
 func (Conversation) IsEntity() {}
 
-// Which conversations count; all that is set must hold. Null, and {}, mean all of them.
+// Selects conversations; a conversation must match every field that is set. Null and {} select all conversations. A
+// field that is null is not set.
 type ConversationUserFilter struct {
-	// With this agent (agent_…) or speech engine (seng_…).
+	// Conversations with this agent (agent_…) or speech engine (seng_…).
 	AgentID *string `json:"agentId,omitempty"`
-	// On this branch of the agent.
+	// Conversations on this branch of the agent.
 	BranchID *string `json:"branchId,omitempty"`
-	// Started after this instant.
+	// Conversations that started after this instant, which is exclusive.
 	CallStartedAfter *datetime.DateTime `json:"callStartedAfter,omitempty"`
-	// Started up to this instant.
+	// Conversations that started at or before this instant, which is inclusive.
 	CallStartedBefore *datetime.DateTime `json:"callStartedBefore,omitempty"`
-	// Of the user with exactly this ID.
+	// Conversations of the user with exactly this ID.
 	UserID *string `json:"userId,omitempty"`
 }
 
+// A conversation with a high frustration score.
 type FrustratedConversation struct {
-	Conversation     *Conversation      `json:"conversation"`
-	Agent            *Agent             `json:"agent,omitempty"`
-	StartedAt        *datetime.DateTime `json:"startedAt,omitempty"`
-	Label            *SentimentLabel    `json:"label,omitempty"`
-	SentimentScore   *float64           `json:"sentimentScore,omitempty"`
-	FrustrationScore *float64           `json:"frustrationScore,omitempty"`
+	// The conversation.
+	Conversation *Conversation `json:"conversation"`
+	// The agent of the conversation, if the upstream reports it.
+	Agent *Agent `json:"agent,omitempty"`
+	// The instant at which the conversation started, if the upstream reports it.
+	StartedAt *datetime.DateTime `json:"startedAt,omitempty"`
+	// The label of the conversation's sentiment, or null if the upstream reports none of the three.
+	Label *SentimentLabel `json:"label,omitempty"`
+	// The sentiment score, in the range of averageSentimentScore.
+	SentimentScore *float64 `json:"sentimentScore,omitempty"`
+	// The frustration score, in the range of averageFrustrationScore.
+	FrustrationScore *float64 `json:"frustrationScore,omitempty"`
 }
 
+// How to continue from a page (Relay).
 type PageInfo struct {
-	HasNextPage     bool    `json:"hasNextPage"`
-	HasPreviousPage bool    `json:"hasPreviousPage"`
-	StartCursor     *string `json:"startCursor,omitempty"`
-	EndCursor       *string `json:"endCursor,omitempty"`
+	// With first, whether there are users after this page. With last, whether before was given.
+	HasNextPage bool `json:"hasNextPage"`
+	// With last, whether there are users before this page. With first, whether after was given.
+	HasPreviousPage bool `json:"hasPreviousPage"`
+	// The cursor of the page's first user, or null if the page is empty. Use it as before.
+	StartCursor *string `json:"startCursor,omitempty"`
+	// The cursor of the page's last user, or null if the page is empty. Use it as after.
+	EndCursor *string `json:"endCursor,omitempty"`
 }
 
+// The users who have talked to your agents. Clients and composed graphs depend on this schema: within a major version,
+// names, types, nullability and defaults do not change; types, fields, arguments and enum values may be added. Upstream
+// calls are scarce, so descriptions state what costs one.
 type Query struct {
 }
 
+// Numbers of conversations by their sentiment, and averages of their scores. Conversations without a score do not count.
 type SentimentSummary struct {
-	ScoredConversationCount int      `json:"scoredConversationCount"`
-	PositiveCount           int      `json:"positiveCount"`
-	NeutralCount            int      `json:"neutralCount"`
-	NegativeCount           int      `json:"negativeCount"`
-	AverageSentimentScore   *float64 `json:"averageSentimentScore,omitempty"`
+	// The number of conversations that have a score.
+	ScoredConversationCount int `json:"scoredConversationCount"`
+	// The number of conversations labelled positive.
+	PositiveCount int `json:"positiveCount"`
+	// The number of conversations labelled neutral.
+	NeutralCount int `json:"neutralCount"`
+	// The number of conversations labelled negative.
+	NegativeCount int `json:"negativeCount"`
+	// The average sentiment score, or null if no conversation has one. The upstream documents no range; -1 (worst) to 1
+	// (best) is assumed.
+	AverageSentimentScore *float64 `json:"averageSentimentScore,omitempty"`
+	// The average frustration score, or null if no conversation has one. The upstream documents no range; 0 (none) to 1
+	// (most) is assumed.
 	AverageFrustrationScore *float64 `json:"averageFrustrationScore,omitempty"`
 }
 
-// Somebody who has talked to your agents. Fields are nullable so that in a composed graph a failure here
-// costs no other service's fields; a user of another service who never talked has 0 conversations and no instants.
-// In a filtered list, counts and instants are those of the conversations that the filter selects.
+// A person who has talked to your agents. Fields are nullable so that in a composed graph a failure here does not remove
+// other services' fields; a user of another service who never talked has 0 conversations and null instants. In a
+// filtered list, counts and instants are computed from the conversations that the filter selects; UserEdge.activity has
+// the same numbers.
 type User struct {
 	// Global ID (Relay); opaque.
 	ID string `json:"id"`
-	// The ID that your application gave when it started the conversation.
-	UserID            string             `json:"userId"`
-	ConversationCount *int               `json:"conversationCount,omitempty"`
-	FirstContactAt    *datetime.DateTime `json:"firstContactAt,omitempty"`
-	LastContactAt     *datetime.DateTime `json:"lastContactAt,omitempty"`
-	// The agent of the latest conversation, where the upstream says.
-	LastContactAgent        *Agent        `json:"lastContactAgent,omitempty"`
-	LastContactAgentName    *string       `json:"lastContactAgentName,omitempty"`
+	// The ID that your application set when it started the conversation.
+	UserID string `json:"userId"`
+	// The number of conversations.
+	ConversationCount *int `json:"conversationCount,omitempty"`
+	// The instant at which the first conversation started.
+	FirstContactAt *datetime.DateTime `json:"firstContactAt,omitempty"`
+	// The instant at which the latest conversation started.
+	LastContactAt *datetime.DateTime `json:"lastContactAt,omitempty"`
+	// The agent of the latest conversation, if the upstream reports it.
+	LastContactAgent *Agent `json:"lastContactAgent,omitempty"`
+	// The name of that agent at the time, if the upstream reports it.
+	LastContactAgentName *string `json:"lastContactAgentName,omitempty"`
+	// The latest conversation, if the upstream reports it.
 	LastContactConversation *Conversation `json:"lastContactConversation,omitempty"`
-	// How conversations went; null where the upstream does not score them.
-	Sentiment                   *UserSentiment            `json:"sentiment,omitempty"`
+	// Sentiment scores of the conversations, or null if the upstream does not score them.
+	Sentiment *UserSentiment `json:"sentiment,omitempty"`
+	// The conversations with the highest frustration scores, or null if the upstream does not report them. How many, and
+	// in which order, is the upstream's choice; a handful with the most frustrating one first is expected.
 	MostFrustratedConversations []*FrustratedConversation `json:"mostFrustratedConversations,omitempty"`
 }
 
-func (User) IsNode()            {}
+func (User) IsNode() {}
+
+// Global ID (Relay); opaque.
 func (this User) GetID() string { return this.ID }
 
 func (User) IsEntity() {}
 
+// A user's activity in the conversations that a list's filter selects.
+type UserActivity struct {
+	// The number of conversations.
+	ConversationCount int `json:"conversationCount"`
+	// The instant at which the first conversation started.
+	FirstContactAt datetime.DateTime `json:"firstContactAt"`
+	// The instant at which the latest conversation started.
+	LastContactAt datetime.DateTime `json:"lastContactAt"`
+	// The agent of the latest conversation, if the upstream reports it.
+	LastContactAgent *Agent `json:"lastContactAgent,omitempty"`
+	// The name of that agent at the time, if the upstream reports it.
+	LastContactAgentName *string `json:"lastContactAgentName,omitempty"`
+	// The latest conversation. Its conversationId is empty if the upstream does not report it.
+	LastContactConversation *Conversation `json:"lastContactConversation"`
+	// Sentiment scores of the conversations, or null if the upstream does not score them.
+	Sentiment *UserSentiment `json:"sentiment,omitempty"`
+	// The conversations with the highest frustration scores, or null if the upstream does not report them. How many, and
+	// in which order, is the upstream's choice; a handful with the most frustrating one first is expected.
+	MostFrustratedConversations []*FrustratedConversation `json:"mostFrustratedConversations,omitempty"`
+}
+
+// A page of a list of users (Relay). A user who does not move while a client pages is returned exactly once, in both
+// directions, although other users call again and move, unless the sixteen users next to a cursor have an equal sort
+// value and move at once.
 type UserConnection struct {
+	// The users of the page, in the order of the list, each with its cursor.
 	Edges []*UserEdge `json:"edges"`
-	// The users without their edges. Clients that merge pages use edges.
-	Nodes    []*User   `json:"nodes"`
+	// The users without their edges. Clients that merge pages should use edges.
+	Nodes []*User `json:"nodes"`
+	// Whether there are more users, and from which cursors to continue.
 	PageInfo *PageInfo `json:"pageInfo"`
+	// The number of users in the list, or null if it exceeds limit (1 to 5,000; null means 1000). The upstream reports no
+	// count: the service reads the list, with one upstream call per hundred users in sequence, unless the pages read
+	// anyway give the count. It adds a tenth of limit to the operation's cost. If the count fails, or takes three quarters
+	// of the operation's time, only this field is null, with an error. While users call, it is approximate.
+	TotalCount *int `json:"totalCount,omitempty"`
 	// The connection as JSON, in place of all other fields; nil where gqlgen has to write it.
 	Rendered graphql.Marshaler `json:"-"`
+	// The window that the connection is read for.
+	Window connection.Window `json:"-"`
 }
 
+// A user in a list (Relay).
 type UserEdge struct {
-	// Resumes the list right after this user, with any page size. The same operation over the same users gives the same
-	// cursor; another operation may spell the same place differently, as it depends on the pages that were read for it.
-	// People who move meanwhile cost nobody else their place, unless the sixteen users right before it, all with the very
-	// same value in the list's sort, move at once.
+	// As after, resumes the list right after this user; as before, ends it right before this user. Works with any page
+	// size. Opaque: the same position may have several cursors.
 	Cursor string `json:"cursor"`
-	Node   *User  `json:"node,omitempty"`
+	// The user.
+	Node *User `json:"node,omitempty"`
+	// The user's activity in the conversations that the list's filter selects. It is on the edge, so that caches that
+	// normalise users by id do not mix the numbers of one list with those of another. It costs no upstream call.
+	Activity *UserActivity `json:"activity"`
 }
 
+// Sentiment scores of a user's conversations.
 type UserSentiment struct {
+	// Of all conversations.
 	Overall *SentimentSummary `json:"overall"`
-	Recent  *SentimentSummary `json:"recent"`
+	// Of the latest scored conversations. The upstream does not document how many that are.
+	Recent *SentimentSummary `json:"recent"`
 }
 
+// What a list is sorted by. All values are of the conversations that the list's filter selects. The order of users with
+// an equal value is the upstream's.
 type ConversationUserSort string
 
 const (
-	ConversationUserSortLastContact           ConversationUserSort = "LAST_CONTACT"
-	ConversationUserSortConversationCount     ConversationUserSort = "CONVERSATION_COUNT"
+	// The instant of the latest conversation.
+	ConversationUserSortLastContact ConversationUserSort = "LAST_CONTACT"
+	// The number of conversations.
+	ConversationUserSortConversationCount ConversationUserSort = "CONVERSATION_COUNT"
+	// The average sentiment score of all conversations. It is an assumption that the upstream sorts users without a score
+	// below every score: last with DESC, first with ASC.
 	ConversationUserSortAverageSentimentScore ConversationUserSort = "AVERAGE_SENTIMENT_SCORE"
 )
 
@@ -193,11 +285,15 @@ func (e ConversationUserSort) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// The upstream's label of a conversation's sentiment. Where one ends and the next begins is the upstream's choice.
 type SentimentLabel string
 
 const (
+	// The user was content.
 	SentimentLabelPositive SentimentLabel = "POSITIVE"
-	SentimentLabelNeutral  SentimentLabel = "NEUTRAL"
+	// Neither positive nor negative.
+	SentimentLabelNeutral SentimentLabel = "NEUTRAL"
+	// The user was discontent.
 	SentimentLabelNegative SentimentLabel = "NEGATIVE"
 )
 
@@ -250,10 +346,13 @@ func (e SentimentLabel) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// The direction of a list.
 type SortDirection string
 
 const (
-	SortDirectionAsc  SortDirection = "ASC"
+	// The earliest instant, the smallest number or the lowest score first.
+	SortDirectionAsc SortDirection = "ASC"
+	// The latest instant, the largest number or the highest score first.
 	SortDirectionDesc SortDirection = "DESC"
 )
 

@@ -84,7 +84,8 @@ func New(t testing.TB, o Options) *Service {
 		Timeout:       o.Timeout,
 		CacheTTL:      o.CacheTTL,
 		Limits: graph.Limits{
-			Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120, Response: 8 << 20, Responses: 32 << 20,
+			Tokens: 1000, Depth: 12, Aliases: 30, RootFields: 20, Fields: 1000, Directives: 20, Cost: 5000, Calls: 120,
+			Answer: 8 << 20, Answers: 32 << 20,
 		},
 		Log: log,
 	}

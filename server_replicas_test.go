@@ -1,0 +1,296 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rollcall/upstream/shared/redistest"
+)
+
+// countingUpstream counts the calls in flight. Each takes 40 ms.
+type countingUpstream struct {
+	mu       sync.Mutex
+	inFlight int
+	highest  int // since the last reset
+	served   int
+	status   int // of the next response, if it is not 0
+}
+
+func (u *countingUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	u.mu.Lock()
+	u.inFlight++
+	u.highest = max(u.highest, u.inFlight)
+	status := u.status
+	u.status = 0
+	u.mu.Unlock()
+	select {
+	case <-time.After(40 * time.Millisecond):
+	case <-r.Context().Done():
+	}
+	u.mu.Lock()
+	u.inFlight--
+	u.served++
+	u.mu.Unlock()
+	if status != 0 {
+		w.Header().Set("Retry-After", "2")
+		w.WriteHeader(status)
+		return
+	}
+	fmt.Fprint(w, `{"users":[],"has_more":false,"next_cursor":null}`)
+}
+
+func (u *countingUpstream) reset() (highest, served int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	highest, served = u.highest, u.served
+	u.highest, u.served = u.inFlight, 0
+	return highest, served
+}
+
+// process is a replica of the built service.
+type process struct {
+	url string
+	cmd *exec.Cmd
+}
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// buildService returns the service's program.
+func buildService(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "rollcall")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return program
+}
+
+func startProcess(t *testing.T, program string, env ...string) *process {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+	addr := listener.Addr().String()
+	p := &process{url: "http://" + addr, cmd: exec.Command(program)}
+	p.cmd.Env = append([]string{"LISTEN_ADDR=" + addr, "ADMIN_ADDR=off", "AUTH=none", "ELEVENLABS_API_KEY=canary-key", "SHUTDOWN_DELAY=0s"}, env...)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	await(t, 10*time.Second, "the service is ready", func() bool {
+		resp, err := http.Get(p.url + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	return p
+}
+
+// load requests different lists of users until ctx is cancelled, and reports
+// errors other than those that are allowed.
+func load(ctx context.Context, t *testing.T, p *process, callers int, allowed ...string) (done func()) {
+	t.Helper()
+	var wg sync.WaitGroup
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}}
+	for caller := range callers {
+		wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				query := fmt.Sprintf(`{ user(userId: "%s %d %d") { conversationCount } }`, p.url, caller, i)
+				body, _ := json.Marshal(map[string]string{"query": query})
+				req, _ := http.NewRequestWithContext(ctx, http.MethodPost, p.url+"/graphql", strings.NewReader(string(body)))
+				req.Header.Set("Content-Type", "application/json")
+				resp, err := client.Do(req)
+				if err != nil {
+					if ctx.Err() == nil {
+						t.Errorf("a request has no response: %v", err)
+					}
+					return
+				}
+				text, _ := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if strings.Contains(string(text), "errors") && !containsOne(string(text), allowed) && ctx.Err() == nil {
+					t.Errorf("%d %s", resp.StatusCode, text)
+				}
+			}
+		})
+	}
+	return func() {
+		wg.Wait()
+		client.CloseIdleConnections()
+	}
+}
+
+func containsOne(s string, parts []string) bool {
+	for _, part := range parts {
+		if strings.Contains(s, part) {
+			return true
+		}
+	}
+	return false
+}
+
+func await(t *testing.T, within time.Duration, what string, holds func() bool) {
+	t.Helper()
+	for began := time.Now(); !holds(); <-time.After(10 * time.Millisecond) {
+		if time.Since(began) > within {
+			t.Fatalf("not within %v: %s", within, what)
+		}
+	}
+}
+
+// TestSoakReplicas has three processes of the service, one Redis, and what happens
+// to both.
+func TestSoakReplicas(t *testing.T) {
+	if os.Getenv("SOAK") == "" { //nolint:forbidigo // a test's own setting
+		t.Skip("takes half a minute: make soak")
+	}
+	redis := redistest.Start(t)
+	const limit, replicas = 6, 3
+	fake := &countingUpstream{}
+	server := httptest.NewServer(fake)
+	defer server.Close()
+	program := buildService(t)
+	env := []string{"UPSTREAM_URL=" + server.URL, "REDIS_URL=" + redis.URL(), fmt.Sprint("UPSTREAM_CONCURRENCY=", limit)}
+	var all []*process
+	var ends []func()
+	for range replicas {
+		p := startProcess(t, program, env...)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := load(ctx, t, p, 8)
+		all = append(all, p)
+		ends = append(ends, func() { cancel(); done() })
+	}
+	defer func() {
+		for _, end := range ends {
+			end()
+		}
+	}()
+	sleep := func(d time.Duration) { <-time.After(d) }
+	// phase checks how many calls are in flight, and how many are served.
+	phase := func(name string, span time.Duration, most int, least float64) {
+		t.Helper()
+		fake.reset()
+		sleep(span)
+		highest, served := fake.reset()
+		ideal := limit * span.Seconds() / 0.04
+		t.Logf("%s: at most %d in flight, %.0f%% of ideal", name, highest, 100*float64(served)/ideal)
+		if highest > most {
+			t.Errorf("%s: %d calls in flight, want at most %d", name, highest, most)
+		}
+		if float64(served) < least*ideal {
+			t.Errorf("%s: %d calls, want at least %.0f", name, served, least*ideal)
+		}
+	}
+	sleep(1500 * time.Millisecond)
+	phase("three replicas", time.Second, limit, 0.75)
+
+	ends[2]() // its callers leave, and then kill -9
+	all[2].kill()
+	ends = ends[:2]
+	sleep(2 * time.Second)
+	phase("one replica was killed", time.Second, limit, 0.75)
+	all[2] = startProcess(t, program, env...)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := load(ctx, t, all[2], 8)
+	ends = append(ends, func() { cancel(); done() })
+	phase("another one started", 2*time.Second, limit, 0.6)
+
+	share := limit / replicas
+	for _, fault := range []struct {
+		name       string
+		begin, end func()
+	}{
+		{"Redis hangs", redis.Hang, redis.Resume},
+		{"Redis dies", redis.Kill, redis.Restart},
+	} {
+		fake.reset()
+		fault.begin()
+		sleep(time.Second)
+		if highest, _ := fake.reset(); highest > limit+(replicas-1)*share {
+			t.Errorf("%s: %d calls in flight at the switch", fault.name, highest)
+		}
+		phase(fault.name, time.Second, limit, 0.75)
+		fault.end()
+		phase(fault.name+", and is back", 3*time.Second, limit, 0.75)
+		phase(fault.name+", and all share again", time.Second, limit, 0.75)
+	}
+
+	t.Run("Redis has no key of the service's", func(t *testing.T) {
+		for name := range strings.FieldsSeq(redis.Command("keys", "*")) {
+			if strings.Contains(name, "canary") {
+				t.Error(name)
+			}
+			if redis.Command("pttl", name) == "-1" {
+				t.Errorf("%s does not expire", name)
+			}
+		}
+	})
+}
+
+// TestPauseOfOneReplicaPausesAll has a 429 that one process receives.
+func TestPauseOfOneReplicaPausesAll(t *testing.T) {
+	redis := redistest.Start(t)
+	fake := &countingUpstream{status: http.StatusTooManyRequests}
+	server := httptest.NewServer(fake)
+	defer server.Close()
+	base, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := inFrontOf(base)
+	c.RedisURL = redis.URL()
+	c.UpstreamTimeout = time.Second // less than the pause
+	one, other := start(t, c), start(t, c)
+	if _, body := post(t, one.url, `{ user(userId: "a") { userId } }`, nil); !strings.Contains(body, "RATE_LIMITED") {
+		t.Fatal(body)
+	}
+	<-time.After(100 * time.Millisecond)
+	if _, body := post(t, other.url, `{ user(userId: "b") { userId } }`, nil); !strings.Contains(body, "RATE_LIMITED") {
+		t.Errorf("the other replica does not pause: %s", body)
+	}
+	if _, served := fake.reset(); served != 1 {
+		t.Errorf("%d calls, want 1", served)
+	}
+}
+
+// TestQuotaOfTwoReplicas has RATE_LIMIT count a caller once.
+func TestQuotaOfTwoReplicas(t *testing.T) {
+	redis := redistest.Start(t)
+	server := httptest.NewServer(&countingUpstream{})
+	defer server.Close()
+	base, _ := url.Parse(server.URL)
+	c := inFrontOf(base)
+	c.RedisURL, c.RateLimit = redis.URL(), 0.5 // five at once
+	replicas := []started{start(t, c), start(t, c)}
+	admitted := 0
+	for i := range 12 {
+		_, body := post(t, replicas[i%2].url, fmt.Sprintf(`{ user(userId: "%d") { userId } }`, i), nil)
+		if !strings.Contains(body, "RATE_LIMITED") {
+			admitted++
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	if admitted < 5 || admitted > 6 { // the last replica learns with its next token
+		t.Errorf("%d of 12 requests were admitted, want 5", admitted)
+	}
+}
