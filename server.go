@@ -317,6 +317,13 @@ func newClient(c config.Config, store *shared.Store, calls callQuota, tel *telem
 	}
 	if store != nil {
 		u.NewLimiter = func(key upstream.APIKey, limit int) upstream.Limiter { return store.Limiter(key.Reveal(), limit) }
+		u.SharedPages = func(key upstream.APIKey) upstream.SharedPages {
+			pages, err := store.Pages(key.Reveal(), c.CacheTTL)
+			if err != nil {
+				return nil // without a key
+			}
+			return pages
+		}
 	}
 	return upstream.NewClient(u)
 }

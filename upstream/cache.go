@@ -44,9 +44,11 @@ type pageKey struct {
 // entry is a page with the time of its request. Without a page, it only says that
 // pages which were requested before that time are not to be cached.
 type entry struct {
-	at   time.Time
-	size int // that was requested; 0 if there is no page
-	page Page
+	at      time.Time
+	size    int // that was requested; 0 if there is no page
+	page    Page
+	version string // among those that the replicas share; empty if they do not
+	foreign bool   // whether another replica has read it
 }
 
 // userKey is a user over all conversations, for an API key.
@@ -89,7 +91,7 @@ func (c *cache) get(key APIKey, q PageQuery) (Page, bool) {
 		return Page{}, false
 	}
 	k, ok := c.pages.GetIfPresent(pageKey{key, q.Query, q.Cursor})
-	ok = ok && c.fresh(k.at) && k.size > 0 && (k.size >= q.Size || k.page.Next == "")
+	ok = ok && c.fresh(k.at) && !k.foreign && k.size > 0 && (k.size >= q.Size || k.page.Next == "")
 	if user, at, known := c.user(key, q); known && (!ok || at.After(k.at)) {
 		return Page{Users: []User{user}}, true
 	}
@@ -107,7 +109,7 @@ func (c *cache) user(key APIKey, q PageQuery) (u User, at time.Time, ok bool) {
 		return User{}, time.Time{}, false
 	}
 	k, ok := c.pages.GetIfPresent(where)
-	if !ok || !c.fresh(k.at) {
+	if !ok || !c.fresh(k.at) || k.foreign {
 		return User{}, time.Time{}, false
 	}
 	for _, u := range k.page.Users {
@@ -121,7 +123,7 @@ func (c *cache) user(key APIKey, q PageQuery) (u User, at time.Time, ok bool) {
 func (c *cache) fresh(at time.Time) bool { return time.Since(at) < c.ttl }
 
 // put keeps the page that q brought, having been asked for at an instant.
-func (c *cache) put(key APIKey, q PageQuery, page Page, at time.Time) {
+func (c *cache) put(key APIKey, q PageQuery, page Page, at time.Time, version string) {
 	if c == nil {
 		return
 	}
@@ -130,7 +132,7 @@ func (c *cache) put(key APIKey, q PageQuery, page Page, at time.Time) {
 		if found && old.at.After(at) {
 			return old, otter.CancelOp
 		}
-		return entry{at, q.Size, page}, otter.WriteOp
+		return entry{at: at, size: q.Size, page: page, version: version}, otter.WriteOp
 	})
 	if page.Next != "" {
 		c.pages.Compute(pageKey{key, q.Query, strings.Clone(page.Next)}, func(old entry, found bool) (entry, otter.ComputeOp) {
@@ -145,6 +147,22 @@ func (c *cache) put(key APIKey, q PageQuery, page Page, at time.Time) {
 			c.users.Set(userKey{key, strings.Clone(u.ID)}, here)
 		}
 	}
+}
+
+// version returns the page that was kept at q's place, with its version among those
+// that the replicas share.
+func (c *cache) version(key APIKey, q PageQuery) (page Page, version string) {
+	e, ok := c.pages.GetIfPresent(pageKey{key, q.Query, q.Cursor})
+	if !ok || e.size == 0 {
+		return Page{}, ""
+	}
+	return e.page, e.version
+}
+
+// keep keeps a page that another replica has read. It is not used without its
+// version, so that its age does not matter.
+func (c *cache) keep(key APIKey, q PageQuery, page Page, version string) {
+	c.pages.Set(pageKey{key, q.Query, strings.Clone(q.Cursor)}, entry{at: time.Now(), size: q.Size, page: page, version: version, foreign: true})
 }
 
 // bytes returns about how much memory a page takes.

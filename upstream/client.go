@@ -61,6 +61,9 @@ type Config struct {
 	// attempts are not counted, and neither are the calls of a key that the
 	// upstream does not accept.
 	OnCall func(Caller)
+	// SharedPages returns the pages that replicas share for a key, or nil; default:
+	// nil. It needs CacheTTL.
+	SharedPages func(key APIKey) SharedPages
 	// NewLimiter returns the limiter of an accepted key; default: one for this
 	// process alone, [NewLimiter].
 	NewLimiter func(key APIKey, limit int) Limiter
@@ -91,6 +94,7 @@ type Client struct {
 	budget      *budget
 	telemetry   *telemetry
 	cache       *cache
+	sharedPages func(APIKey) SharedPages // nil if replicas share none
 	onCall      func(Caller)
 	buffers     sync.Pool // of *bytes.Buffer, for bodies while they are decoded
 }
@@ -104,8 +108,9 @@ type call struct {
 
 // result is what a call returned, and the span that it was made for.
 type result struct {
-	page Page
-	by   trace.SpanContext
+	page   Page
+	by     trace.SpanContext
+	cached bool // whether no call was necessary
 }
 
 // NewClient returns a client that is ready to use. It opens no connection before
@@ -133,6 +138,9 @@ func NewClient(c Config) *Client {
 		cache:      newCache(c.CacheTTL),
 		onCall:     c.OnCall,
 		telemetry:  telemetry,
+	}
+	if c.CacheTTL > 0 {
+		client.sharedPages = c.SharedPages
 	}
 	if c.CallersKeys {
 		client.strangers = newStrangers(c.Connections)
@@ -184,11 +192,15 @@ func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 		ctx, cancel = context.WithTimeout(ctx, s.client.timeout)
 		defer cancel()
 	}
-	if page, ok := s.client.cache.get(s.caller.Key, q); ok {
+	if page, ok := s.client.cached(s.caller.Key, q); ok {
 		s.usage.cached.Add(1)
 		return page, nil
 	}
 	r, joined, err := s.join(ctx, q)
+	if r.cached && !joined {
+		s.usage.cached.Add(1)
+		return r.page, nil
+	}
 	s.usage.count(joined, time.Since(began))
 	if joined && r.by.IsValid() {
 		trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: r.by})
@@ -199,18 +211,24 @@ func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 	return r.page, err
 }
 
+// cached returns a page that needs no agreement with other replicas: any, unless
+// pages are shared, and otherwise a user that a page has.
+func (c *Client) cached(key APIKey, q PageQuery) (Page, bool) {
+	if c.sharedPages == nil {
+		return c.cache.get(key, q)
+	}
+	user, _, ok := c.cache.user(key, q)
+	return Page{Users: []User{user}}, ok
+}
+
 // join makes a call, or joins an equal one. If the other one's caller ran out of
 // time while it waited, and this one has time left, it makes the call anew.
 func (s *Session) join(ctx context.Context, q PageQuery) (r result, joined bool, err error) {
 	c := s.client
 	for {
 		r, joined, err = c.flights.Do(ctx, call{s.caller.Key, q}, func(ctx context.Context) (result, error) {
-			sent := time.Now()
-			page, err := c.fetch(ctx, s.caller, q)
-			if err == nil {
-				c.cache.put(s.caller.Key, q, page, sent)
-			}
-			return result{page, c.telemetry.spanOf(ctx)}, err
+			page, cached, err := c.page(ctx, s.caller, q)
+			return result{page, c.telemetry.spanOf(ctx), cached}, err
 		})
 		if !joined || !errors.Is(err, errNoTime) || expiresWithin(ctx, c.margin) {
 			return r, joined, err

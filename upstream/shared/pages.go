@@ -50,72 +50,79 @@ func (s *Store) Pages(apiKey string, ttl time.Duration) (*Pages, error) {
 	return &Pages{store: s, key: apiKey, base: prefix + "{" + s.name("pages", apiKey) + "}:", ttl: ttl, seal: s.seal(apiKey)}, nil
 }
 
-// Page is a page in Redis.
-type Page struct {
-	// Version is the same only for the same value: a caller that has decoded it
-	// before need not do so again.
-	Version string
+// page is a page in Redis.
+type page struct{ version, name, sealed string }
 
-	pages  *Pages
-	name   string
-	sealed string
-}
-
-// Value returns what was put. The error reports that it was not put by a holder of
-// the API key, or has expired; the caller then reads the page from the upstream, as
-// without Redis.
-func (p Page) Value() ([]byte, error) {
-	return p.pages.seal.open(p.name, p.pages.store.clock(time.Now()), p.sealed)
-}
-
-// Reading is the right to read a page from the upstream, for two seconds; other
-// replicas wait for its outcome. Either Put or Abandon ends it. Its zero value is
-// a reading that no other replica knows of, as while Redis is away.
-type Reading struct {
+// reading is the right to read a page from the upstream. It has no pages while Redis
+// is away.
+type reading struct {
 	pages *Pages
 	place string
 	token string
 	began time.Time // by Redis' clock
 }
 
-// Get returns the page at a place, if it has at least size users or is the last
-// one, and otherwise a reading of it. If another replica reads it, Get waits for the
-// outcome. The error is the cause of ctx's cancellation.
-func (p *Pages) Get(ctx context.Context, place string, size int) (page Page, found bool, reading Reading, err error) {
+// Get returns the value of the page at a place, if it has at least size users or is
+// the last one; nil if its version is the known one, which the caller has decoded
+// before. If another replica reads the page, Get waits for the outcome.
+//
+// If there is no such page, end is not nil: the caller has the right to read it, for
+// two seconds, and calls end once, with its value, size and the place of its next
+// page, or with nil. The version is the one that it will have. While Redis is away,
+// all results are zero, and so they are for a value that was not put by a holder of
+// the API key. The error is the cause of ctx's cancellation.
+func (p *Pages) Get(ctx context.Context, place string, size int, known string) (value []byte, version string, end func(value []byte, size int, next string), err error) {
+	page, found, reading, err := p.get(ctx, place, size)
+	switch {
+	case err != nil || !found && reading.pages == nil:
+		return nil, "", nil, err
+	case !found:
+		return nil, millis(reading.began), reading.end, nil
+	case page.version == known:
+		return nil, known, nil, nil
+	}
+	value, err = p.seal.open(page.name, p.store.clock(time.Now()), page.sealed)
+	if err != nil {
+		return nil, "", nil, nil //nolint:nilerr // as without Redis
+	}
+	return value, page.version, nil, nil
+}
+
+// get returns the page at a place, or the right to read it.
+func (p *Pages) get(ctx context.Context, place string, size int) (found page, ok bool, r reading, err error) {
 	name, lock := p.names(place)
 	token := randomName()
 	for {
 		mode, incarnation := p.store.now()
 		if mode == Away {
-			return Page{}, false, Reading{}, nil
+			return page{}, false, reading{}, nil
 		}
-		if page, found = p.near(incarnation, name, size); found { //nolint:contextcheck // see read
-			return page, true, Reading{}, nil
+		if found, ok := p.near(incarnation, name, size); ok { //nolint:contextcheck // see read
+			return found, true, reading{}, nil
 		}
 		t, ok := p.read(incarnation, name, lock, strconv.Itoa(size), token) //nolint:contextcheck // see read
-		if !ok {
-			return Page{}, false, Reading{}, nil
-		}
 		switch {
+		case !ok:
+			return page{}, false, reading{}, nil
 		case len(t) == 4 && t[0] == "page":
-			return Page{Version: t[1] + "/" + t[2], pages: p, name: name, sealed: t[3]}, true, Reading{}, nil
+			return page{t[1], name, t[3]}, true, reading{}, nil
 		case len(t) == 2 && t[0] == "read":
 			began, _ := strconv.ParseInt(t[1], 10, 64)
-			return Page{}, false, Reading{pages: p, place: place, token: token, began: time.UnixMilli(began)}, nil
+			return page{}, false, reading{p, place, token, time.UnixMilli(began)}, nil
 		}
 		timer := time.NewTimer(lockRetry)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return Page{}, false, Reading{}, context.Cause(ctx)
+			return page{}, false, reading{}, context.Cause(ctx)
 		}
 	}
 }
 
 // near returns a page that this process has got before and that is still valid,
 // and otherwise reads it from Redis to keep it.
-func (p *Pages) near(incarnation int, name string, size int) (Page, bool) {
+func (p *Pages) near(incarnation int, name string, size int) (found page, ok bool) {
 	var fields []string
 	err := p.store.do(incarnation, patience, func(ctx context.Context, client rueidis.Client) error {
 		values, err := client.DoCache(ctx, client.B().Hmget().Key(name).Field("at", "size", "value").Cache(), p.ttl).ToArray()
@@ -123,12 +130,12 @@ func (p *Pages) near(incarnation int, name string, size int) (Page, bool) {
 		return err
 	})
 	if err != nil || len(fields) != 3 {
-		return Page{}, false
+		return page{}, false
 	}
 	if n, _ := strconv.Atoi(fields[1]); n == 0 || n < size {
-		return Page{}, false
+		return page{}, false
 	}
-	return Page{Version: fields[0] + "/" + fields[1], pages: p, name: name, sealed: fields[2]}, true
+	return page{fields[0], name, fields[2]}, true
 }
 
 // read returns the reply of the script, which may be a lock: it has to be known
@@ -142,39 +149,22 @@ func (p *Pages) read(incarnation int, name, lock, size, token string) (reply []s
 	return reply, err == nil
 }
 
-// Put keeps a page that was read, and ends what is kept at the place of its next
-// cursor, if that was read before. The size is how many users were requested, or
-// [LastPage]; next is empty if there is no next page.
-func (r Reading) Put(value []byte, size int, next string) {
-	if r.pages == nil {
-		return
-	}
-	name, lock := r.pages.names(r.place)
-	expiry := r.began.Add(r.pages.ttl)
-	keys := []string{name, lock}
-	if next != "" {
-		following, _ := r.pages.names(next)
-		keys = append(keys, following)
-	}
-	r.end(keys, r.token, millis(r.began), millis(expiry), strconv.Itoa(size), r.pages.seal.close(name, expiry, value))
-}
-
-// LastPage is the size of a page that has no next one: it has all the users that
-// any size would.
-const LastPage = 1 << 20
-
-// Abandon lets another replica read the page.
-func (r Reading) Abandon() {
-	if r.pages != nil {
-		name, lock := r.pages.names(r.place)
-		r.end([]string{name, lock}, r.token)
-	}
-}
-
-func (r Reading) end(keys []string, args ...string) {
+// end keeps a page that was read, and ends what is kept at its next place if that
+// was read before. Without a value, it lets another replica read the page.
+func (r reading) end(value []byte, size int, next string) {
 	mode, incarnation := r.pages.store.now()
 	if mode == Away {
 		return
+	}
+	name, lock := r.pages.names(r.place)
+	keys, args := []string{name, lock}, []string{r.token}
+	if value != nil {
+		expiry := r.began.Add(r.pages.ttl)
+		args = append(args, millis(r.began), millis(expiry), strconv.Itoa(size), r.pages.seal.close(name, expiry, value))
+		if next != "" {
+			following, _ := r.pages.names(next)
+			keys = append(keys, following)
+		}
 	}
 	_ = r.pages.store.do(incarnation, patience, func(ctx context.Context, client rueidis.Client) error {
 		return pagePutScript.Exec(ctx, client, keys, args).Error()

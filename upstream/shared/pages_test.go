@@ -24,34 +24,38 @@ func pagesOf(t *testing.T, store *shared.Store, ttl time.Duration) *shared.Pages
 	return pages
 }
 
+// lastPage is the size of a page that has no next one.
+const lastPage = 1 << 20
+
+// end is what ends a reading.
+type end func(value []byte, size int, next string)
+
+func (e end) put(value string, size int, next string) { e([]byte(value), size, next) }
+
 // read returns a reading of a page that must not be there.
-func read(t *testing.T, pages *shared.Pages, place string) shared.Reading {
+func read(t *testing.T, pages *shared.Pages, place string) end {
 	t.Helper()
-	page, found, reading, err := pages.Get(t.Context(), place, 1)
-	if err != nil || found {
-		t.Fatalf("%s: page %v, found %v, err %v", place, page.Version, found, err)
+	value, version, e, err := pages.Get(t.Context(), place, 1, "")
+	if err != nil || e == nil {
+		t.Fatalf("%s: %q, version %q, err %v", place, value, version, err)
 	}
-	return reading
+	return e
 }
 
 // have fails unless a place has a value; an empty one is none.
-func have(t *testing.T, pages *shared.Pages, place string, size int, want string) {
+func have(t *testing.T, pages *shared.Pages, place string, size int, want string) (version string) {
 	t.Helper()
-	page, found, reading, err := pages.Get(t.Context(), place, size)
+	got, version, e, err := pages.Get(t.Context(), place, size, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []byte
-	if found {
-		if got, err = page.Value(); err != nil {
-			t.Fatal(err)
-		}
-	} else {
-		reading.Abandon()
+	if e != nil {
+		e(nil, 0, "")
 	}
 	if string(got) != want {
 		t.Errorf("%s of size %d is %q, want %q", place, size, got, want)
 	}
+	return version
 }
 
 func TestPagesOfReplicas(t *testing.T) {
@@ -61,11 +65,14 @@ func TestPagesOfReplicas(t *testing.T) {
 	one, other := pagesOf(t, stores[0], pageTTL), pagesOf(t, stores[1], pageTTL)
 
 	t.Run("a page that one replica has read serves all, near as well", func(t *testing.T) {
-		read(t, one, "a").Put([]byte("canary page"), 10, "")
+		read(t, one, "a").put("canary page", 10, "")
 		for range 3 {
 			have(t, other, "a", 10, "canary page")
 		}
-		have(t, one, "a", 5, "canary page")
+		version := have(t, one, "a", 5, "canary page")
+		if value, same, e, err := other.Get(t.Context(), "a", 10, version); value != nil || same != version || e != nil || err != nil {
+			t.Errorf("a page that is known: %q, version %q, err %v", value, same, err)
+		}
 		before := stores[1].Stats().Failures
 		commands := redis.Command("info", "commandstats")
 		have(t, other, "a", 10, "canary page")
@@ -78,7 +85,7 @@ func TestPagesOfReplicas(t *testing.T) {
 	})
 	t.Run("a smaller page does not serve, unless it is the last one", func(t *testing.T) {
 		have(t, other, "a", 20, "")
-		read(t, one, "last").Put([]byte("last"), shared.LastPage, "")
+		read(t, one, "last").put("last", lastPage, "")
 		have(t, other, "last", 100, "last")
 	})
 	t.Run("two replicas that miss a page make one call", func(t *testing.T) {
@@ -87,15 +94,16 @@ func TestPagesOfReplicas(t *testing.T) {
 		for i := range 20 {
 			pages := []*shared.Pages{one, other}[i%2]
 			wg.Go(func() {
-				page, found, reading, err := pages.Get(t.Context(), "b", 10)
-				if err != nil {
+				value, _, e, err := pages.Get(t.Context(), "b", 10, "")
+				switch {
+				case err != nil:
 					t.Error(err)
-				} else if !found {
+				case e != nil:
 					calls.Add(1)
 					pause(40 * time.Millisecond)
-					reading.Put([]byte("b"), 10, "")
-				} else if value, err := page.Value(); err != nil || string(value) != "b" {
-					t.Errorf("%q, %v", value, err)
+					e([]byte("b"), 10, "")
+				case string(value) != "b":
+					t.Errorf("%q", value)
 				}
 			})
 		}
@@ -109,42 +117,45 @@ func TestPagesOfReplicas(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			_, found, reading, err := other.Get(t.Context(), "c", 1)
-			if found || err != nil {
-				t.Errorf("found %v, err %v", found, err)
+			_, _, e, err := other.Get(t.Context(), "c", 1, "")
+			if e == nil || err != nil {
+				t.Errorf("err %v", err)
+				return
 			}
-			reading.Put([]byte("c"), 10, "")
+			e([]byte("c"), 10, "")
 		}()
 		pause(30 * time.Millisecond)
-		reading.Abandon()
+		reading(nil, 0, "")
 		<-done
 		have(t, one, "c", 1, "c")
 	})
 	t.Run("a page ends what was read before it from its next cursor on", func(t *testing.T) {
-		read(t, one, "2").Put([]byte("second, old"), 10, "3")
+		read(t, one, "2").put("second, old", 10, "3")
 		have(t, other, "2", 10, "second, old")
 		pause(5 * time.Millisecond)
-		read(t, other, "1").Put([]byte("first"), 10, "2")
+		read(t, other, "1").put("first", 10, "2")
 		eventually(t, 100*time.Millisecond, "the near copy is gone", func() bool {
-			_, found, reading, _ := one.Get(t.Context(), "2", 10)
-			reading.Abandon()
-			return !found
+			_, _, e, _ := one.Get(t.Context(), "2", 10, "")
+			if e != nil {
+				e(nil, 0, "")
+			}
+			return e != nil
 		})
 		have(t, other, "2", 10, "")
 	})
 	t.Run("a page whose reading began before its predecessor's is not kept", func(t *testing.T) {
 		late := read(t, one, "y")
 		pause(5 * time.Millisecond)
-		read(t, other, "x").Put([]byte("x"), 10, "y")
-		late.Put([]byte("too late"), 10, "z")
+		read(t, other, "x").put("x", 10, "y")
+		late.put("too late", 10, "z")
 		have(t, other, "y", 10, "")
 	})
 	t.Run("a page is not replaced by one whose reading began before", func(t *testing.T) {
 		early := read(t, one, "w")
 		redis.Command("del", theKey(t, redis, ":lock")) // as if two seconds had passed
 		pause(5 * time.Millisecond)
-		read(t, other, "w").Put([]byte("new"), 10, "")
-		early.Put([]byte("old"), 10, "")
+		read(t, other, "w").put("new", 10, "")
+		early.put("old", 10, "")
 		have(t, one, "w", 10, "new")
 	})
 	t.Run("another key shares nothing", func(t *testing.T) {
@@ -184,19 +195,16 @@ func TestPagesExpire(t *testing.T) {
 	pages := pagesOf(t, store, 300*time.Millisecond)
 	reading := read(t, pages, "a")
 	pause(150 * time.Millisecond)
-	reading.Put([]byte("a"), 10, "")
-	page, found, _, err := pages.Get(t.Context(), "a", 1)
-	if err != nil || !found {
-		t.Fatal(found, err)
-	}
-	sealed := redis.Command("hget", theKey(t, redis, "hash"), "value")
+	reading.put("a", 10, "")
+	have(t, pages, "a", 1, "a")
+	name := theKey(t, redis, "hash")
+	redis.Command("copy", name, "backup")
+	redis.Command("persist", "backup")
 	pause(160 * time.Millisecond) // from the beginning of the reading, 310 ms
 	have(t, pages, "a", 1, "")
-	if _, err := page.Value(); err == nil {
-		t.Error("a value opens that has expired")
-	}
-	if sealed == "" {
-		t.Error("the page was not in Redis")
+	redis.Command("copy", "backup", name, "replace")
+	if value, _, e, err := pages.Get(t.Context(), "a", 1, ""); value != nil || e != nil || err != nil {
+		t.Errorf("a value opens that has expired: %q, %v", value, err)
 	}
 }
 
@@ -205,20 +213,17 @@ func TestSealedPages(t *testing.T) {
 	redis := redistest.Start(t)
 	stores := openAll(t, redis.URL(), 2)
 	pages := pagesOf(t, stores[0], pageTTL)
-	read(t, pages, "a").Put([]byte("a"), 10, "")
+	read(t, pages, "a").put("a", 10, "")
 	name := theKey(t, redis, "hash")
 	fail := func(t *testing.T) {
 		t.Helper()
-		page, found, _, err := pagesOf(t, stores[1], pageTTL).Get(t.Context(), "a", 1)
-		if err != nil || !found {
-			t.Fatal(found, err)
-		}
-		if value, err := page.Value(); err == nil {
-			t.Errorf("a value that the service did not put there opens: %q", value)
+		value, version, e, err := pagesOf(t, stores[1], pageTTL).Get(t.Context(), "a", 1, "")
+		if value != nil || version != "" || e != nil || err != nil {
+			t.Errorf("a value that the service did not put there: %q, version %q, err %v", value, version, err)
 		}
 	}
 	t.Run("a page of another place", func(t *testing.T) {
-		read(t, pages, "b").Put([]byte("b"), 10, "")
+		read(t, pages, "b").put("b", 10, "")
 		var other string
 		for n := range strings.FieldsSeq(redis.Command("keys", "*:*")) {
 			if n != name && redis.Command("hexists", n, "value") == "1" {
@@ -241,17 +246,16 @@ func TestPagesWithoutRedis(t *testing.T) {
 	redis := redistest.Start(t)
 	store := openAll(t, redis.URL(), 1)[0]
 	pages := pagesOf(t, store, pageTTL)
-	read(t, pages, "a").Put([]byte("a"), 10, "")
+	read(t, pages, "a").put("a", 10, "")
 	have(t, pages, "a", 1, "a")
 	redis.Hang()
 	defer redis.Resume()
 	awaitMode(t, shared.Away, time.Second, store)
 	began := time.Now()
-	_, found, reading, err := pages.Get(t.Context(), "a", 1)
-	if found || err != nil {
-		t.Errorf("without Redis: found %v, err %v", found, err)
+	value, version, e, err := pages.Get(t.Context(), "a", 1, "")
+	if value != nil || version != "" || e != nil || err != nil {
+		t.Errorf("without Redis: %q, version %q, err %v", value, version, err)
 	}
-	reading.Put([]byte("a"), 10, "b")
 	if took := time.Since(began); took > slack {
 		t.Errorf("took %v", took)
 	}

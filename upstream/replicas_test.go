@@ -1,0 +1,179 @@
+package upstream_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rollcall/upstream"
+	"rollcall/upstream/shared"
+	"rollcall/upstream/shared/redistest"
+)
+
+// ward is an upstream over HTTP whose pages say which reading they are.
+type ward struct {
+	calls  atomic.Int64
+	takes  time.Duration
+	status atomic.Int64 // of the responses, if it is not 0
+}
+
+func (w *ward) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	n := w.calls.Add(1)
+	<-time.After(w.takes)
+	if status := w.status.Load(); status != 0 {
+		rw.WriteHeader(int(status))
+		return
+	}
+	next := map[string]string{"": "second", "second": "third"}[r.URL.Query().Get("cursor")]
+	more := fmt.Sprintf(`"has_more":%v,"next_cursor":%q`, next != "", next)
+	fmt.Fprintf(rw, `{"users":[%s],%s}`, reader("a"+r.URL.Query().Get("cursor"), int(n)), more)
+}
+
+// sharers are clients of two replicas.
+type sharers struct {
+	t       *testing.T
+	redis   *redistest.Server
+	stores  []*shared.Store
+	clients []*upstream.Client
+	*ward
+}
+
+func newSharers(t *testing.T, callersKeys bool) sharers {
+	t.Helper()
+	s := sharers{t: t, redis: redistest.Start(t), ward: new(ward)}
+	server := httptest.NewServer(s.ward)
+	t.Cleanup(server.Close)
+	base, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		store, err := shared.Open(t.Context(), shared.Config{URL: s.redis.URL(), Upstream: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(store.Close)
+		client := upstream.NewClient(upstream.Config{
+			BaseURL: base, CacheTTL: time.Minute, CallersKeys: callersKeys,
+			NewLimiter: func(key upstream.APIKey, limit int) upstream.Limiter { return store.Limiter(key.Reveal(), limit) },
+			SharedPages: func(key upstream.APIKey) upstream.SharedPages {
+				pages, err := store.Pages(key.Reveal(), time.Minute)
+				if err != nil {
+					return nil
+				}
+				return pages
+			},
+		})
+		t.Cleanup(client.Close)
+		s.stores, s.clients = append(s.stores, store), append(s.clients, client)
+	}
+	s.await(shared.Shared)
+	return s
+}
+
+func (s sharers) await(mode shared.Mode) {
+	s.t.Helper()
+	for began := time.Now(); s.stores[0].Stats().Mode != mode || s.stores[1].Stats().Mode != mode; <-time.After(5 * time.Millisecond) {
+		if time.Since(began) > 5*time.Second {
+			s.t.Fatalf("the stores are not %v", mode)
+		}
+	}
+}
+
+// list returns which reading of a page a replica serves, and whether it made no
+// call.
+func (s sharers) list(replica int, key, cursor string) (reading int, cached bool) {
+	s.t.Helper()
+	session := s.clients[replica].As(upstream.Caller{Key: upstream.NewAPIKey(key)})
+	page, err := session.ListUsers(s.t.Context(), upstream.PageQuery{Cursor: cursor, Size: 10})
+	if err != nil {
+		s.t.Error(err)
+		return 0, false
+	}
+	return page.Users[0].ConversationCount, session.Usage().Cached == 1
+}
+
+func (s sharers) want(replica int, key, cursor string, reading int, cached bool) {
+	s.t.Helper()
+	if got, c := s.list(replica, key, cursor); got != reading || c != cached {
+		s.t.Errorf("replica %d serves reading %d (cached: %v) of %q, want %d (%v)", replica, got, c, cursor, reading, cached)
+	}
+}
+
+func TestSharedPages(t *testing.T) {
+	t.Run("a page that one replica has read serves all", func(t *testing.T) {
+		s := newSharers(t, false)
+		s.want(0, "k", "", 1, false)
+		s.want(1, "k", "", 1, true)
+		s.want(1, "k", "", 1, true)
+		s.want(0, "k", "", 1, true)
+		s.want(1, "another", "", 2, false)
+	})
+	t.Run("two replicas that miss a page make one call", func(t *testing.T) {
+		s := newSharers(t, false)
+		s.takes = 50 * time.Millisecond
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() { s.list(i%2, "k", "") })
+		}
+		wg.Wait()
+		if n := s.calls.Load(); n != 1 {
+			t.Errorf("%d calls, want 1", n)
+		}
+	})
+	t.Run("a walk never continues to an older page of another replica", func(t *testing.T) {
+		s := newSharers(t, false)
+		s.want(0, "k", "second", 1, false) // of an earlier walk
+		s.want(1, "k", "second", 1, true)
+		<-time.After(5 * time.Millisecond)
+		s.want(1, "k", "", 2, false)
+		<-time.After(20 * time.Millisecond) // the near copy ends
+		s.want(0, "k", "", 2, true)
+		s.want(0, "k", "second", 3, false)
+		s.want(1, "k", "second", 3, true)
+	})
+	t.Run("a failed call lets another replica call", func(t *testing.T) {
+		s := newSharers(t, false)
+		s.status.Store(http.StatusBadRequest)
+		if _, err := s.clients[0].As(upstream.Caller{Key: upstream.NewAPIKey("k")}).ListUsers(t.Context(), upstream.PageQuery{Size: 10}); err == nil {
+			t.Fatal("the call succeeded")
+		}
+		s.status.Store(0)
+		began := time.Now()
+		s.want(1, "k", "", 2, false)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the call waited for %v", took)
+		}
+	})
+	t.Run("without Redis each replica uses what it has read itself", func(t *testing.T) {
+		s := newSharers(t, false)
+		s.want(0, "k", "", 1, false)
+		s.want(1, "k", "", 1, true)
+		s.redis.Kill()
+		s.await(shared.Away)
+		s.want(0, "k", "", 1, true)
+		s.want(1, "k", "", 2, false)
+		s.want(1, "k", "", 2, true)
+	})
+	t.Run("a key that was not accepted yet leaves nothing in Redis", func(t *testing.T) {
+		s := newSharers(t, true)
+		s.status.Store(http.StatusUnauthorized)
+		_, _ = s.clients[0].As(upstream.Caller{Key: upstream.NewAPIKey("made-up")}).ListUsers(context.Background(), upstream.PageQuery{Size: 10})
+		if names := s.redis.Command("keys", "*{*"); names != "" {
+			t.Errorf("Redis has %s", names)
+		}
+		s.status.Store(0)
+		s.want(0, "k", "", 2, false)
+		s.want(0, "k", "third", 3, false)
+		if names := s.redis.Command("keys", "*{*"); !strings.Contains(names, "{") {
+			t.Error("Redis has nothing of an accepted key")
+		}
+	})
+}
