@@ -36,7 +36,7 @@ func opens(q upstream.Query, s *connection.Sealer, cursor string) bool {
 	return err == nil
 }
 
-func TestACursorOpensOnlyWhereItBelongs(t *testing.T) {
+func TestCursorScope(t *testing.T) {
 	bound := upstream.At(7)
 	q := upstream.Query{Filter: upstream.Filter{AgentID: "agent_1", StartedAfter: bound}}
 	s := connection.NewSealer("key")
@@ -76,7 +76,7 @@ func TestACursorOpensOnlyWhereItBelongs(t *testing.T) {
 	}
 }
 
-func TestCursorsAreDeterministicAndURLSafe(t *testing.T) {
+func TestCursorEncoding(t *testing.T) {
 	middle, end := cursors(t, upstream.Query{}, connection.NewSealer("key"))
 	again, endAgain := cursors(t, upstream.Query{}, connection.NewSealer("key"))
 	if middle != again || end != endAgain {
@@ -92,10 +92,10 @@ func TestCursorsAreDeterministicAndURLSafe(t *testing.T) {
 	}
 }
 
-// TestVersion2 opens cursors that were made before cursors recorded their own
+// TestCursorVersion2 opens cursors that were made before cursors recorded their own
 // user at the start of a page: the second user and the last one of a page of two,
 // for the key "key".
-func TestVersion2(t *testing.T) {
+func TestCursorVersion2(t *testing.T) {
 	q, s := upstream.Query{}, connection.NewSealer("new", "key")
 	middle, end := "Aj4FqpoCsokEFOheQAFB2qxO4AAAAAFM_sg", "AiBF13zWNtnfeNhKmwBuZXh0L3BhZ2UrY3Vyc29yPT0"
 	for name, c := range map[string]struct {
@@ -127,7 +127,7 @@ func TestVersion2(t *testing.T) {
 	}
 }
 
-func TestTheLongestCursorOpens(t *testing.T) {
+func TestLongestCursor(t *testing.T) {
 	users := make([]upstream.User, 100)
 	for i := range users {
 		users[i].ID = strconv.Itoa(i)
@@ -145,7 +145,7 @@ func TestTheLongestCursorOpens(t *testing.T) {
 	}
 }
 
-func TestEveryChangedCharacterBreaksACursor(t *testing.T) {
+func TestForgedCursors(t *testing.T) {
 	s := connection.NewSealer("key")
 	middle, end := cursors(t, upstream.Query{}, s)
 	tried := 0
@@ -170,7 +170,7 @@ func TestEveryChangedCharacterBreaksACursor(t *testing.T) {
 	}
 }
 
-func TestACursorThatDoesNotOpenBlamesAfterAndIsNotRepeated(t *testing.T) {
+func TestInvalidCursorError(t *testing.T) {
 	for _, cursor := range []string{"x", "eyJpZCI6MX0", "<script>", strings.Repeat("A", 1<<20)} {
 		_, err := connection.NewWindow(upstream.Query{}, connection.Args{After: &cursor}, connection.NewSealer("key"))
 		var argument *connection.ArgumentError
@@ -183,7 +183,7 @@ func TestACursorThatDoesNotOpenBlamesAfterAndIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestAnEmptyCursorIsTheStart(t *testing.T) {
+func TestEmptyCursor(t *testing.T) {
 	empty := ""
 	w, err := connection.NewWindow(upstream.Query{}, connection.Args{After: &empty}, connection.NewSealer("key"))
 	if err != nil || w.Empty().HasPreviousPage {
@@ -199,7 +199,7 @@ func FuzzNewWindow(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, cursor string) {
 		if cursor != "" && cursor != middle && cursor != end && opens(upstream.Query{}, s, cursor) {
-			t.Fatalf("%q opens, and nobody sealed it", cursor)
+			t.Fatalf("%q opens, although it was never sealed", cursor)
 		}
 	})
 }

@@ -211,7 +211,7 @@ func queries() []upstream.Query {
 	return qs
 }
 
-func TestAnyWindowAfterAnyEdgeIsThatPartOfTheList(t *testing.T) {
+func TestWindowsAfterAnyEdge(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	windows := 0
 	for round := range 400 {
@@ -253,7 +253,7 @@ func size(r *rand.Rand) int {
 	return []int{r.IntN(5), 1 + r.IntN(40), 1 + r.IntN(130), r.IntN(connection.MaxSize + 1)}[r.IntN(4)]
 }
 
-func TestAWalkNeedsOneCallForEachPageAndForEachResumption(t *testing.T) {
+func TestCallsOfAWalk(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	l := world(r, 1000, upstream.Query{}, false)
 	for name, c := range map[string]struct {
@@ -285,9 +285,9 @@ func TestAWalkNeedsOneCallForEachPageAndForEachResumption(t *testing.T) {
 	}
 }
 
-// The test walks lists in which people call again between the windows: each
-// who did not move is seen exactly once.
-func TestNobodyWhoDidNotMoveIsSkippedOrRepeated(t *testing.T) {
+// TestWalksUnderChurn walks lists in which users call again between the windows:
+// each user who does not move is returned exactly once.
+func TestWalksUnderChurn(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	windows, moves := 0, 0
 	for round := range 400 {
@@ -316,7 +316,7 @@ func TestNobodyWhoDidNotMoveIsSkippedOrRepeated(t *testing.T) {
 			after = &cursor
 			for range r.IntN(4) {
 				i := r.IntN(len(l.users))
-				if r.IntN(2) == 0 { // somebody who was just seen, often the anchor itself
+				if r.IntN(2) == 0 { // a user who was just returned, often the own user
 					recent := s.User(max(0, edge-r.IntN(3))).ID
 					i = max(0, slices.IndexFunc(l.users, func(u upstream.User) bool { return u.ID == recent }))
 				}
@@ -335,9 +335,9 @@ func TestNobodyWhoDidNotMoveIsSkippedOrRepeated(t *testing.T) {
 	t.Logf("%d windows under %d moves", windows, moves)
 }
 
-// TestHeavyChurnAmongTies has everybody share one of three values, and fifteen
-// of the last sixteen who were seen call again before the list is resumed.
-func TestHeavyChurnAmongTies(t *testing.T) {
+// TestChurnAmongTies gives each user one of three values; fifteen of the last
+// sixteen users who were returned call again before the list is resumed.
+func TestChurnAmongTies(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	resumed, longest := 0, 0
 	for round := range 150 {
@@ -445,7 +445,7 @@ func TestDistantAnchors(t *testing.T) {
 	}
 }
 
-func TestTheSearchForAUserWhoHasGoneIsBounded(t *testing.T) {
+func TestSearchIsBounded(t *testing.T) {
 	q := upstream.Query{Sort: upstream.SortConversationCount}
 	l := &list{query: q}
 	for i := range 5000 {
@@ -520,7 +520,7 @@ func callAgain(u *upstream.User, now int64) {
 	}
 }
 
-func TestAListThatIsNotSortedResumesByCounting(t *testing.T) {
+func TestUnsortedList(t *testing.T) {
 	page := upstream.Page{Users: []upstream.User{{ID: "a", LastContact: 5}, {ID: "b", LastContact: 9}, {ID: "c", LastContact: 1}, {ID: "d", LastContact: 7}}}
 	two := 2
 	w, _ := connection.NewWindow(upstream.Query{}, connection.Args{First: &two}, sealer)

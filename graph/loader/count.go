@@ -95,7 +95,7 @@ func countOf(pages []upstream.Page, held int) count {
 			seen[page.Users[i].ID] = struct{}{}
 		}
 	}
-	if !all { // the users that are read exceed a limit, whoever they are
+	if !all { // how many of them are read matters only if it exceeds a limit
 		return count{held, false}
 	}
 	return count{len(seen), true}

@@ -175,7 +175,7 @@ func TestFewestCalls(t *testing.T) {
 	}
 }
 
-func TestWindowsThatNobodyExpectedStillShareWhatWasRead(t *testing.T) {
+func TestUnexpectedWindowsShareAWalk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{users: 1000}
 		l := newLoader(t, s, 100)
@@ -192,7 +192,7 @@ func TestWindowsThatNobodyExpectedStillShareWhatWasRead(t *testing.T) {
 	})
 }
 
-func TestCallsForDifferentListsGoOutAtOnce(t *testing.T) {
+func TestListsAreReadConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{users: 1000}
 		var windows []connection.Window
@@ -209,7 +209,7 @@ func TestCallsForDifferentListsGoOutAtOnce(t *testing.T) {
 	})
 }
 
-func TestASmallWindowDoesNotWaitForALargeOne(t *testing.T) {
+func TestSmallWindowsDoNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLoader(t, &source{users: 1000}, 100)
 		small, large := window(t, upstream.Query{}, 5, ""), window(t, upstream.Query{}, 500, "")
@@ -262,13 +262,13 @@ func (liar) ListUsers(context.Context, upstream.PageQuery) (upstream.Page, error
 	return upstream.Page{Users: []upstream.User{{ID: "Alice"}}}, nil
 }
 
-func TestALookUpShowsNobodyElse(t *testing.T) {
+func TestLookUpChecksTheID(t *testing.T) {
 	if u, err := newLoader(t, liar{}, 1).LookUp(t.Context(), "alice"); !errors.Is(err, loader.ErrNoUser) {
 		t.Errorf("got %v, %v", u, err)
 	}
 }
 
-func TestAFailureIsOneCallAndLeavesOthersAlone(t *testing.T) {
+func TestFailedCallsAreNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := errors.New("down")
 		s := &source{users: 1000, fail: func(q upstream.PageQuery) error {
@@ -315,7 +315,7 @@ func (c *chain) ListUsers(_ context.Context, q upstream.PageQuery) (upstream.Pag
 	return page, nil
 }
 
-func TestAWalkThatLeadsNowhereEnds(t *testing.T) {
+func TestCursorCycles(t *testing.T) {
 	for name, c := range map[string]struct {
 		source  *chain
 		calls   int
@@ -334,7 +334,7 @@ func TestAWalkThatLeadsNowhereEnds(t *testing.T) {
 	}
 }
 
-func TestEmptyPagesGoOnUntilTheCallsAreUsedUp(t *testing.T) {
+func TestEmptyPagesUseCalls(t *testing.T) {
 	source := &chain{next: map[string]string{"*": ""}}
 	_, err := newLoader(t, source, 50).Load(t.Context(), window(t, upstream.Query{}, 50, ""))
 	if !errors.Is(err, loader.ErrTooManyCalls) || source.calls != 50 {
@@ -342,7 +342,7 @@ func TestEmptyPagesGoOnUntilTheCallsAreUsedUp(t *testing.T) {
 	}
 }
 
-func TestAnOperationRunsOutOfCalls(t *testing.T) {
+func TestCallLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{users: 1000}
 		l := newLoader(t, s, 3)
@@ -355,7 +355,7 @@ func TestAnOperationRunsOutOfCalls(t *testing.T) {
 	})
 }
 
-func TestEveryWaiterEndsWithTheOperation(t *testing.T) {
+func TestWaitersEndWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 		defer cancel()
@@ -368,7 +368,7 @@ func TestEveryWaiterEndsWithTheOperation(t *testing.T) {
 	})
 }
 
-func TestAnyMixOfWindowsIsWhatEachWouldBeAlone(t *testing.T) {
+func TestMixedWindows(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
