@@ -27,7 +27,6 @@ const (
 // documents reads documents, and caches those that are valid and within the limits.
 type documents struct {
 	reader     *document.Reader
-	maxBytes   int  // of a response
 	unrendered bool // see prepared
 	cache      *otter.Cache[string, *prepared]
 }
@@ -48,14 +47,12 @@ type prepared struct {
 	// selections has the *render.Selection of each *ast.Field that is a list of
 	// users, as long as the document is plain. It depends on no argument.
 	selections sync.Map
-	// maxBytes bounds what is written of a list.
-	maxBytes int
 	// unrendered leaves all writing to gqlgen, for comparison in tests.
 	unrendered bool
 }
 
-func newDocuments(reader *document.Reader, maxBytes int, unrendered bool) documents {
-	return documents{reader, maxBytes, unrendered, otter.Must(&otter.Options[string, *prepared]{
+func newDocuments(reader *document.Reader, unrendered bool) documents {
+	return documents{reader, unrendered, otter.Must(&otter.Options[string, *prepared]{
 		MaximumWeight: documentsBytes,
 		Weigher:       func(text string, _ *prepared) uint32 { return uint32(documentBytes * (len(text) + 64)) },
 		Executor:      func(task func()) { task() },
@@ -71,7 +68,7 @@ func (d documents) read(text string) (*prepared, *document.Refusal) {
 	if refused != nil {
 		return nil, refused
 	}
-	known := &prepared{Document: read, fingerprint: fingerprint(text), plain: true, maxBytes: d.maxBytes, unrendered: d.unrendered, agents: make(map[*ast.OperationDefinition][]*ast.Field)}
+	known := &prepared{Document: read, fingerprint: fingerprint(text), plain: true, unrendered: d.unrendered, agents: make(map[*ast.OperationDefinition][]*ast.Field)}
 	for _, operation := range read.Operations {
 		known.agents[operation] = agentLists(operation, func(directives ast.DirectiveList) bool {
 			known.plain = known.plain && len(directives) == 0
@@ -110,12 +107,12 @@ func (d *prepared) selection(request *graphql.OperationContext, field graphql.Co
 	// the place that a fragment is spread at.
 	merged := len(field.Selections) != len(field.SelectionSet)
 	if !d.plain || merged {
-		return render.Select(request, field.Selections, d.maxBytes)
+		return render.Select(request, field.Selections)
 	}
 	if known, ok := d.selections.Load(field.Field); ok {
 		return known.(*render.Selection)
 	}
-	selection := render.Select(request, field.Selections, d.maxBytes)
+	selection := render.Select(request, field.Selections)
 	d.selections.Store(field.Field, selection)
 	return selection
 }

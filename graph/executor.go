@@ -81,7 +81,7 @@ func NewExecutor(c Config) *Executor {
 		gqlgen:        exec,
 		fields:        fieldMiddleware{entities{resolvers.Entity()}},
 		client:        c.Client,
-		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection), c.Limits.Answer, c.unrendered),
+		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection), c.unrendered),
 		limits:        c.Limits,
 		introspection: c.Introspection,
 		timeout:       c.Timeout,
@@ -129,6 +129,7 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 		output:      &output{limit: e.limits.Answer, answers: e.answers, key: caller.Key},
 	}
 	defer op.output.close()
+	request.RootResolverMiddleware = op.output.root
 	op.plan.read(request, op)
 	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)
@@ -136,11 +137,11 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 		response = e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
 	}
 	work.Usage, work.Batched = session.Usage(), op.loader.Saved()
-	held, err := op.output.settle(len(response.Data))
-	if err != nil {
-		return e.refuse(ctx, withoutData(err), work)
-	}
 	result := newResult(response, true, work)
+	held, err := op.output.finish(result.size())
+	if err != nil {
+		return &Result{Executed: true, Errors: withoutData(err, e.limits.Answer), Work: work}
+	}
 	result.held = newHold(e.answers, caller.Key, held)
 	return result
 }
@@ -156,16 +157,15 @@ func (e *Executor) request(d *prepared, params *graphql.RawParams) (*graphql.Ope
 		return nil, refused
 	}
 	return &graphql.OperationContext{
-		RawQuery:               params.Query,
-		Variables:              variables,
-		OperationName:          params.OperationName,
-		Doc:                    d.QueryDocument,
-		Extensions:             params.Extensions,
-		Operation:              operation,
-		DisableIntrospection:   !e.introspection,
-		RecoverFunc:            recovered,
-		ResolverMiddleware:     e.fields.intercept,
-		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
+		RawQuery:             params.Query,
+		Variables:            variables,
+		OperationName:        params.OperationName,
+		Doc:                  d.QueryDocument,
+		Extensions:           params.Extensions,
+		Operation:            operation,
+		DisableIntrospection: !e.introspection,
+		RecoverFunc:          recovered,
+		ResolverMiddleware:   e.fields.intercept,
 	}, nil
 }
 

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"bytes"
 	"context"
 	"sync"
 
@@ -35,24 +34,15 @@ func (l lists) Exec(ctx context.Context) graphql.ResponseHandler {
 			}
 			wg.Wait()
 		}
-		estimate := 0
-		for _, value := range values {
-			if list, ok := value.(rendered); ok {
-				estimate += list.size()
-			}
-		}
-		data := op.output.write(ctx, estimate, func(data *bytes.Buffer, limit int) {
+		return &graphql.Response{Data: op.output.write(ctx, func(w *writer) {
 			for i, list := range all {
-				data.WriteByte("{,"[min(i, 1)])
-				graphql.MarshalString(list.field.Alias).MarshalGQL(data)
-				data.WriteByte(':')
-				if values[i].MarshalGQL(data); data.Len() > limit {
-					return
-				}
+				w.buf = append(w.buf, "{,"[min(i, 1)])
+				graphql.MarshalString(list.field.Alias).MarshalGQL(w)
+				w.buf = append(w.buf, ':')
+				values[i].MarshalGQL(w)
 			}
-			data.WriteByte('}')
-		})
-		return &graphql.Response{Data: data}
+			w.buf = w.flush(append(w.buf, '}'))
+		})}
 	}
 }
 

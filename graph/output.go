@@ -4,20 +4,30 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"slices"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"rollcall/graph/render"
 	"rollcall/internal/budget"
 	"rollcall/upstream"
 )
 
-// Responses are written in memory before they are sent, so their size is bounded
-// while they are written, and the sum of all large ones is bounded by a budget. A
-// response takes as much of the budget as it may become, before it becomes large,
-// so that one that waits for its share holds next to nothing; when it is written,
-// it keeps what it has become until it is sent.
+// A response of 30 users has 10 kB, and is written into a buffer that grows. The
+// largest ones have megabytes; callers choose how many of those are in memory, and
+// a caller that reads slowly keeps its own. So a large response is written twice.
+// The first time its bytes are counted and dropped, until they exceed the limit.
+// Then the operation waits until the budget for all responses has that many bytes,
+// and the second time it writes into a buffer of exactly that size. A response that
+// waits is not in memory.
+//
+// If gqlgen executes an operation, the values of all fields are in memory before
+// anything is written. An operation of many fields takes its share of the budget
+// for them, and keeps as much of it as its response needs.
 
 const (
 	// smallResponse is the largest response that takes nothing of the budget, in bytes.
@@ -32,44 +42,36 @@ var (
 	errOverloaded = errors.New("there is no memory for another large response")
 )
 
-// output bounds the response of one operation. It is safe for concurrent use.
+// output bounds and writes the data of one operation. It is safe for concurrent use.
 type output struct {
-	limit   int // of the response, in bytes
+	limit   int // of the data, in bytes
 	answers *budget.Budget[upstream.APIKey]
 	key     upstream.APIKey
 
-	mu       sync.Mutex
-	reserved bool
-	settled  bool
-	fields   int // that gqlgen has resolved
-	bytes    int // that they take in the response, at least
-	err      error
+	mu     sync.Mutex
+	held   int // bytes of the budget
+	fields int // that gqlgen has resolved
+	bytes  int // that they take in the response, at least
+	err    error
+	roots  []*root // of an operation that gqlgen executes
+
+	measured sync.Once // the roots
 }
 
-// failure returns why there is no response, or nil.
+// failure returns why there is no data, or nil.
 func (o *output) failure() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.err
 }
 
-// reserve takes the share of a large response, once. It waits as long as ctx allows.
-func (o *output) reserve(ctx context.Context) error {
+// fail sets the failure, unless there is one.
+func (o *output) fail(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.reserveLocked(ctx)
-}
-
-func (o *output) reserveLocked(ctx context.Context) error {
-	if o.err != nil || o.reserved {
-		return o.err
+	if o.err == nil {
+		o.err = err
 	}
-	if o.answers.Acquire(ctx, o.key, o.limit) != nil {
-		o.err = errOverloaded
-		return o.err
-	}
-	o.reserved = true
-	return nil
 }
 
 // count counts a field that gqlgen has resolved, and the bytes that it takes in the
@@ -82,68 +84,214 @@ func (o *output) count(ctx context.Context, bytes int) error {
 	if o.err == nil && o.bytes > o.limit {
 		o.err = errTooLarge
 	}
-	if o.fields > freeFields || o.bytes > smallResponse {
-		return o.reserveLocked(ctx)
+	if o.err == nil && o.held == 0 && (o.fields > freeFields || o.bytes > smallResponse) {
+		o.acquire(ctx, o.limit)
 	}
 	return o.err
 }
 
-// write returns the data that write writes, about estimate bytes. What write has
-// to write is the same each time; it may stop beyond limit.
-func (o *output) write(ctx context.Context, estimate int, write func(data *bytes.Buffer, limit int)) []byte {
-	small := min(smallResponse, o.limit)
-	var data bytes.Buffer
-	if estimate <= small {
-		if write(&data, small); data.Len() <= small {
-			return data.Bytes()
-		}
-		data = bytes.Buffer{}
-	}
-	if o.reserve(ctx) != nil {
-		return nil
-	}
-	write(&data, o.limit)
-	return data.Bytes()
-}
-
-// settle ends the writing of a response of so many bytes. It returns how many of
-// them count against the budget until the response is sent.
-func (o *output) settle(bytes int) (held int, err error) {
+// reserve makes the operation hold size bytes of the budget: it returns what it
+// holds beyond that, or waits as long as ctx allows.
+func (o *output) reserve(ctx context.Context, size int) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err == nil && bytes > o.limit {
+	switch {
+	case o.err != nil:
+	case o.held > 0:
+		o.answers.Release(o.key, o.held-size)
+		o.held = size
+	default:
+		o.acquire(ctx, size)
+	}
+	return o.err
+}
+
+func (o *output) acquire(ctx context.Context, size int) {
+	if o.answers.Acquire(ctx, o.key, size) != nil {
+		o.err = errOverloaded
+		return
+	}
+	o.held = size
+}
+
+// finish returns the bytes of the budget that a response of so many bytes keeps,
+// and gives the others back. It returns an error if there is no such response.
+func (o *output) finish(size int) (held int, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil && size > o.limit {
 		o.err = errTooLarge
 	}
-	if o.err == nil && (o.reserved || bytes > smallResponse) {
-		held = bytes
+	if o.err == nil && size > smallResponse {
+		held = o.held
 	}
-	if o.reserved {
-		o.answers.Release(o.key, o.limit-held)
-	} else {
-		o.answers.Add(o.key, held)
-	}
-	o.settled = true
+	o.answers.Release(o.key, o.held-held)
+	o.held = 0
 	return held, o.err
 }
 
-// close gives the share back if the operation ended without a response.
-func (o *output) close() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.reserved && !o.settled {
-		o.answers.Release(o.key, o.limit)
+// close gives back what is held if the operation ended without finish.
+func (o *output) close() { _, _ = o.finish(0) }
+
+// write returns what f writes, or nil.
+func (o *output) write(ctx context.Context, f func(*writer)) []byte {
+	small, size := o.measure(ctx, f)
+	if small != nil || o.failure() != nil {
+		return small
 	}
-	o.settled = true
+	w := &writer{out: make([]byte, 0, size), limit: size}
+	if err := w.write(f); err != nil {
+		o.fail(err)
+		return nil
+	}
+	return w.out
 }
 
-// withoutData returns the errors of a response that was given up.
-func withoutData(err error) gqlerror.List {
+// measure returns what f writes if that is small. Otherwise it returns only the
+// number of bytes, and has reserved them, or there is a failure.
+func (o *output) measure(ctx context.Context, f func(*writer)) (small []byte, size int) {
+	w := &writer{limit: o.limit}
+	if err := w.write(f); err != nil {
+		o.fail(err)
+		return nil, 0
+	}
+	if w.size == 0 {
+		return w.buf, len(w.buf)
+	}
+	_ = o.reserve(ctx, w.size) // failure returns its error too
+	return nil, w.size
+}
+
+// writer collects JSON. It has a place for all of it, or else it keeps up to
+// smallResponse bytes, and drops and counts the others.
+type writer struct {
+	buf   []byte // what has been written since the last flush
+	out   []byte // what has been flushed; nil to drop it
+	size  int    // of what has been flushed
+	limit int    // of all
+}
+
+// Write implements io.Writer. It panics with [render.TooLarge] if the limit is
+// exceeded.
+func (w *writer) Write(p []byte) (int, error) {
+	w.buf = w.flush(append(w.buf, p...))
+	return len(p), nil
+}
+
+// flush takes the bytes of b, unless they may be a small response, and returns what
+// to append to.
+func (w *writer) flush(b []byte) []byte {
+	if w.size+len(b) > w.limit {
+		panic(render.TooLarge{})
+	}
+	if w.out == nil && w.size == 0 && len(b) <= smallResponse {
+		return b
+	}
+	if w.out != nil {
+		w.out = append(w.out, b...)
+	}
+	w.size += len(b)
+	return b[:0]
+}
+
+// write calls f with the writer.
+func (w *writer) write(f func(*writer)) (err error) {
+	defer func() {
+		switch p := recover(); p.(type) {
+		case nil:
+		case render.TooLarge:
+			err = errTooLarge
+		default:
+			panic(p)
+		}
+	}()
+	f(w)
+	return nil
+}
+
+// root is the value of a field at an operation's root. gqlgen writes it after the
+// values of all roots are known.
+type root struct {
+	value   graphql.Marshaler
+	measure func() // once for all roots
+	failure func() error
+	small   []byte // the value, if all roots together are small
+	size    int    // of all roots
+}
+
+// root implements gqlgen's RootFieldMiddleware.
+func (o *output) root(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	value := next(ctx)
+	if value == nil || value == graphql.Null || value == graphql.RequiredNull {
+		return value // gqlgen compares it with these
+	}
+	r := &root{value: value, measure: func() { o.measureRoots(ctx) }, failure: o.failure}
+	o.mu.Lock()
+	o.roots = append(o.roots, r)
+	o.mu.Unlock()
+	return r
+}
+
+func (o *output) measureRoots(ctx context.Context) {
+	o.measured.Do(func() {
+		small, size := o.measure(ctx, func(w *writer) {
+			for _, r := range o.roots {
+				before := len(w.buf)
+				r.value.MarshalGQL(w)
+				r.size = len(w.buf) - before
+			}
+		})
+		for _, r := range o.roots {
+			if small != nil {
+				r.small, small = small[:r.size], small[r.size:]
+			}
+			r.size = size
+		}
+	})
+}
+
+// MarshalGQL implements gqlgen's Marshaler.
+func (r *root) MarshalGQL(w io.Writer) {
+	r.measure()
+	if b, ok := w.(*bytes.Buffer); ok && b.Cap() < r.size {
+		b.Grow(r.size + 1<<10) // and what gqlgen writes around the roots
+	}
+	switch {
+	case r.failure() != nil: // nothing of it is sent
+		graphql.Null.MarshalGQL(w)
+	case r.small != nil:
+		_, _ = w.Write(r.small)
+	default:
+		r.value.MarshalGQL(w)
+	}
+}
+
+// MarshalGQL implements gqlgen's Marshaler.
+func (r rendered) MarshalGQL(to io.Writer) {
+	w, ok := to.(*writer)
+	if !ok { // gqlgen's buffer, for what has been measured
+		rest := r.selection.Append(nil, r.list, func(b []byte) []byte {
+			_, _ = to.Write(b)
+			return b[:0]
+		})
+		_, _ = to.Write(rest)
+		return
+	}
+	if w.out == nil && w.size == 0 {
+		w.buf = slices.Grow(w.buf, min(r.size(), smallResponse))
+	}
+	w.buf = w.flush(r.selection.Append(w.buf, r.list, w.flush))
+}
+
+// withoutData returns the errors of a response of at most limit bytes that was given
+// up.
+func withoutData(err error, limit int) gqlerror.List {
 	if errors.Is(err, errOverloaded) {
 		errs := Refusal(CodeOverloaded, "The service has no memory for another large response right now.")
 		errs[0].Extensions["retryAfter"] = overloadedRetry
 		return errs
 	}
-	return tooComplex("The response would be too large; request fewer users or fields at once.")
+	return tooComplex(fmt.Sprintf("The response would have more than %d bytes; request fewer users or fields at once.", limit))
 }
 
 // overloadedRetry is after how many seconds a large response may be requested again.
@@ -158,10 +306,6 @@ func sizeOf(field graphql.CollectedField, value any) int {
 	case *string:
 		if v != nil {
 			n += len(*v)
-		}
-	case rendered:
-		if v.list.Slice.Len() > 0 {
-			n += v.size()
 		}
 	}
 	return n

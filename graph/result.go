@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -66,4 +67,18 @@ func bounded(errs gqlerror.List) gqlerror.List {
 		Extensions: map[string]any{"code": errs[maxFieldErrors].Extensions["code"]},
 	}
 	return append(errs[:maxFieldErrors:maxFieldErrors], rest)
+}
+
+// maxStamp is what the ID of a request adds to each error when the response is
+// written, in bytes.
+const maxStamp = 160
+
+// size returns how many bytes the response has, at most.
+func (r *Result) size() int {
+	size := len(`{"data":}`) + len(r.Data)
+	if len(r.Errors) > 0 {
+		text, _ := json.Marshal(r.Errors) // of strings, numbers and maps of them: it cannot fail
+		size += len(`"errors":,`) + len(text) + len(r.Errors)*maxStamp
+	}
+	return size
 }

@@ -1,9 +1,7 @@
 package graph
 
 import (
-	"bytes"
 	"context"
-	"io"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -79,16 +77,6 @@ type rendered struct {
 
 // size returns about how many bytes MarshalGQL writes.
 func (r rendered) size() int { return r.selection.Size(r.list.Slice.Len()) }
-
-// MarshalGQL implements gqlgen's Marshaler.
-func (r rendered) MarshalGQL(w io.Writer) {
-	if buffer, ok := w.(*bytes.Buffer); ok { // as gqlgen's is, so that no copy is needed
-		buffer.Grow(r.selection.Size(r.list.Slice.Len()))
-		buffer.Write(r.selection.Append(buffer.AvailableBuffer(), r.list))
-		return
-	}
-	_, _ = w.Write(r.selection.Append(nil, r.list))
-}
 
 // newConnection returns what is selected of a slice, for gqlgen to write.
 func newConnection(s connection.Slice, selected *render.Selection) *generated.UserConnection {

@@ -26,17 +26,17 @@ func (o object[T]) write(b []byte, v T) []byte {
 		}
 		b = append(b, o[i].name...)
 		b = o[i].value(b, v)
+		if len(b) > maxRow {
+			panic(TooLarge{})
+		}
 	}
 	return append(b, '}')
 }
 
-// writeList writes n elements as a JSON array, or less if b exceeds maxBytes.
-func writeList(b []byte, n, maxBytes int, element func(b []byte, i int) []byte) []byte {
+// writeList writes n elements as a JSON array.
+func writeList(b []byte, n int, element func(b []byte, i int) []byte) []byte {
 	b = append(b, '[')
 	for i := range n {
-		if len(b) > maxBytes {
-			break
-		}
 		if i > 0 {
 			b = append(b, ',')
 		}

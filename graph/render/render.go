@@ -37,9 +37,8 @@ type Selection struct {
 	Counts []graphql.CollectedField
 
 	incomplete bool
-	maxBytes   int
-	connection object[List]
-	rowSize    atomic.Int64 // in bytes, of the last slice that was written
+	connection object[target]
+	rowSize    atomic.Int64 // in bytes, of the last first row of a list
 }
 
 // List is what a list of users has come to.
@@ -49,10 +48,9 @@ type List struct {
 	Counts []*int
 }
 
-// Select reads a selection set of a UserConnection in an operation. What Append
-// appends of it ends after the row that exceeds maxBytes.
-func Select(op *graphql.OperationContext, set ast.SelectionSet, maxBytes int) *Selection {
-	r := &reader{op: op, selection: &Selection{maxBytes: maxBytes}}
+// Select reads a selection set of a UserConnection in an operation.
+func Select(op *graphql.OperationContext, set ast.SelectionSet) *Selection {
+	r := &reader{op: op, selection: new(Selection)}
 	r.selection.connection = r.connection(set)
 	return r.selection
 }
@@ -69,14 +67,43 @@ func (s *Selection) Size(n int) int {
 	return (n + 1) * int(cmp.Or(s.rowSize.Load(), firstRowSize))
 }
 
-// Append appends a list as a JSON object. The selection has to be complete.
-func (s *Selection) Append(b []byte, list List) []byte {
-	before := len(b)
-	b = s.connection.write(b, list)
-	if n := list.Slice.Len(); n > 0 {
-		s.rowSize.Store(int64((len(b)-before)/n + 1))
+// Append appends a list as a JSON object. The selection has to be complete. After
+// each row, flush receives b, and returns what the next row is appended to: it may
+// take the bytes away, or panic to stop. Append panics with [TooLarge] if b grows
+// beyond maxRow between two flushes.
+func (s *Selection) Append(b []byte, list List, flush func([]byte) []byte) []byte {
+	return s.connection.write(b, target{list, s, flush})
+}
+
+// TooLarge is the value of the panic that stops the writing of a response.
+type TooLarge struct{}
+
+// maxRow is many times the size of the largest legitimate row, in bytes. It bounds
+// what an upstream with very long strings, selected by many aliases, can allocate.
+const maxRow = 1 << 20
+
+// target is a list that is being written.
+type target struct {
+	List
+	selection *Selection
+	flush     func([]byte) []byte
+}
+
+// rows writes each row of the list as an element of a JSON array.
+func (t target) rows(b []byte, row func(b []byte, i int) []byte) []byte {
+	b = append(b, '[')
+	for i := range t.Slice.Len() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		before := len(b)
+		b = row(b, i)
+		if i == 0 {
+			t.selection.rowSize.Store(int64(len(b) - before + 1))
+		}
+		b = t.flush(b)
 	}
-	return b
+	return append(b, ']')
 }
 
 // reader reads one selection.
@@ -119,32 +146,32 @@ var (
 	frustratedType = []string{"FrustratedConversation"}
 )
 
-func (r *reader) connection(set ast.SelectionSet) object[List] {
-	return read(r, set, connectionType, func(f graphql.CollectedField) writer[List] {
+func (r *reader) connection(set ast.SelectionSet) object[target] {
+	return read(r, set, connectionType, func(f graphql.CollectedField) writer[target] {
 		switch f.Name {
 		case "edges":
 			r.selection.Users = true
 			edge := r.edge(f.Selections)
-			return func(b []byte, l List) []byte {
-				return writeList(b, l.Slice.Len(), r.selection.maxBytes, func(b []byte, i int) []byte { return edge.write(b, row{l.Slice, i}) })
+			return func(b []byte, t target) []byte {
+				return t.rows(b, func(b []byte, i int) []byte { return edge.write(b, row{t.Slice, i}) })
 			}
 		case "nodes":
 			r.selection.Users = true
 			user := r.user(f.Selections)
-			return func(b []byte, l List) []byte {
-				return writeList(b, l.Slice.Len(), r.selection.maxBytes, func(b []byte, i int) []byte { return user(b, l.Slice.User(i)) })
+			return func(b []byte, t target) []byte {
+				return t.rows(b, func(b []byte, i int) []byte { return user(b, t.Slice.User(i)) })
 			}
 		case "pageInfo":
 			info := r.pageInfo(f.Selections)
-			return func(b []byte, l List) []byte { return info.write(b, l.Slice) }
+			return func(b []byte, t target) []byte { return info.write(b, t.Slice) }
 		case "totalCount":
 			i := len(r.selection.Counts)
 			r.selection.Counts = append(r.selection.Counts, f)
-			return func(b []byte, l List) []byte {
-				if l.Counts[i] == nil {
+			return func(b []byte, t target) []byte {
+				if t.Counts[i] == nil {
 					return null(b)
 				}
-				return integer(b, *l.Counts[i])
+				return integer(b, *t.Counts[i])
 			}
 		}
 		return nil

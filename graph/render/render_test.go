@@ -48,7 +48,7 @@ func TestComplete(t *testing.T) {
 			}
 			op := &graphql.OperationContext{Doc: document, Operation: document.Operations[0]}
 			field := document.Operations[0].SelectionSet[0].(*ast.Field)
-			if got := render.Select(op, field.SelectionSet, 1<<20).Complete(); got != c.complete {
+			if got := render.Select(op, field.SelectionSet).Complete(); got != c.complete {
 				t.Errorf("complete is %v", got)
 			}
 		})

@@ -75,7 +75,7 @@ func (r *reader) userActivity(f graphql.CollectedField) writer[*upstream.User] {
 			if u.MostFrustrated == nil {
 				return null(b)
 			}
-			return writeList(b, len(u.MostFrustrated), r.selection.maxBytes, func(b []byte, i int) []byte { return conversation.write(b, &u.MostFrustrated[i]) })
+			return writeList(b, len(u.MostFrustrated), func(b []byte, i int) []byte { return conversation.write(b, &u.MostFrustrated[i]) })
 		}
 	}
 	return nil

@@ -2,8 +2,10 @@ package transport
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -50,11 +52,10 @@ func (r *response) send(w http.ResponseWriter, mediaType, requestID string) {
 	header["Content-Type"] = contentTypes[mediaType]
 	size := len(start) + len(r.Data) + len("}")
 	header["Content-Length"] = []string{strconv.Itoa(size)}
-	status := r.statusIn(mediaType)
-	if status == http.StatusServiceUnavailable {
-		header["Retry-After"] = []string{strconv.Itoa(overloadedRetry)}
+	if r.isOverloaded() {
+		header["Retry-After"] = []string{fmt.Sprint(r.Errors[0].Extensions["retryAfter"])}
 	}
-	w.WriteHeader(status)
+	w.WriteHeader(r.statusIn(mediaType))
 	progress := progress{large: size > pieceSize, control: http.NewResponseController(w), began: time.Now()}
 	for _, part := range [][]byte{start, r.Data, []byte("}")} {
 		if progress.write(w, part) != nil {
@@ -63,21 +64,25 @@ func (r *response) send(w http.ResponseWriter, mediaType, requestID string) {
 	}
 }
 
-// overloadedRetry is after how many seconds a request may be repeated that the
-// service has no capacity for.
-const overloadedRetry = 1
-
 func (r *response) statusIn(mediaType string) int {
 	switch {
 	case r.status != 0:
 		return r.status
-	case !r.Executed && len(r.Errors) > 0 && r.Errors[0].Extensions["code"] == graph.CodeOverloaded:
+	case r.isOverloaded():
 		return http.StatusServiceUnavailable
-	case !r.Executed && mediaType == typeGraphQL:
-		return http.StatusBadRequest
-	default:
+	case len(r.Data) > 0 || mediaType != typeGraphQL:
 		return http.StatusOK
+	case slices.Contains(graph.CodesOf(r.Errors), graph.CodeInternal):
+		return http.StatusInternalServerError
+	default:
+		return http.StatusBadRequest
 	}
+}
+
+// isOverloaded reports whether there is no data because the service has no
+// capacity for the request.
+func (r *response) isOverloaded() bool {
+	return len(r.Data) == 0 && len(r.Errors) > 0 && graph.CodeOf(r.Errors[0]) == graph.CodeOverloaded
 }
 
 // start returns the response's JSON up to its data. Its errors have the ID of

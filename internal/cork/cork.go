@@ -25,8 +25,16 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer) // if it fails, so does the first read
+	}
 	return &conn{Conn: c, buffers: &l.buffers}, nil
 }
+
+// sendBuffer is how many bytes of a response the kernel buffers. By itself it lets a
+// connection's buffer grow to megabytes, which count as the container's memory, and
+// which a caller that reads nothing keeps. Linux allocates twice as many.
+const sendBuffer = 128 << 10
 
 // conn holds back what is written while it is corked. A server writes to a
 // connection from one goroutine at a time, which is the handler's while it runs.
@@ -39,13 +47,13 @@ type conn struct {
 
 func (c *conn) Write(b []byte) (int, error) {
 	if !c.corked {
-		return c.Conn.Write(b)
+		return c.send(b)
 	}
 	if c.held == nil && len(b) > maxHeld || c.held != nil && len(*c.held)+len(b) > maxHeld {
 		if err := c.release(); err != nil {
 			return 0, err
 		}
-		return c.Conn.Write(b)
+		return c.send(b)
 	}
 	if c.held == nil {
 		var ok bool
@@ -55,6 +63,19 @@ func (c *conn) Write(b []byte) (int, error) {
 	}
 	*c.held = append(*c.held, b...)
 	return len(b), nil
+}
+
+// send writes to the connection. If the other side does not read, the connection is
+// of no further use: its close then discards what the kernel still has of the
+// response, instead of keeping it for minutes.
+func (c *conn) send(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		if tcp, ok := c.Conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+	}
+	return n, err
 }
 
 // CloseWrite lets the server close the sending half before it has read
@@ -80,7 +101,7 @@ func (c *conn) release() error {
 	if c.held == nil {
 		return nil
 	}
-	_, err := c.Conn.Write(*c.held)
+	_, err := c.send(*c.held)
 	*c.held = (*c.held)[:0]
 	c.buffers.Put(c.held)
 	c.held = nil

@@ -3,6 +3,7 @@ package cork_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -10,7 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"rollcall/internal/cork"
 )
@@ -102,6 +105,40 @@ func TestLargeResponses(t *testing.T) {
 		if n := l.take(); n < 2 {
 			t.Errorf("%d bytes: %d writes", size, n)
 		}
+	}
+}
+
+// TestUnreadResponse has a client that reads nothing until the server has given up.
+func TestUnreadResponse(t *testing.T) {
+	written := make(chan int, 1)
+	server := httptest.NewUnstartedServer(cork.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		n, piece := 0, make([]byte, 64<<10)
+		for n < 16<<20 {
+			m, err := w.Write(piece)
+			if n += m; err != nil {
+				break
+			}
+		}
+		written <- n
+	})))
+	server.Listener = cork.Listener(server.Listener)
+	server.Config.ConnContext = cork.ConnContext
+	server.Start()
+	defer server.Close()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if n := <-written; n > 1<<20 {
+		t.Errorf("%d bytes are in the kernel's buffers", n)
+	}
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if n, err := io.Copy(io.Discard, conn); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the connection was not reset: after %d bytes, %v", n, err)
 	}
 }
 
