@@ -59,11 +59,11 @@ func environment() map[string]string {
 	return env
 }
 
-// newBallast is memory that is alive for the collector and takes none, as nobody
-// touches it. What else is alive are a few megabytes, and the collector comes
-// when as much again has become garbage, which pages are once they are sent. A
-// ballast has it wait for this much more, at any load. Where GOGC is set, that is
-// what counts.
+// newBallast returns memory that counts as live for the garbage collector and
+// occupies none, because it is never touched. What else is live are a few
+// megabytes, and the collector runs when as much again has become garbage, as each
+// page does once it is sent. With a ballast it waits for that much more, at any
+// load. If GOGC is set, it replaces the ballast.
 func newBallast() []byte {
 	if os.Getenv("GOGC") != "" {
 		return nil
@@ -252,7 +252,7 @@ func endTelemetry(ctx context.Context, tel *telemetry.Telemetry, log *slog.Logge
 // one, in bytes. On a connection that is used again it may be a buffer longer.
 const maxHeader = 32 << 10
 
-// newServer is a server that nobody can keep busy by being slow or talkative.
+// newServer returns a server that bounds the time and the size of each request.
 func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -412,7 +412,8 @@ func credentialHeader(a config.Auth) string {
 	}
 }
 
-// newAuthenticator is how callers are known, and whether they can be already.
+// newAuthenticator returns how callers are authenticated, and whether that is
+// possible yet.
 func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (authenticate auth.Authenticator, known func() bool) {
 	always := func() bool { return true }
 	switch c.Auth {

@@ -1,10 +1,6 @@
 package graph
 
 import (
-	"encoding/json"
-	"fmt"
-	"strconv"
-
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -92,7 +88,7 @@ func (c *costing) size(f *ast.Field) int {
 	if size == nil {
 		return connection.DefaultSize
 	}
-	return c.within(size, 0, connection.MaxSize)
+	return within(size, 0, connection.MaxSize)
 }
 
 // counts returns the cost of the fields totalCount that a list selects. They are of
@@ -125,23 +121,16 @@ func (c *costing) count(f *ast.Field) int {
 	if limit == nil {
 		return defaultCountLimit / countsPerUser
 	}
-	return (c.within(limit, 1, maxCountLimit) + countsPerUser - 1) / countsPerUser
+	return (within(limit, 1, maxCountLimit) + countsPerUser - 1) / countsPerUser
 }
 
-// within returns an integer argument, or 0 if it is out of bounds.
-func (c *costing) within(value any, low, high int) int {
-	var text string
-	switch value := value.(type) {
-	case json.Number:
-		text = value.String()
-	default:
-		text = fmt.Sprint(value)
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < low || n > high {
+// within returns an argument of type Int, or 0 if it is out of bounds.
+func within(value any, low, high int) int {
+	n, ok := value.(int64) // as literals are read, and variables are coerced
+	if !ok || n < int64(low) || n > int64(high) {
 		return 0
 	}
-	return n
+	return int(n)
 }
 
 func (c *costing) length(f *ast.Field, argument string) int {

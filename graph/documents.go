@@ -98,7 +98,7 @@ func (d *prepared) agentLists(request *graphql.OperationContext) []*ast.Field {
 	if d.plain || len(lists) == 0 {
 		return lists
 	}
-	return agentLists(request.Operation, func(directives ast.DirectiveList) bool { return isIncluded(directives, request.Variables) })
+	return agentLists(request.Operation, func(directives ast.DirectiveList) bool { return document.Included(directives, request.Variables) })
 }
 
 // selection returns what a field selects of its list.
@@ -152,15 +152,6 @@ func agentLists(operation *ast.OperationDefinition, included func(ast.DirectiveL
 	}
 	visit(operation.SelectionSet)
 	return lists
-}
-
-// isIncluded reports whether @skip and @include let a selection be executed.
-func isIncluded(directives ast.DirectiveList, variables map[string]any) bool {
-	is := func(name string, condition bool) bool {
-		d := directives.ForName(name)
-		return d != nil && d.ArgumentMap(variables)["if"] == condition
-	}
-	return !is("skip", true) && !is("include", false)
 }
 
 // fingerprint returns a hash that distinguishes documents. It is over the

@@ -117,7 +117,7 @@ func TestStrangerMakesOneCallAtATime(t *testing.T) {
 			}
 		})
 	})
-	t.Run("without keys of callers, a 401 locks nobody out", func(t *testing.T) {
+	t.Run("a 401 of the service's own key locks no caller out", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &script{answer: firstly(401, nil)}
 			client := s.client(upstream.Config{})

@@ -32,7 +32,7 @@ const scope = "rollcall/upstream"
 
 type telemetry struct {
 	log      *failureLog
-	tracer   trace.Tracer // nil where nobody wants spans
+	tracer   trace.Tracer // nil if spans are off
 	span     trace.SpanStartEventOption
 	duration metric.Float64Histogram
 	retries  metric.Int64Counter
@@ -158,7 +158,7 @@ func (t *telemetry) refused(ctx context.Context, err error) {
 	}
 }
 
-// spanOf is the span that ctx belongs to; none where nobody wants spans.
+// spanOf returns the span that ctx belongs to; none if spans are off.
 func (t *telemetry) spanOf(ctx context.Context) trace.SpanContext {
 	if t.tracer == nil {
 		return trace.SpanContext{}
@@ -170,7 +170,7 @@ func (t *telemetry) spanOf(ctx context.Context) trace.SpanContext {
 type request struct {
 	telemetry *telemetry
 	began     time.Time
-	span      trace.Span // nil where nobody wants spans
+	span      trace.Span // nil if spans are off
 }
 
 // begin tells of a request that is about to be sent, for the nth time after the
@@ -221,7 +221,7 @@ func outcomeOf(err error) outcome {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		if errors.Is(err, context.Canceled) {
-			return outcome{failure: "canceled"} // nobody wants the answer any more
+			return outcome{failure: "canceled"} // no caller waits for the response any more
 		}
 		return outcome{failure: "_OTHER"}
 	}

@@ -51,18 +51,22 @@ func (n *nulls) set(set ast.SelectionSet) {
 // included reports whether @skip and @include let a selection be executed. Both
 // are evaluated.
 func (n *nulls) included(directives ast.DirectiveList) bool {
-	included := true
 	for _, d := range directives {
-		if d.Definition == nil {
-			continue
-		}
-		n.arguments(d.Definition.Arguments, d.Arguments)
-		condition := d.ArgumentMap(n.values)["if"]
-		if d.Name == "skip" && condition == true || d.Name == "include" && condition == false {
-			included = false
+		if d.Definition != nil {
+			n.arguments(d.Definition.Arguments, d.Arguments)
 		}
 	}
-	return included
+	return Included(directives, n.values)
+}
+
+// Included reports whether @skip and @include let a selection of a valid document
+// be executed.
+func Included(directives ast.DirectiveList, variables map[string]any) bool {
+	is := func(name string, condition bool) bool {
+		d := directives.ForName(name)
+		return d != nil && d.ArgumentMap(variables)["if"] == condition
+	}
+	return !is("skip", true) && !is("include", false)
 }
 
 func (n *nulls) arguments(definitions ast.ArgumentDefinitionList, arguments ast.ArgumentList) {

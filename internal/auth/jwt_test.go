@@ -100,7 +100,7 @@ func (i *issuer) answers(with http.HandlerFunc) {
 
 func down(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }
 
-// hang answers when nobody waits any more.
+// hang responds when no request waits any more.
 func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 func (i *issuer) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -198,7 +198,7 @@ func TestTokens(t *testing.T) {
 		request *http.Request
 		reason  string // of the refusal; empty if the token is valid
 	}{
-		"of nobody":                          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("sub", nil))), ""},
+		"without a subject":                  {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("sub", nil))), ""},
 		"RS256":                              {bearer("Bearer " + good), ""},
 		"ES256":                              {bearer("bearer " + sign(t, jwt.SigningMethodES256, "ec", i.ec, claims())), ""},
 		"EdDSA":                              {bearer("Bearer " + sign(t, jwt.SigningMethodEdDSA, "ed", i.ed, claims())), ""},
@@ -246,7 +246,7 @@ func TestTokens(t *testing.T) {
 				t.Fatalf("got %+v, %v, for the reason %q, want %q", who, err, got, c.reason)
 			}
 			subject := "alice"
-			if name == "of nobody" {
+			if name == "without a subject" {
 				subject = ""
 			}
 			if c.reason == "" && who != (auth.Identity{Key: "service-key", Subject: subject}) {

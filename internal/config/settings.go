@@ -47,7 +47,7 @@ func newSettings(env map[string]string) *settings {
 	f.DurationVar(&s.UpstreamTimeout, "UPSTREAM_TIMEOUT", 10*time.Second, "`duration` of all upstream work of an operation")
 	f.IntVar(&s.UpstreamConcurrency, "UPSTREAM_CONCURRENCY", 8, "the `number` of calls in flight for one key")
 	f.IntVar(&s.UpstreamConnections, "UPSTREAM_CONNECTIONS", 256, "the `number` of connections to the upstream for all keys, idle ones included; at\nleast UPSTREAM_CONCURRENCY")
-	f.StringVar(&s.RedisURL, "REDIS_URL", "", "a Redis `URL`, redis:// or rediss://, also of Sentinel or Cluster: replicas then share\na key's limit and pause, and callers' rates; never printed")
+	f.StringVar(&s.RedisURL, "REDIS_URL", "", "a Redis `URL`, redis:// or rediss://, also of Sentinel or Cluster: replicas then share\na key's limit, pause and pages, and callers' rates; never printed")
 	f.StringVar((*string)(&s.Auth), "AUTH", "", "how callers are authenticated, a `word`: none (every caller is admitted, and reads\nwith the service's key), passthrough (callers send their own key in xi-api-key)\nor jwt (callers send a bearer token); required with a real upstream")
 	f.StringVar(&s.JWT.JWKSURL, "JWT_JWKS_URL", "", "the `URL` of the token issuer's public keys; https, or plain http to loopback")
 	f.StringVar(&s.JWT.Issuer, "JWT_ISSUER", "", "the `name` that tokens must have as iss")
