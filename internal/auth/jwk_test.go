@@ -141,11 +141,13 @@ func TestKeySet(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			_, _, log := i.authenticatorFor(t, plain, with(plain, "use", "enc"))
 			time.Sleep(time.Hour) //nolint:forbidigo // in fake time: the keys are fetched again
+			synctest.Wait()
 			if n := strings.Count(log.String(), "not used"); n != 1 {
 				t.Errorf("%d lines: %s", n, log)
 			}
 			i.publish(with(plain, "kid", "another", "use", "enc"))
 			time.Sleep(time.Hour) //nolint:forbidigo // in fake time
+			synctest.Wait()
 			if n := strings.Count(log.String(), "not used"); n != 2 || !strings.Contains(log.String(), "another") {
 				t.Errorf("%d lines: %s", n, log)
 			}

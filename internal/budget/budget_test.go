@@ -3,6 +3,7 @@ package budget_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,11 +15,14 @@ func TestBudget(t *testing.T) {
 	t.Run("an owner gets half, and does not delay the others", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := budget.New[string](100)
-			var order []string
+			var mu sync.Mutex
+			var order []string // guarded by mu
 			acquire := func(owner string, bytes int) {
 				go func() {
 					if err := b.Acquire(t.Context(), owner, bytes); err == nil {
+						mu.Lock()
 						order = append(order, owner)
+						mu.Unlock()
 					}
 				}()
 				synctest.Wait()
