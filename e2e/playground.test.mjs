@@ -178,7 +178,7 @@ describe("the playground", () => {
     it("shows the schema's documentation", async () => {
       await view.page.locator('[aria-label="Show Documentation Explorer"]').click();
       await view.page.locator(".graphiql-doc-explorer").getByText("UserConnection", { exact: true }).first().click();
-      await view.page.getByText("The users without their edges. Clients that merge pages use edges.").waitFor();
+      await view.page.getByText("The users without their edges. Clients that merge pages should use edges.").waitFor();
     });
 
     it("opens the dialogs and the history", async () => {
