@@ -60,7 +60,7 @@ func newDocuments(reader *document.Reader, unrendered bool) documents {
 		Weigher: func(text string, document *prepared) uint32 {
 			return uint32(documentBytes + nodeBytes*document.Nodes + len(text))
 		},
-		Executor:      func(task func()) { task() },
+		Executor: func(task func()) { task() },
 	})}
 }
 
