@@ -66,6 +66,9 @@ func NewReader(schema *ast.Schema, limits Limits, introspection bool) *Reader {
 // Document is a valid document. It is never modified.
 type Document struct {
 	*ast.QueryDocument
+	// Nodes is the most nodes that its syntax tree can have: a measure of the memory
+	// that it takes.
+	Nodes int
 	// nullable reports that a variable that can be null is used where null is not
 	// valid; see refuseNulls.
 	nullable bool
@@ -74,7 +77,8 @@ type Document struct {
 // Read returns the document with a text.
 func (r *Reader) Read(text string) (*Document, *Refusal) {
 	source := &ast.Source{Input: text}
-	if reason := r.limits.checkText(source); reason != "" {
+	nodes, reason := r.limits.checkText(source)
+	if reason != "" {
 		return nil, refuse(TooComplex, reason)
 	}
 	query, err := parser.ParseQuery(source)
@@ -90,8 +94,10 @@ func (r *Reader) Read(text string) (*Document, *Refusal) {
 	document, refused := r.validate(query)
 	if refused != nil {
 		refused.Mutation = slices.ContainsFunc(query.Operations, func(o *ast.OperationDefinition) bool { return o.Operation == ast.Mutation })
+		return nil, refused
 	}
-	return document, refused
+	document.Nodes = nodes
+	return document, nil
 }
 
 // checkSyntax refuses what gqlparser accepts beyond the specification's grammar.

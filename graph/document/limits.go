@@ -37,19 +37,24 @@ const (
 	maxOperations = 2
 )
 
-// checkText returns what exceeds the limits in a document's text, up to where it
-// stops being GraphQL; "" if nothing does.
-func (l Limits) checkText(source *ast.Source) string {
+// checkText returns how many nodes the document can have, and what exceeds the
+// limits in its text, up to where it stops being GraphQL; "" if nothing does.
+func (l Limits) checkText(source *ast.Source) (nodes int, reason string) {
 	text := lexer.New(source)
 	for tokens := 0; ; tokens++ {
 		token, err := text.ReadToken()
 		switch {
 		case err != nil || token.Kind == lexer.EOF:
-			return ""
+			return nodes, ""
 		case token.Kind == lexer.Name && len(token.Value) > maxName:
-			return fmt.Sprintf("The document has a name of more than %d bytes.", maxName)
+			return 0, fmt.Sprintf("The document has a name of more than %d bytes.", maxName)
 		case tokens == l.Tokens:
-			return fmt.Sprintf("The document has more than %d tokens.", l.Tokens)
+			return 0, fmt.Sprintf("The document has more than %d tokens.", l.Tokens)
+		}
+		switch token.Kind {
+		case lexer.BraceR, lexer.BracketR, lexer.ParenL, lexer.ParenR, lexer.Colon, lexer.Equals, lexer.Bang, lexer.Dollar, lexer.At:
+		default:
+			nodes++
 		}
 	}
 }
