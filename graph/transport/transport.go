@@ -1,7 +1,7 @@
 // Package transport serves GraphQL over HTTP: it reads requests, decides who may
 // send them, writes responses, and records each request in the log, in a span and
-// in metrics. What a request is answered with is graph's; this package knows
-// neither the schema nor its resolvers.
+// in metrics. The content of responses is the responsibility of package graph;
+// this package knows neither the schema nor its resolvers.
 package transport
 
 import (
@@ -20,7 +20,7 @@ import (
 	"rollcall/upstream"
 )
 
-// Config determines who may send requests and how requests are recorded.
+// Config configures who may send requests and how requests are recorded.
 // Executor, Authenticate, MaxBody and Log are required.
 type Config struct {
 	Executor *graph.Executor
@@ -39,15 +39,16 @@ type Config struct {
 	Wait func(upstream.Caller) time.Duration
 	// MaxBody bounds the body of a request, in bytes.
 	MaxBody int
-	// ExecuteEach executes each request by itself. Otherwise equal requests of one
-	// API key that are in flight share one execution.
+	// ExecuteEach executes each request by itself. Otherwise equal requests of
+	// one API key that are in flight share one execution.
 	ExecuteEach bool
 
 	Log *slog.Logger
 	// LogSecret is the key of the hash that the log names callers by, if they have
 	// no API key.
 	LogSecret string
-	// TracerProvider and MeterProvider get spans and measurements; nil for none.
+	// TracerProvider and MeterProvider receive spans and measurements; nil for
+	// none.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
 }
