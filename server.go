@@ -358,6 +358,7 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 			return upstream.Caller{Key: upstream.NewAPIKey(caller.Key), Subject: caller.Subject}, err
 		},
 		MaxBody:        c.MaxBody,
+		RefuseGET:      !c.HTTPGet,
 		ExecuteEach:    !c.ShareRequests,
 		Log:            log,
 		LogSecret:      secret,
@@ -370,6 +371,9 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 	switch c.Auth {
 	case config.AuthJWT:
 		t.Challenge = "Bearer"
+		if c.JWT.Scope != "" { // RFC 6750, section 3.1; a scope needs no escapes
+			t.ScopeChallenge = fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, c.JWT.Scope)
+		}
 	case config.AuthPassthrough: // no registered scheme sends a key in a header of its own
 		t.Challenge = `ApiKey header="xi-api-key"`
 	}
@@ -385,7 +389,7 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 			log.Info("the playground loads GraphiQL from a CDN; make playground embeds it in the next build")
 		}
 	}
-	return origin.CORS(c.CORSOrigins, mux)
+	return origin.CORS(c.CORSOrigins, transport.Methods(c.HTTPGet), mux)
 }
 
 // callerSecret seals cursors, and is the key of callers' hashes in the log, if
