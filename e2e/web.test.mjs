@@ -278,6 +278,28 @@ describe("the example application", () => {
       await says(row(0), top.userId);
       assert.equal(parseInt(await row(0).locator(".conversations").textContent()), top.conversationCount);
     });
+    it("keeps a row's numbers when the same list is fetched again in another order", async () => {
+      let reverse = false;
+      await page.route("**/graphql", async (route) => {
+        const response = await route.fetch();
+        const reply = await response.json();
+        if (reverse) reply.data.users.edges?.reverse();
+        return route.fulfill({ response, json: reply });
+      });
+      await goto("?sort=conversations");
+      await row(0).waitFor();
+      const before = await row(0).innerText();
+      reverse = true;
+      const header = page.getByRole("columnheader", { name: "Conversations" }).getByRole("button");
+      await header.click();
+      await until(() => search().get("order") === "asc", "the order is another");
+      await header.click(); // the first list again, as a new entry of the history
+      await until(async () => (await row(0).innerText()) !== before, "the list has the other order");
+      await page.goBack();
+      await page.goBack();
+      await until(async () => (await row(0).locator("bdi").textContent()) === before.split(/\s/)[0], "the first list is back");
+      assert.equal(await row(0).innerText(), before);
+    });
   });
 
   describe("navigation", () => {

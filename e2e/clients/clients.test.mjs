@@ -99,12 +99,14 @@ describe("docs/clients.md", () => {
   });
 
   for (const name of recipes) {
-    describe(`the recipe for ${name}`, () => {
+    const programs = ["run.sh", "previous.sh"].filter((file) => blocks.has(`${name}/${file}`));
+    for (const program of programs) describe(`the recipe for ${name}, ${program}`, () => {
       const folder = join(built, name);
       let proxy;
       after(() => proxy?.close());
       before(async () => {
         proxy = await startProxy(demo.url);
+        if (program !== "run.sh") return; // the packages are installed
         const install = blocks.get(`${name}/install.sh`);
         if (!install) return;
         // The lock file holds the versions of what the packages themselves require.
@@ -114,7 +116,7 @@ describe("docs/clients.md", () => {
       });
 
       /** Runs the recipe's program against a service, as its last command does. */
-      const run = (url, key = "") => sh(commands(`${name}/run.sh`).at(-1), folder, { ROLLCALL_URL: url, XI_API_KEY: key });
+      const run = (url, key = "") => sh(commands(`${name}/${program}`).at(-1), folder, { ROLLCALL_URL: url, XI_API_KEY: key });
 
       /** Checks that the program has failed, and printed a reason that begins with a code if there is one. */
       function failed({ code, lines, stderr }, expected) {
@@ -130,7 +132,7 @@ describe("docs/clients.md", () => {
 
       it("prints each user once and in order, without a key", async () => {
         // XI_API_KEY is not set, and the commands before the last one run too.
-        const { code, lines, stderr } = await sh(blocks.get(`${name}/run.sh`), folder, { ROLLCALL_URL: demo.url });
+        const { code, lines, stderr } = await sh(blocks.get(`${name}/${program}`), folder, { ROLLCALL_URL: demo.url });
         assert.equal(code, 0, stderr);
         assert.deepEqual(lines.slice(-all.length), all);
       });
@@ -187,7 +189,8 @@ describe("docs/clients.md", () => {
     const { data } = await client.query(
       `{ users(first: 100) { edges { node {
         id sentiment { overall { positiveCount } recent { positiveCount } }
-        mostFrustratedConversations { startedAt conversation { conversationId } agent { id } } } } pageInfo { endCursor } } }`,
+        mostFrustratedConversations { startedAt conversation { conversationId } agent { id } } }
+        activity { sentiment { overall { positiveCount } } } } pageInfo { endCursor } } }`,
       {},
     );
     assert.ok(data.users.edges.some(({ node }) => node.sentiment && node.mostFrustratedConversations?.length));

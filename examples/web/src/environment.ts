@@ -27,6 +27,10 @@ export function createEnvironment(endpoint: string): Environment {
     ),
     // The lists and users of the latest 50 places are kept for the back button.
     store: new Store(RecordSource.create(), { gcReleaseBufferSize: 50 }),
+    // An edge is identified by its cursor, which belongs to one user of one list. By default Relay identifies it by its
+    // place in the response, and if the same list is fetched again in another order, the numbers of the edges that an
+    // earlier place shows would become those of other users.
+    getDataID: (record, type) => (type === "UserEdge" ? record.cursor : record.id),
   });
 }
 
