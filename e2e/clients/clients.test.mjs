@@ -3,37 +3,25 @@
 // that fails.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { promisify } from "node:util";
 import { gql } from "@apollo/client";
 import { buildClientSchema, buildSchema, getIntrospectionQuery, lexicographicSortSchema, printSchema } from "graphql";
 import { query, root, startEmulator, startService } from "../processes.mjs";
 import { faults, startProxy } from "./fault.mjs";
+import { blocks, page, sh } from "./recipes.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const built = mkdtempSync(join(tmpdir(), "rollcall-clients-"));
 const since = "2026-10-31T12:00:00Z"; // as the recipes have it
 
-/** The blocks of the page by the file that each names. */
-const page = readFileSync(join(root, "docs/clients.md"), "utf8");
-const blocks = new Map([...page.matchAll(/^```\w+ file=(\S+)\n(.*?)^```$/gms)].map(([, file, text]) => [file, text]));
 const recipes = ["curl", "relay", "apollo", "urql", "go"];
 
 /** The block of a recipe's commands, with the continued lines joined. */
 const commands = (file) => blocks.get(file).replaceAll(/\\\n */g, "").trim().split("\n");
-
-/** Runs shell commands in a folder. Resolves to { code, lines, stderr }; lines are those of stdout. */
-async function sh(text, folder, env = {}) {
-  const { PATH, HOME } = process.env;
-  const settings = { PATH, HOME, npm_config_audit: "false", npm_config_fund: "false", npm_config_ignore_scripts: "true", ...env };
-  const { code = 0, stdout, stderr } = await promisify(execFile)("sh", ["-euc", text], { cwd: folder, env: settings, timeout: 120_000 }).catch((error) => error);
-  return { code, lines: stdout.split("\n").slice(0, -1), stderr };
-}
 
 describe("docs/clients.md", () => {
   let demo, emulator, withKeys, all;
