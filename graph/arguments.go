@@ -11,8 +11,8 @@ import (
 	"rollcall/upstream"
 )
 
-// listArgs are the arguments of a list of users. An argument that is null is like
-// one that is absent.
+// listArgs are the arguments of a list of users. A null argument means the same
+// as an absent one.
 type listArgs struct {
 	First         *int
 	After         *string
@@ -23,8 +23,8 @@ type listArgs struct {
 	SortDirection *generated.SortDirection
 }
 
-// readArgs reads a list's arguments in a valid document with coerced variables.
-// The error is a [*connection.ArgumentError].
+// readArgs reads a list's arguments. The document must be valid and its variables
+// coerced. The error is a [*connection.ArgumentError].
 func readArgs(field *ast.Field, variables map[string]any) (args listArgs, err error) {
 	for _, argument := range field.Arguments {
 		value, err := argument.Value.Value(variables)
@@ -59,7 +59,8 @@ func readArgs(field *ast.Field, variables map[string]any) (args listArgs, err er
 	return args, nil
 }
 
-// readFilter reads the filter of a list. An agent's filter has some of its fields.
+// readFilter reads the filter of a list. The filter of an agent's users has only
+// some of its fields.
 func readFilter(value any) (*generated.ConversationUserFilter, error) {
 	var f generated.ConversationUserFilter
 	fields, _ := value.(map[string]any) // nothing else is valid
@@ -98,7 +99,7 @@ func readFilter(value any) (*generated.ConversationUserFilter, error) {
 
 func pointer[T any](value T, err error) (*T, error) { return &value, err }
 
-// ofAgent narrows the list to the users of one agent.
+// ofAgent restricts the list to the users of one agent.
 func (args listArgs) ofAgent(agentID string) listArgs {
 	var filter generated.ConversationUserFilter
 	if args.Filter != nil {
@@ -161,8 +162,8 @@ func bound(at *datetime.DateTime) upstream.Bound {
 	return upstream.At(int64(*at))
 }
 
-// checkID returns an error if an argument cannot be the ID of anything. The error
-// is a [*connection.ArgumentError].
+// checkID returns an error if an argument cannot be the ID of any object. The
+// error is a [*connection.ArgumentError].
 func checkID(argument, id string) error {
 	if reason := globalid.Fault(id); reason != "" {
 		return &connection.ArgumentError{Argument: argument, Reason: reason}

@@ -16,13 +16,13 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// allFields selects of a page all that the vendor's reference page has.
+// allFields selects everything of a page that the vendor's reference page has.
 const allFields = `query Page($first: Int, $after: String) { users(first: $first, after: $after) {
   edges { cursor node { id userId conversationCount firstContactAt lastContactAt lastContactAgentName
     lastContactAgent { agentId } lastContactConversation { conversationId } } }
   pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`
 
-// canned is an upstream that has its answers ready.
+// canned is an upstream whose responses are prepared in advance.
 type canned map[string][]byte
 
 func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -33,7 +33,7 @@ func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: r}, nil
 }
 
-// pages are so many answers of an emulator, each with the cursor of the next.
+// pages returns n responses of an emulator, by cursor.
 func pages(t testing.TB, n int) canned {
 	t.Helper()
 	server := emulator.New(emulator.Options{Users: 30 * (n + 1)})
@@ -55,8 +55,8 @@ func pages(t testing.TB, n int) canned {
 	return c
 }
 
-// walker returns a function that requests one page after the other, and over
-// again, through everything but the network.
+// walker returns a function that requests the next page, and the first one after
+// the last. The requests pass through everything but the network.
 func walker(t testing.TB, config func(*graph.Config)) (next func() *httptest.ResponseRecorder) {
 	t.Helper()
 	const n = 50
@@ -86,7 +86,7 @@ func walker(t testing.TB, config func(*graph.Config)) (next func() *httptest.Res
 	}
 }
 
-// BenchmarkPage is another page of 30 users each time.
+// BenchmarkPage requests a different page of 30 users each time.
 func BenchmarkPage(b *testing.B) {
 	next := walker(b, nil)
 	b.ReportAllocs()
@@ -95,9 +95,9 @@ func BenchmarkPage(b *testing.B) {
 	}
 }
 
-// maxAllocations is how many allocations a page of 30 users may take, with the
-// upstream's client and everything but the network. They do not depend on the
-// machine, as times do.
+// maxAllocations is how many allocations a page of 30 users may need, with the
+// upstream's client and everything but the network. In contrast to times, they do
+// not depend on the machine.
 const maxAllocations = 300
 
 func TestPageAllocations(t *testing.T) {

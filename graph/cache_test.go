@@ -16,11 +16,12 @@ import (
 	"rollcall/graph/internal/graphtest"
 )
 
-// busy is an upstream whose users keep calling: those who do move to the top.
+// busy is an upstream whose users keep calling. A user who calls moves to the
+// top.
 type busy struct {
 	*rand.Rand
 	now   int64
-	users []caller // the latest first
+	users []caller // latest first
 	moved map[string]bool
 	calls int
 }
@@ -38,7 +39,7 @@ func newBusy(seed uint64, n int) *busy {
 	return b
 }
 
-// turn has one user call again.
+// turn makes one user call again.
 func (b *busy) turn() {
 	i := b.IntN(len(b.users))
 	u := b.users[i]
@@ -48,7 +49,8 @@ func (b *busy) turn() {
 	b.users = slices.Insert(slices.Delete(b.users, i, i+1), 0, u)
 }
 
-// RoundTrip answers with keyset pages: a cursor is the last instant before it.
+// RoundTrip responds with keyset pages: a cursor is the last instant of the page
+// before.
 func (b *busy) RoundTrip(r *http.Request) (*http.Response, error) {
 	b.calls++
 	size, _ := strconv.Atoi(r.URL.Query().Get("page_size"))
@@ -79,7 +81,7 @@ func TestWalkWithCache(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBusy(seed, 150)
 			s := graphtest.New(t, graphtest.Options{RoundTripper: b, CacheTTL: time.Minute})
-			for range 3 { // walkers, who find each other's pages
+			for range 3 { // walkers, who may read pages that another has cached
 				for id := range b.moved {
 					delete(b.moved, id)
 				}
@@ -129,6 +131,6 @@ func TestCacheServesLookUps(t *testing.T) {
 	}
 	b.calls = 0
 	if s.Must(`{ user(userId: "u45") { conversationCount } }`, nil); b.calls != 1 {
-		t.Errorf("a user whom no page brought: %d calls", b.calls)
+		t.Errorf("a user who was on no page: %d calls", b.calls)
 	}
 }

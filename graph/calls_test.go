@@ -13,7 +13,8 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// aliases repeats a field under names of its own; %d in it is the number.
+// aliases repeats a field under distinct aliases; %d in it is the number of the
+// repetition.
 func aliases(n int, field string) string {
 	var b strings.Builder
 	b.WriteString("{")
@@ -24,7 +25,7 @@ func aliases(n int, field string) string {
 	return b.String()
 }
 
-func TestUpstreamCallsForAnOperation(t *testing.T) {
+func TestUpstreamCalls(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	page := s.Must(`{ users(first: 40) { edges { cursor node { userId id } } pageInfo { endCursor } } }`, nil)
 	middle, end := graphtest.Get(page, "users", "edges", 9, "cursor"), graphtest.Get(page, "users", "pageInfo", "endCursor")
@@ -59,18 +60,18 @@ func TestUpstreamCallsForAnOperation(t *testing.T) {
 			1 + len(agents)},
 		"nested agents in two places": {`{ a: users(first: 30) { nodes { lastContactAgent { users(first: 3) { nodes { userId } } } } } b: users(first: 30) { edges { node { lastContactAgent { users(first: 8) { nodes { userId } } } } } } }`,
 			1 + len(agents)},
-		"one user many ways":                  {`query($user: ID!, $id: ID!) { a: user(userId: $user) { userId } b: user(userId: $user) { userId } node(id: $id) { id } nodes(ids: [$id, $id]) { id } c: users(filter: {userId: $user}) { nodes { userId } } }`, 1},
-		"nothing of a list":                   {`{ users { __typename pageInfo { hasPreviousPage } } }`, 0},
-		"no rows":                             {`{ users(first: 0) { edges { cursor } nodes { id } pageInfo { startCursor endCursor hasPreviousPage } } }`, 0},
-		"no rows, but whether there would be": {`{ users(first: 0) { pageInfo { hasNextPage } } }`, 1},
-		"a skipped list":                      {`{ users @skip(if: true) { nodes { id } } __typename }`, 0},
-		"rows that are skipped":               {`{ users { nodes @skip(if: true) { id } } }`, 0},
-		"an agent":                            {`{ node(id: "QWdlbnQ6YWdlbnRfeA") { id } }`, 0},
-		"a malformed ID":                      {`{ node(id: "?") { id } }`, 0},
-		"a made-up cursor":                    {`{ users(after: "made-up") { nodes { id } } }`, 0},
-		"a cursor of another list":            {`query($end: String) { users(after: $end, sortDirection: ASC) { nodes { id } } }`, 0},
-		"too many":                            {`{ users(first: 501) { nodes { id } } }`, 0},
-		"the schema":                          {`{ __schema { queryType { name } } }`, 0},
+		"one user in many ways":     {`query($user: ID!, $id: ID!) { a: user(userId: $user) { userId } b: user(userId: $user) { userId } node(id: $id) { id } nodes(ids: [$id, $id]) { id } c: users(filter: {userId: $user}) { nodes { userId } } }`, 1},
+		"a list without users":      {`{ users { __typename pageInfo { hasPreviousPage } } }`, 0},
+		"no rows":                   {`{ users(first: 0) { edges { cursor } nodes { id } pageInfo { startCursor endCursor hasPreviousPage } } }`, 0},
+		"no rows, with hasNextPage": {`{ users(first: 0) { pageInfo { hasNextPage } } }`, 1},
+		"a skipped list":            {`{ users @skip(if: true) { nodes { id } } __typename }`, 0},
+		"rows that are skipped":     {`{ users { nodes @skip(if: true) { id } } }`, 0},
+		"an agent":                  {`{ node(id: "QWdlbnQ6YWdlbnRfeA") { id } }`, 0},
+		"a malformed ID":            {`{ node(id: "?") { id } }`, 0},
+		"a made-up cursor":          {`{ users(after: "made-up") { nodes { id } } }`, 0},
+		"a cursor of another list":  {`query($end: String) { users(after: $end, sortDirection: ASC) { nodes { id } } }`, 0},
+		"too many":                  {`{ users(first: 501) { nodes { id } } }`, 0},
+		"the schema":                {`{ __schema { queryType { name } } }`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Taken()
@@ -85,7 +86,7 @@ func TestUpstreamCallsForAnOperation(t *testing.T) {
 	}
 }
 
-func TestIdenticalRequestsShareACall(t *testing.T) {
+func TestIdenticalRequestsShareCalls(t *testing.T) {
 	arrived, release := make(chan struct{}, 100), make(chan struct{})
 	upstream := emulator.New(emulator.Options{Users: 100})
 	s := graphtest.New(t, graphtest.Options{Upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -111,7 +112,7 @@ func TestIdenticalRequestsShareACall(t *testing.T) {
 	}
 }
 
-func TestUpstreamCallsForAWalk(t *testing.T) {
+func TestUpstreamCallsOfWalk(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	seen := make(map[any]bool)
 	pages := 0
@@ -134,11 +135,11 @@ func TestUpstreamCallsForAWalk(t *testing.T) {
 func TestPageSizes(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	for name, query := range map[string]string{
-		"a list that is skipped":           `query($yes: Boolean = true) { a: users(first: 5) { nodes { userId } } b: users(first: 90) @skip(if: $yes) { nodes { userId } } }`,
-		"a list that is not included":      `query($no: Boolean = false) { a: users(first: 5) { nodes { userId } } b: users(first: 90) @include(if: $no) { nodes { userId } } }`,
-		"a fragment that is skipped":       `query($yes: Boolean = true) { a: users(first: 5) { nodes { userId } } ...f @skip(if: $yes) ... @skip(if: true) { c: users(first: 80) { nodes { userId } } } } fragment f on Query { b: users(first: 90) { nodes { userId } } }`,
-		"a list of which nothing is asked": `{ a: users(first: 5) { nodes { userId } } b: users(first: 90) { pageInfo { hasPreviousPage } } }`,
-		"one that is included":             `query($yes: Boolean = true) { a: users(first: 3) { nodes { userId } } b: users(first: 5) @include(if: $yes) @skip(if: false) { nodes { userId } } }`,
+		"a list that is skipped":      `query($yes: Boolean = true) { a: users(first: 5) { nodes { userId } } b: users(first: 90) @skip(if: $yes) { nodes { userId } } }`,
+		"a list that is not included": `query($no: Boolean = false) { a: users(first: 5) { nodes { userId } } b: users(first: 90) @include(if: $no) { nodes { userId } } }`,
+		"a fragment that is skipped":  `query($yes: Boolean = true) { a: users(first: 5) { nodes { userId } } ...f @skip(if: $yes) ... @skip(if: true) { c: users(first: 80) { nodes { userId } } } } fragment f on Query { b: users(first: 90) { nodes { userId } } }`,
+		"a list without users":        `{ a: users(first: 5) { nodes { userId } } b: users(first: 90) { pageInfo { hasPreviousPage } } }`,
+		"a list that is included":     `query($yes: Boolean = true) { a: users(first: 3) { nodes { userId } } b: users(first: 5) @include(if: $yes) @skip(if: false) { nodes { userId } } }`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Taken()

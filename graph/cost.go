@@ -15,12 +15,12 @@ const frustratedGuess = 10
 // countsPerUser is how many counted users cost as much as one that is fetched.
 const countsPerUser = 10
 
-// huge exceeds every limit; sums stop there.
+// huge exceeds every limit: sums are capped there.
 const huge = 1 << 30
 
 // costOf returns how many users a valid operation could fetch. A list costs its
-// size, and for each of its users the cost of what is selected there; a look-up and
-// a representation cost one, and the cost of what is selected there. A count costs a
+// size, plus the cost of its selection for each of its users. A look-up and a
+// representation each cost one, plus the cost of their selection. A count costs a
 // tenth of its limit.
 func costOf(request *graphql.OperationContext) int {
 	c := costing{variables: request.Variables, fragments: make(map[*ast.FragmentDefinition]int), counted: make(map[*ast.FragmentDefinition]int)}
@@ -59,7 +59,7 @@ func (c *costing) fragment(f *ast.FragmentDefinition) int {
 
 func (c *costing) field(f *ast.Field) int {
 	if len(f.SelectionSet) == 0 {
-		return 0 // it is part of an object whose cost is counted already
+		return 0 // part of an object whose cost is counted already
 	}
 	inner := c.set(f.SelectionSet)
 	switch f.ObjectDefinition.Name + "." + f.Name {
@@ -78,7 +78,7 @@ func (c *costing) field(f *ast.Field) int {
 	return inner
 }
 
-// size returns the size of a list, or 0 if its field refuses it.
+// size returns the size of a list, or 0 if the size is invalid.
 func (c *costing) size(f *ast.Field) int {
 	args := f.ArgumentMap(c.variables)
 	size := args["first"]
@@ -91,8 +91,8 @@ func (c *costing) size(f *ast.Field) int {
 	return within(size, 0, connection.MaxSize)
 }
 
-// counts returns the cost of the fields totalCount that a list selects. They are of
-// the list, and not of each of its users.
+// counts returns the cost of the totalCount fields of a list. They count once for
+// the list, not for each of its users.
 func (c *costing) counts(set ast.SelectionSet) (sum int) {
 	for _, selection := range set {
 		switch s := selection.(type) {
@@ -115,7 +115,7 @@ func (c *costing) counts(set ast.SelectionSet) (sum int) {
 	return sum
 }
 
-// count returns the cost of a field totalCount, or 0 if it refuses its limit.
+// count returns the cost of a field totalCount, or 0 if its limit is invalid.
 func (c *costing) count(f *ast.Field) int {
 	limit := f.ArgumentMap(c.variables)["limit"]
 	if limit == nil {
@@ -126,7 +126,7 @@ func (c *costing) count(f *ast.Field) int {
 
 // within returns an argument of type Int, or 0 if it is out of bounds.
 func within(value any, low, high int) int {
-	n, ok := value.(int64) // as literals are read, and variables are coerced
+	n, ok := value.(int64) // the type of literals that were read, and of coerced variables
 	if !ok || n < int64(low) || n > int64(high) {
 		return 0
 	}
@@ -136,13 +136,13 @@ func within(value any, low, high int) int {
 func (c *costing) length(f *ast.Field, argument string) int {
 	list, ok := f.ArgumentMap(c.variables)[argument].([]any)
 	if !ok {
-		return 1 // a single value stands for a list of it
+		return 1 // a single value is coerced to a list
 	}
 	return len(list)
 }
 
-// lookUps returns how many users a valid operation is certain to look up, each with
-// a call of its own.
+// lookUps returns how many users a valid operation certainly looks up. Each
+// look-up needs a call of its own.
 func lookUps(request *graphql.OperationContext) int {
 	users := make(map[string]bool)
 	add := func(id string) {

@@ -75,8 +75,8 @@ func totalCount(ctx context.Context, window connection.Window, limit *int) (*int
 	return operationOf(ctx).count(ctx, window, checked)
 }
 
-// count counts the users of a window's list, in the part of the operation's time
-// that counts may take.
+// count counts the users of a window's list. It may take the part of the
+// operation's time that is reserved for counts.
 func (op *operation) count(ctx context.Context, window connection.Window, limit int) (*int, error) {
 	ctx, cancel := context.WithDeadline(ctx, op.countsUntil)
 	defer cancel()
@@ -87,7 +87,8 @@ func (op *operation) count(ctx context.Context, window connection.Window, limit 
 	return &n, nil
 }
 
-// counting counts for the fields totalCount of one list while its page is read.
+// counting counts the users of one list for its totalCount fields, while its page
+// is read.
 type counting struct {
 	done   sync.WaitGroup
 	cancel context.CancelFunc
@@ -96,7 +97,7 @@ type counting struct {
 	errs   []error
 }
 
-// startCounts begins to count.
+// startCounts starts to count.
 func (op *operation) startCounts(ctx context.Context, list listField) *counting {
 	ctx, cancel := context.WithCancel(ctx)
 	n := len(list.counts)
@@ -124,7 +125,7 @@ func (c *counting) stop() {
 	c.done.Wait()
 }
 
-// wait returns the counts. One that fails is nil, and becomes an error of the
+// wait returns the counts. A count that fails is nil, and adds an error to the
 // response; ctx is that of the list.
 func (c *counting) wait(ctx context.Context) []*int {
 	c.done.Wait()

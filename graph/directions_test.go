@@ -23,8 +23,8 @@ func userIDs(list any) []string {
 	return ids
 }
 
-// TestPagesInBothDirections walks lists at random, in every order and under a
-// filter, and compares each page with the list as a forward walk has it.
+// TestPagesInBothDirections walks lists at random, in every order and with a
+// filter, and compares each page with the list that a forward walk returned.
 func TestPagesInBothDirections(t *testing.T) {
 	const selection = `{ edges { cursor node { userId } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }`
 	r := rand.New(rand.NewPCG(1, 2))
@@ -91,30 +91,30 @@ func TestUpstreamCallsInBothDirections(t *testing.T) {
 		query string
 		calls int
 	}{
-		"the last page":                        {`{ users(last: 30) { nodes { userId } } }`, 1},
-		"the first page and the last":          {`{ a: users(first: 30) { nodes { userId } } b: users(last: 30) { nodes { userId } } }`, 2},
-		"two sizes of the last page":           {`{ a: users(last: 3) { nodes { userId } } b: users(last: 30) { nodes { userId } } }`, 1},
-		"five pages from the end":              {`{ users(last: 500) { nodes { userId } } }`, 5},
-		"before the last page":                 {`query($end: String) { users(last: 30, before: $end) { nodes { userId } } }`, 1},
-		"before a page that was read":          {`query($start: String) { users(last: 30, before: $start) { nodes { userId } } }`, 1},
-		"before a user of a page":              {`query($middle: String) { users(last: 15, before: $middle) { nodes { userId } } }`, 1},
-		"before a user, more than the page":    {`query($middle: String) { users(last: 30, before: $middle) { nodes { userId } } }`, 1},
-		"before and after a user":              {`query($middle: String) { a: users(last: 15, before: $middle) { nodes { userId } } b: users(first: 20, after: $middle) { nodes { userId } } }`, 1},
-		"after the first of the last page":     {`query($end: String) { users(first: 30, after: $end) { nodes { userId } } }`, 1},
-		"whether there is a page before":       {`query($start: String) { users(last: 0, before: $start) { pageInfo { hasPreviousPage } } }`, 1},
-		"with before, what is known":           {`query($start: String) { users(last: 30, before: $start) { pageInfo { hasNextPage } } }`, 0},
-		"a count":                              {`{ users { totalCount } }`, 7},
-		"a page with its count":                {`{ users(first: 30) { totalCount nodes { userId } } }`, 7},
-		"the last page with its count":         {`{ users(last: 30) { totalCount nodes { userId } } }`, 7},
-		"a count beyond the limit":             {`{ users { totalCount(limit: 300) } }`, 3},
-		"a count with a limit that is null":    {`{ users { totalCount(limit: null) } }`, 7},
-		"two counts":                           {`{ a: users { totalCount } b: users { totalCount(limit: 700) } }`, 7},
-		"two counts in one list":               {`{ users { a: totalCount b: totalCount(limit: 2000) } }`, 7},
-		"counts in two orders":                 {`{ a: users { totalCount } b: users(sortBy: CONVERSATION_COUNT, sortDirection: ASC) { totalCount } }`, 7},
-		"a count of one user":                  {`{ users(filter: {userId: "user_00001"}) { totalCount } }`, 1},
-		"a count by a variable, in a fragment": {`query($n: Int) { users { ...f } } fragment f on UserConnection { totalCount(limit: $n) nodes { userId } }`, 1},
-		"a count that gqlgen writes":           {`{ users(first: 3) { totalCount nodes { lastContactAgent { users(first: 0) { nodes { userId } } } } } }`, 7},
-		"a count beside another field":         {`{ node(id: "") { id } users(first: 3) { totalCount nodes { userId } } }`, 7},
+		"the last page":                         {`{ users(last: 30) { nodes { userId } } }`, 1},
+		"the first page and the last":           {`{ a: users(first: 30) { nodes { userId } } b: users(last: 30) { nodes { userId } } }`, 2},
+		"two sizes of the last page":            {`{ a: users(last: 3) { nodes { userId } } b: users(last: 30) { nodes { userId } } }`, 1},
+		"five pages from the end":               {`{ users(last: 500) { nodes { userId } } }`, 5},
+		"before the last page":                  {`query($end: String) { users(last: 30, before: $end) { nodes { userId } } }`, 1},
+		"before a page that was read":           {`query($start: String) { users(last: 30, before: $start) { nodes { userId } } }`, 1},
+		"before a user of a page":               {`query($middle: String) { users(last: 15, before: $middle) { nodes { userId } } }`, 1},
+		"before a user, more than the page":     {`query($middle: String) { users(last: 30, before: $middle) { nodes { userId } } }`, 1},
+		"before and after a user":               {`query($middle: String) { a: users(last: 15, before: $middle) { nodes { userId } } b: users(first: 20, after: $middle) { nodes { userId } } }`, 1},
+		"after the first user of the last page": {`query($end: String) { users(first: 30, after: $end) { nodes { userId } } }`, 1},
+		"hasPreviousPage of the page before":    {`query($start: String) { users(last: 0, before: $start) { pageInfo { hasPreviousPage } } }`, 1},
+		"hasNextPage, which before determines":  {`query($start: String) { users(last: 30, before: $start) { pageInfo { hasNextPage } } }`, 0},
+		"a count":                               {`{ users { totalCount } }`, 7},
+		"a page with its count":                 {`{ users(first: 30) { totalCount nodes { userId } } }`, 7},
+		"the last page with its count":          {`{ users(last: 30) { totalCount nodes { userId } } }`, 7},
+		"a count beyond the limit":              {`{ users { totalCount(limit: 300) } }`, 3},
+		"a count with a limit that is null":     {`{ users { totalCount(limit: null) } }`, 7},
+		"two counts":                            {`{ a: users { totalCount } b: users { totalCount(limit: 700) } }`, 7},
+		"two counts in one list":                {`{ users { a: totalCount b: totalCount(limit: 2000) } }`, 7},
+		"counts in two orders":                  {`{ a: users { totalCount } b: users(sortBy: CONVERSATION_COUNT, sortDirection: ASC) { totalCount } }`, 7},
+		"a count of one user":                   {`{ users(filter: {userId: "user_00001"}) { totalCount } }`, 1},
+		"a count by a variable, in a fragment":  {`query($n: Int) { users { ...f } } fragment f on UserConnection { totalCount(limit: $n) nodes { userId } }`, 1},
+		"a count that gqlgen writes":            {`{ users(first: 3) { totalCount nodes { lastContactAgent { users(first: 0) { nodes { userId } } } } } }`, 7},
+		"a count beside another field":          {`{ node(id: "") { id } users(first: 3) { totalCount nodes { userId } } }`, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Count()
@@ -126,7 +126,7 @@ func TestUpstreamCallsInBothDirections(t *testing.T) {
 	}
 }
 
-func TestUpstreamCallsOfAShortList(t *testing.T) {
+func TestUpstreamCallsOfShortList(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{Upstream: emulator.New(emulator.Options{Users: 25})})
 	for _, list := range []string{"users(first: 30)", "users(last: 30)", "users(first: 3)", "users"} {
 		s.Count()
@@ -140,7 +140,7 @@ func TestUpstreamCallsOfAShortList(t *testing.T) {
 	}
 }
 
-func TestUpstreamCallsPageByPage(t *testing.T) {
+func TestUpstreamCallsOfBackwardWalk(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{Upstream: emulator.New(emulator.Options{Users: 700})})
 	back := func(before any, most int) any {
 		t.Helper()
@@ -160,7 +160,7 @@ func TestUpstreamCallsPageByPage(t *testing.T) {
 		data := s.Must(`query($after: String) { users(first: 30, after: $after) { pageInfo { startCursor endCursor } nodes { userId } } }`, map[string]any{"after": cursor})
 		cursor = graphtest.Get(data, "users", "pageInfo", "endCursor")
 	}
-	for range 9 { // what has been read, in the other direction
+	for range 9 { // the same pages, in the other direction
 		cursor = back(cursor, 2)
 	}
 }
@@ -172,18 +172,18 @@ func TestTotalCount(t *testing.T) {
 		want  any
 		code  string
 	}{
-		"all":                      {`{ users { totalCount } }`, 250.0, ""},
-		"exactly the limit":        {`{ users { totalCount(limit: 250) } }`, 250.0, ""},
-		"one more than the limit":  {`{ users { totalCount(limit: 249) } }`, nil, ""},
-		"the smallest limit":       {`{ users { totalCount(limit: 1) } }`, nil, ""},
-		"the largest limit":        {`{ users { totalCount(limit: 5000) } }`, 250.0, ""},
-		"null":                     {`{ users { totalCount(limit: null) } }`, 250.0, ""},
-		"an alias, with a page":    {`{ users(first: 5) { totalCount: totalCount nodes { userId } } }`, 250.0, ""},
-		"no limit":                 {`{ users { totalCount(limit: 0) } }`, nil, "BAD_USER_INPUT"},
-		"too large a limit":        {`{ users { totalCount(limit: 5001) } }`, nil, "BAD_USER_INPUT"},
-		"one that costs too much":  {`{ users { totalCount(limit: 1000000) } }`, nil, "BAD_USER_INPUT"},
-		"by gqlgen, no limit":      {`{ users { totalCount(limit: 0) nodes { lastContactAgent { users(first: 0) { nodes { userId } } } } } }`, nil, "BAD_USER_INPUT"},
-		"by gqlgen, all the users": {`{ users(first: 2) { totalCount nodes { lastContactAgent { users(first: 0) { nodes { userId } } } } } }`, 250.0, ""},
+		"all":                                {`{ users { totalCount } }`, 250.0, ""},
+		"exactly the limit":                  {`{ users { totalCount(limit: 250) } }`, 250.0, ""},
+		"one more than the limit":            {`{ users { totalCount(limit: 249) } }`, nil, ""},
+		"the smallest limit":                 {`{ users { totalCount(limit: 1) } }`, nil, ""},
+		"the largest limit":                  {`{ users { totalCount(limit: 5000) } }`, 250.0, ""},
+		"null":                               {`{ users { totalCount(limit: null) } }`, 250.0, ""},
+		"an alias, with a page":              {`{ users(first: 5) { totalCount: totalCount nodes { userId } } }`, 250.0, ""},
+		"no limit":                           {`{ users { totalCount(limit: 0) } }`, nil, "BAD_USER_INPUT"},
+		"too large a limit":                  {`{ users { totalCount(limit: 5001) } }`, nil, "BAD_USER_INPUT"},
+		"a limit that also exceeds the cost": {`{ users { totalCount(limit: 1000000) } }`, nil, "BAD_USER_INPUT"},
+		"by gqlgen, no limit":                {`{ users { totalCount(limit: 0) nodes { lastContactAgent { users(first: 0) { nodes { userId } } } } } }`, nil, "BAD_USER_INPUT"},
+		"by gqlgen, all the users":           {`{ users(first: 2) { totalCount nodes { lastContactAgent { users(first: 0) { nodes { userId } } } } } }`, 250.0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := s.Ask(c.query, nil)
@@ -204,7 +204,7 @@ func TestTotalCount(t *testing.T) {
 	}
 }
 
-func TestTheCostOfACount(t *testing.T) {
+func TestCostOfCount(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{Graph: func(c *graph.Config) { c.Limits.Cost = 130 }})
 	for query, tooComplex := range map[string]bool{
 		`{ users(first: 30) { totalCount nodes { userId } } }`:                                                    false,
@@ -223,7 +223,7 @@ func TestTheCostOfACount(t *testing.T) {
 	}
 }
 
-func TestACountThatFailsLeavesItsPage(t *testing.T) {
+func TestFailedCountKeepsPage(t *testing.T) {
 	e := emulator.New(emulator.Options{})
 	s := graphtest.New(t, graphtest.Options{Upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("cursor") != "" {
@@ -277,7 +277,7 @@ func TestActivity(t *testing.T) {
 	}
 }
 
-func TestActivityWithoutAConversation(t *testing.T) {
+func TestActivityWithoutConversation(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{Upstream: graphtest.Refuse(http.StatusOK, `{"users":[{"user_id":"u","last_contact_unix_secs":2,"first_contact_unix_secs":1,"conversation_count":1,"last_contact_conversation_id":""}],"has_more":false}`)})
 	for _, more := range []string{"", "users(first: 0) { nodes { userId } }"} { // rendered, and by gqlgen
 		data := s.Must(`{ users { edges { node { lastContactConversation { conversationId } lastContactAgent { agentId `+more+` } } activity { lastContactConversation { conversationId } sentiment { overall { positiveCount } } } } } }`, nil)
@@ -329,7 +329,7 @@ func TestArgumentsOfBothDirections(t *testing.T) {
 	}
 }
 
-func TestUpstreamRefusalsNameTheArgument(t *testing.T) {
+func TestRefusedArguments(t *testing.T) {
 	for _, c := range []struct{ query, param, argument string }{
 		{`{ users(last: 5) { nodes { id } } }`, "page_size", "last"},
 		{`{ users(first: 5) { nodes { id } } }`, "page_size", "first"},
@@ -344,7 +344,7 @@ func TestUpstreamRefusalsNameTheArgument(t *testing.T) {
 	}
 }
 
-func TestPositionsBeyondTheCalls(t *testing.T) {
+func TestTooFar(t *testing.T) {
 	limited := func(o *graph.Config) { o.Limits.Calls = 3 }
 	s := graphtest.New(t, graphtest.Options{})
 	cursor := graphtest.Get(s.Must(`{ users(first: 450) { pageInfo { endCursor } } }`, nil), "users", "pageInfo", "endCursor")
@@ -355,7 +355,7 @@ func TestPositionsBeyondTheCalls(t *testing.T) {
 	}
 }
 
-func TestCursorsOfThePreviousKey(t *testing.T) {
+func TestPreviousKey(t *testing.T) {
 	old := graphtest.New(t, graphtest.Options{Passthrough: true})
 	page := func(s *graphtest.Service, key string, after any) graphtest.Reply {
 		return s.Ask(`query($after: String) { users(first: 5, after: $after) { pageInfo { endCursor } } }`, map[string]any{"after": after}, "xi-api-key", key)
@@ -364,7 +364,7 @@ func TestCursorsOfThePreviousKey(t *testing.T) {
 	for previous, accepted := range map[string]bool{"old-key": true, "another-key": false, "": false} {
 		s := graphtest.New(t, graphtest.Options{Passthrough: true, Graph: func(c *graph.Config) { c.PreviousKey = previous }})
 		r := page(s, "new-key", cursor)
-		if previous == "old-key" { // the emulator's own cursors are of one key
+		if previous == "old-key" { // the emulator's own cursors belong to one key
 			if len(r.Errors) > 0 && r.Errors[0].Extensions["argument"] == "after" && strings.Contains(r.Errors[0].Message, "is not a cursor of this list") {
 				t.Errorf("%q: %+v", previous, r.Errors)
 			}

@@ -20,8 +20,11 @@ import (
 const (
 	// documentsBytes is how much memory the cached documents may take.
 	documentsBytes = 16 << 20
-	// documentBytes is about what a document takes for each byte of its text.
-	documentBytes = 40
+	// documentBytes, nodeBytes and one byte for each of its text are the most that a
+	// document takes. Fields and literals of one byte come close to nodeBytes; a
+	// document that a person writes takes half of it.
+	documentBytes = 2 << 10
+	nodeBytes     = 320
 )
 
 // documents reads documents, and caches those that are valid and within the limits.
@@ -54,8 +57,10 @@ type prepared struct {
 func newDocuments(reader *document.Reader, unrendered bool) documents {
 	return documents{reader, unrendered, otter.Must(&otter.Options[string, *prepared]{
 		MaximumWeight: documentsBytes,
-		Weigher:       func(text string, _ *prepared) uint32 { return uint32(documentBytes * (len(text) + 64)) },
-		Executor:      func(task func()) { task() },
+		Weigher: func(text string, document *prepared) uint32 {
+			return uint32(documentBytes + nodeBytes*document.Nodes + len(text))
+		},
+		Executor: func(task func()) { task() },
 	})}
 }
 

@@ -111,8 +111,8 @@ func TestUpstreamCallsForRepresentations(t *testing.T) {
 	}
 }
 
-// TestAgentListsAreConcurrent has an upstream that sends no response before
-// all have come.
+// TestAgentListsAreConcurrent has an upstream that holds all responses until all
+// requests have arrived.
 func TestAgentListsAreConcurrent(t *testing.T) {
 	const agents = 6
 	world := emulator.New(emulator.Options{Users: 500})
@@ -141,8 +141,8 @@ func TestAgentListsAreConcurrent(t *testing.T) {
 	}
 }
 
-// TestEntityListCursors walks an agent's users by _entities
-// and by users in turns: the cursors are the same.
+// TestEntityListCursors walks an agent's users alternately by _entities and by
+// users: both return the same cursors.
 func TestEntityListCursors(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	agent := map[string]any{"__typename": "Agent", "agentId": "agent_7k612acbx9hx0zmrvzc83de18e9b"}
@@ -160,7 +160,7 @@ func TestEntityListCursors(t *testing.T) {
 		if graphtest.Get(want, "pageInfo", "hasNextPage") != true {
 			t.Fatalf("the list ends on page %d", pages)
 		}
-		after = graphtest.Get(want, "edges", pages, "cursor") // the first edge, the second …: any of them
+		after = graphtest.Get(want, "edges", pages, "cursor") // the first edge, then the second, …: each of them works
 	}
 	if got := s.Count(); got != 2*pages {
 		t.Errorf("%d calls for %d pages, each read twice", got, pages)
@@ -182,8 +182,8 @@ func TestCostOfRepresentations(t *testing.T) {
 	}
 }
 
-// TestLookUpLimit has operations refused at once that would run out of
-// calls.
+// TestLookUpLimit checks that operations that would run out of calls are refused
+// at once.
 func TestLookUpLimit(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{Graph: func(c *graph.Config) { c.Limits.Calls = 20 }})
 	users := func(from, to int) (list []map[string]any) {
@@ -206,7 +206,7 @@ func TestLookUpLimit(t *testing.T) {
 		"each of them twice":         {entitiesQuery, append(users(0, 20), users(0, 20)...), nil, false, false, 20},
 		"in two fields":              {twice, users(0, 15), users(10, 30), false, true, 0},
 		"in one that is skipped":     {twice, users(0, 15), users(10, 30), true, false, 15},
-		"of whom only keys are asked": {`query($r: [_Any!]!) { _entities(representations: $r) { ... on User { userId } } }`,
+		"users of whom only the key is selected": {`query($r: [_Any!]!) { _entities(representations: $r) { ... on User { userId } } }`,
 			users(0, 30), nil, false, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -237,7 +237,7 @@ func TestErrorsAreBounded(t *testing.T) {
 	}
 }
 
-// TestRouterRequests are subgraph requests as routers word them.
+// TestRouterRequests sends subgraph requests as routers write them.
 func TestRouterRequests(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	user := map[string]any{"__typename": "User", "userId": "user_00001"}
@@ -267,7 +267,7 @@ func TestRouterRequests(t *testing.T) {
 	}
 }
 
-// TestSchemaFileIsSDL is for those who compose with introspection off.
+// TestSchemaFileIsSDL covers teams that compose with introspection off.
 func TestSchemaFileIsSDL(t *testing.T) {
 	file, err := os.ReadFile("schema.graphqls")
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"rollcall/upstream"
 )
 
-// Every error that leaves the service gets its code and its sentence here.
+// Every error that leaves the service gets its code and its message here.
 
 // The values of extensions.code.
 const (
@@ -83,7 +83,8 @@ func severity(err *gqlerror.Error) int {
 	return 0
 }
 
-// IsFault reports whether a code stands for an error that callers cannot mend.
+// IsFault reports whether a code is that of an error which callers cannot
+// correct.
 func IsFault(code string) bool {
 	switch code {
 	case CodeInternal, CodeUpstreamCredentials, CodeUpstreamBadResponse, CodeUpstreamUnavailable, CodeUpstreamTimeout, CodeOverloaded:
@@ -101,10 +102,10 @@ func Refusal(code, sentence string) gqlerror.List {
 type public struct {
 	code     string
 	sentence string
-	argument string // the argument that is wrong, if one is
+	argument string // the argument that is wrong, if any
 }
 
-// presenter words errors for callers.
+// presenter turns errors into those that callers see.
 type presenter struct {
 	log *slog.Logger
 	// callersKey reports that the key for the upstream is the caller's own.
@@ -119,7 +120,8 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	}
 	locations := located.Locations
 	if field := graphql.GetFieldContext(ctx); len(locations) == 0 && field != nil && field.Field.Field != nil && field.Field.Position != nil {
-		// gqlgen gives no location for an error of an argument, or of an element.
+		// gqlgen reports no location for an error of an argument or of a list's
+		// element.
 		locations = []gqlerror.Location{{Line: field.Field.Position.Line, Column: field.Field.Position.Column}}
 	}
 	path, argument := paths(ctx, located.Path)
@@ -145,8 +147,8 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 }
 
 // paths returns an error's path in the response, and its path in an argument.
-// gqlgen appends the second to the first. An alias may have an argument's name, so
-// the path of the field that is being resolved decides.
+// gqlgen appends the second to the first. An alias may be equal to an argument's
+// name, so the path of the field that is being resolved decides.
 func paths(ctx context.Context, path ast.Path) (response, argument ast.Path) {
 	field := graphql.GetFieldContext(ctx)
 	if field == nil {
@@ -217,7 +219,7 @@ func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) public 
 	}
 }
 
-// denials are the sentences for a caller's own key that lacks something.
+// denials are the messages for a caller's own key that lacks something.
 var denials = [...]string{
 	upstream.NoAccess:     "The upstream does not allow your key to do this.",
 	upstream.NoPermission: "Your key lacks a permission: it must be allowed to read conversational AI (convai_read).",
@@ -225,7 +227,8 @@ var denials = [...]string{
 	upstream.NoFeature:    "The plan of your key's workspace does not include this feature.",
 }
 
-// refusedArgument returns the upstream's 400 or 422 with the names of our arguments.
+// refusedArgument returns the upstream's 400 or 422, with our names for the
+// arguments.
 func refusedArgument(ctx context.Context, d upstream.Detail) public {
 	faults := d.Faults
 	if len(faults) == 0 {
@@ -234,7 +237,7 @@ func refusedArgument(ctx context.Context, d upstream.Detail) public {
 	seen := public{code: CodeBadUserInput}
 	var sentences []string
 	for _, fault := range faults {
-		sentence := clip(strings.TrimPrefix(fault.Message, fault.Param+": ")) // our name for it comes first
+		sentence := clip(strings.TrimPrefix(fault.Message, fault.Param+": ")) // the message begins with our name instead
 		if sentence == "" {
 			sentence = "is refused by the upstream"
 		}
@@ -251,7 +254,7 @@ func refusedArgument(ctx context.Context, d upstream.Detail) public {
 }
 
 // argumentName returns the schema's name for a parameter of the upstream, as an
-// argument of the field that is being resolved; "" if it has none.
+// argument of the field that is being resolved. It returns "" if there is none.
 func argumentName(ctx context.Context, param string) string {
 	field := graphql.GetFieldContext(ctx)
 	if field != nil && param == "search" {
@@ -272,7 +275,7 @@ func argumentName(ctx context.Context, param string) string {
 	if field != nil {
 		switch {
 		case field.Field.Name == "totalCount" && (param == "page_size" || param == "cursor"):
-			return "" // of the service's own choice
+			return "" // chosen by the service
 		case isBackward(ctx, field) && param == "page_size":
 			return "last"
 		case isBackward(ctx, field) && param == "cursor":
@@ -299,7 +302,7 @@ func isBackward(ctx context.Context, field *graphql.FieldContext) bool {
 	return args["last"] != nil || before != ""
 }
 
-// maxSentence is the most of the upstream's text that is passed on, in bytes.
+// maxSentence is how many bytes of the upstream's text are passed on.
 const maxSentence = 500
 
 func clip(s string) string {

@@ -30,13 +30,13 @@ func TestErrorCodes(t *testing.T) {
 		"a made-up cursor":                 {query: `{ users(after: "canary") { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "after"}},
 		"an empty filter":                  {query: `{ users(filter: {userId: ""}) { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "filter.userId"}},
 		"an ID too long":                   {query: `{ user(userId: "` + strings.Repeat("canary", 200) + `") { userId } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "userId"}},
-		"no instant":                       {query: `{ users(filter: {callStartedAfter: "canary"}) { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "filter.callStartedAfter"}, message: "filter.callStartedAfter: must be an instant"},
+		"an invalid instant":               {query: `{ users(filter: {callStartedAfter: "canary"}) { nodes { userId } } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "filter.callStartedAfter"}, message: "filter.callStartedAfter: must be an instant"},
 		"an integer of 80 bits":            {query: `{ users(first: 999999999999999999999999) { nodes { userId } } }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}},
 		"an entity of no type":             {query: `{ _entities(representations: [{x: 1}]) { __typename } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "representations"}},
 		"an entity of another type":        {query: `{ _entities(representations: [{__typename: "canary"}]) { __typename } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "representations"}},
 		"an entity without its key":        {query: `{ _entities(representations: [{__typename: "User"}]) { __typename } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "representations"}},
 		"an entity with an impossible key": {query: `{ _entities(representations: [{__typename: "User", userId: ""}]) { __typename } }`, want: map[string]any{"code": "BAD_USER_INPUT", "argument": "userId"}},
-		"an entity that is no object":      {query: `{ _entities(representations: [{__typename: "User", userId: "u"}, "canary"]) { __typename } }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}, message: "representations[1]: must be an object, not a string"},
+		"an entity that is not an object":  {query: `{ _entities(representations: [{__typename: "User", userId: "u"}, "canary"]) { __typename } }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}, message: "representations[1]: must be an object, not a string"},
 		"an unknown field":                 {query: `{ canary }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}},
 		"no GraphQL":                       {query: `{`, want: map[string]any{"code": "GRAPHQL_PARSE_FAILED"}},
 		"@defer":                           {query: `{ ... @defer { users { nodes { userId } } } }`, want: map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}, message: "@defer"},
@@ -62,7 +62,7 @@ func TestErrorCodes(t *testing.T) {
 		"a 404 of the framework, for an agent": {query: `{ users(filter: {agentId: "a"}) { nodes { userId } } }`, upstream: graphtest.Refuse(404, `{"detail":"Not Found"}`), want: map[string]any{"code": "UPSTREAM_BAD_RESPONSE"}},
 		"an agent of another workspace":        {query: `{ users(filter: {agentId: "a"}) { nodes { userId } } }`, upstream: graphtest.Refuse(404, `{"detail":{"status":"document_not_found","message":"Not Found"}}`), want: map[string]any{"code": "NOT_FOUND"}},
 		"an unknown branch":                    {query: `{ users(filter: {branchId: "b"}) { nodes { userId } } }`, upstream: graphtest.Refuse(404, ``), want: map[string]any{"code": "NOT_FOUND"}},
-		"a 400 that says nothing":              {upstream: graphtest.Refuse(400, `<html>`), want: map[string]any{"code": "BAD_USER_INPUT"}},
+		"a 400 without a detail":               {upstream: graphtest.Refuse(400, `<html>`), want: map[string]any{"code": "BAD_USER_INPUT"}},
 		"the service's key is refused":         {upstream: graphtest.Refuse(401, `{"detail":{"status":"invalid_api_key","message":"canary"}}`, "x-trace-id", "tr-1"), want: map[string]any{"code": "UPSTREAM_CREDENTIALS", "upstreamTraceId": "tr-1"}},
 		"the service's key is malformed": {
 			upstream: graphtest.Refuse(400, `{"detail":{"type":"authentication_error","request_id":"tr-2"}}`),
@@ -86,7 +86,7 @@ func TestErrorCodes(t *testing.T) {
 		"the service's quota is exhausted":                       {upstream: graphtest.Refuse(401, `{"detail":{"status":"quota_exceeded"}}`), want: map[string]any{"code": "UPSTREAM_CREDENTIALS"}},
 		"an unknown agent":                                       {query: `{ users(filter: {agentId: "agent_nobody"}) { nodes { userId } } }`, upstream: graphtest.Refuse(404, `{"detail":{"status":"document_not_found"}}`), want: map[string]any{"code": "NOT_FOUND"}},
 		"a 429":                                                  {upstream: graphtest.Refuse(429, ``), want: map[string]any{"code": "RATE_LIMITED"}},
-		"a 429 that says when":                                   {upstream: graphtest.Refuse(429, ``, "Retry-After", "7"), want: map[string]any{"code": "RATE_LIMITED", "retryAfter": 7.0}},
+		"a 429 with Retry-After":                                 {upstream: graphtest.Refuse(429, ``, "Retry-After", "7"), want: map[string]any{"code": "RATE_LIMITED", "retryAfter": 7.0}},
 		"a 408":                                                  {upstream: graphtest.Refuse(408, ``), want: map[string]any{"code": "UPSTREAM_TIMEOUT"}},
 		"a hang":                                                 {upstream: hang, want: map[string]any{"code": "UPSTREAM_TIMEOUT"}},
 		"a 500":                                                  {upstream: graphtest.Refuse(500, `canary`), want: map[string]any{"code": "UPSTREAM_UNAVAILABLE"}},
@@ -124,7 +124,7 @@ func TestErrorCodes(t *testing.T) {
 	}
 }
 
-// drip is an upstream that hands out its users one by one, whatever the page size is.
+// drip is an upstream that returns its users one by one, for any page size.
 func drip() http.Handler {
 	n := 0
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -166,8 +166,8 @@ func TestPartialFailure(t *testing.T) {
 	}
 }
 
-// TestErrorPathsWithAliases has fields whose names in the response
-// are words that gqlgen's paths have a meaning for.
+// TestErrorPathsWithAliases has fields whose response keys have a meaning in
+// gqlgen's paths.
 func TestErrorPathsWithAliases(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	for name, c := range map[string]struct {

@@ -21,7 +21,7 @@ import (
 	"rollcall/upstream"
 )
 
-// Config determines what is answered. All fields but CallersKey, CursorSecret,
+// Config configures what is answered. All fields but CallersKey, CursorSecret,
 // PreviousKey, CacheTTL and Introspection are required.
 type Config struct {
 	Client *upstream.Client
@@ -29,11 +29,11 @@ type Config struct {
 	CallersKey bool
 	// CursorSecret seals the cursors of callers without a key.
 	CursorSecret string
-	// PreviousKey is an API key that opens the cursors which it sealed, and does
-	// nothing else; empty for none.
+	// PreviousKey is an API key that opens the cursors that it sealed, and is used
+	// for nothing else; empty for none.
 	PreviousKey string
-	// CacheTTL is how long the number of users in a list is kept. It is the same as
-	// the client's for pages; default 0, which keeps none.
+	// CacheTTL is how long the number of users in a list is remembered. It equals
+	// the client's TTL for pages; default 0, which remembers none.
 	CacheTTL time.Duration
 	// Introspection lets callers read the schema, and lets validation errors
 	// suggest names.
@@ -41,14 +41,14 @@ type Config struct {
 	// Timeout bounds all of an operation's upstream work.
 	Timeout time.Duration
 	Limits  Limits
-	// Log gets internal errors and panics.
+	// Log receives internal errors and panics.
 	Log *slog.Logger
 
 	unrendered bool // see prepared
 }
 
-// Executor executes the operations of requests. It is safe for concurrent use,
-// and has to be closed.
+// Executor executes the operations of requests. It is safe for concurrent use. It
+// must be closed after use.
 type Executor struct {
 	gqlgen    graphql.GraphExecutor
 	fields    fieldMiddleware
@@ -93,15 +93,15 @@ func NewExecutor(c Config) *Executor {
 	}
 }
 
-// Close ends what the executor does in the background. It must not be used
+// Close stops the executor's background goroutines. The executor must not be used
 // afterwards.
 func (e *Executor) Close() { e.memory.Close() }
 
 // recovered implements gqlgen's RecoverFunc.
 func recovered(_ context.Context, panicked any) error { return panics.New(panicked) }
 
-// Execute returns the outcome of a request. A request that is refused makes no
-// upstream call.
+// Execute returns the outcome of a request. A refused request makes no upstream
+// call.
 func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *graphql.RawParams) *Result {
 	work := Work{Span: trace.SpanContextFromContext(ctx)}
 	known, refused := e.documents.read(params.Query)
@@ -133,7 +133,7 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 	op.plan.read(request, op)
 	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
 	response := respond(ctx)
-	if response == nil { // gqlgen starts nothing once the deadline has expired
+	if response == nil { // gqlgen starts nothing if the deadline has expired
 		response = e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
 	}
 	work.Usage, work.Batched = session.Usage(), op.loader.Saved()
@@ -146,7 +146,7 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 	return result
 }
 
-// request returns the operation that a request names, with its variables.
+// request returns the operation of a request, with its variables.
 func (e *Executor) request(d *prepared, params *graphql.RawParams) (*graphql.OperationContext, *document.Refusal) {
 	operation, refused := d.Operation(params.OperationName)
 	if refused != nil {
@@ -174,14 +174,14 @@ func (e *Executor) refuse(ctx context.Context, errs gqlerror.List, work Work) *R
 	return newResult(e.gqlgen.DispatchError(ctx, errs), false, work)
 }
 
-// Fault returns the outcome of a request that failed outside of its fields,
-// for example by a panic.
+// Fault returns the outcome of a request that failed outside of its fields, for
+// example because of a panic.
 func (e *Executor) Fault(ctx context.Context, err error) *Result {
 	return newResult(e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(err)}), true, Work{})
 }
 
-// maxSealers is how many keys' sealers are kept: deriving one takes longer than
-// sealing a page of cursors.
+// maxSealers is how many keys' sealers are cached: deriving a sealer takes longer
+// than sealing a page of cursors.
 const maxSealers = 1000
 
 func newSealers() *otter.Cache[upstream.APIKey, *connection.Sealer] {
@@ -191,8 +191,8 @@ func newSealers() *otter.Cache[upstream.APIKey, *connection.Sealer] {
 	})
 }
 
-// sealer returns the sealer of a key's cursors. All callers of one key share it:
-// what a cursor leads to depends on nothing but the key.
+// sealer returns the sealer of a key's cursors. All callers with one key share
+// it, because a cursor's list depends on the key alone.
 func (e *Executor) sealer(key upstream.APIKey) *connection.Sealer {
 	s, ok := e.sealers.GetIfPresent(key)
 	if !ok {

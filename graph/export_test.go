@@ -1,6 +1,6 @@
 package graph
 
-// Unrendered leaves all writing to gqlgen, for comparison.
+// Unrendered has gqlgen write all responses, for comparison.
 func (c Config) Unrendered() Config {
 	c.unrendered = true
 	return c

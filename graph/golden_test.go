@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "renew the golden files")
 
-// TestGolden runs each query of testdata against the same made-up world and
+// TestGolden runs each query of testdata against the same generated world, and
 // compares the whole reply with the file beside it.
 func TestGolden(t *testing.T) {
 	queries, err := filepath.Glob("testdata/*.graphql")

@@ -7,8 +7,8 @@ import (
 	"rollcall/upstream"
 )
 
-// hold counts the bytes of a large response against the budget as long as it is
-// being sent to any of the requests that share it.
+// hold counts the bytes of a large response against the budget until the last
+// request that shares the response has sent it.
 type hold struct {
 	answers *budget.Budget[upstream.APIKey]
 	key     upstream.APIKey
@@ -18,8 +18,8 @@ type hold struct {
 	holders int
 }
 
-// newHold returns the hold of a response that has one holder and is counted
-// already; nil for a response that does not count.
+// newHold returns the hold of a response that has one holder and is already
+// counted. It returns nil for a response that does not count.
 func newHold(answers *budget.Budget[upstream.APIKey], key upstream.APIKey, bytes int) *hold {
 	if bytes == 0 {
 		return nil
@@ -27,8 +27,8 @@ func newHold(answers *budget.Budget[upstream.APIKey], key upstream.APIKey, bytes
 	return &hold{answers: answers, key: key, bytes: bytes, holders: 1}
 }
 
-// Retain adds a holder of the result, which has to call Release. The one that
-// executed the request is a holder already.
+// Retain adds a holder of the result, which must call Release. The request that
+// was executed is the first holder.
 func (r *Result) Retain() {
 	h := r.held
 	if h == nil {
@@ -36,12 +36,12 @@ func (r *Result) Retain() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.holders++; h.holders == 1 { // the others were faster, but the bytes are still there
+	if h.holders++; h.holders == 1 { // the others have released it already, but the bytes are still there
 		h.answers.Add(h.key, h.bytes)
 	}
 }
 
-// Release ends the holding of the result, whose bytes must not be used afterwards.
+// Release removes a holder, which must not use the result's bytes afterwards.
 func (r *Result) Release() {
 	h := r.held
 	if h == nil {

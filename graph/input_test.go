@@ -8,8 +8,8 @@ import (
 	"rollcall/graph/internal/graphtest"
 )
 
-// TestInputErrors has requests whose documents or variables do not have the types
-// of the schema. graph/document has the table of types; here are the codes, and
+// TestInputErrors sends documents and variables that do not have the schema's
+// types. graph/document has the table of types; this test checks the codes, and
 // what reaches the upstream and the log.
 func TestInputErrors(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -31,7 +31,7 @@ func TestInputErrors(t *testing.T) {
 		"an integer with a decimal point":                 {`query($v: Int) { users(first: $v) { nodes { id } } }`, `{"v": 2.0}`, ""},
 		"a string for an integer":                         {`query($v: Int) { users(first: $v) { nodes { id } } }`, `{"v": "canary"}`, "BAD_USER_INPUT"},
 		"one representation for a list":                   {`query($v: [_Any!]!) { _entities(representations: $v) { __typename } }`, `{"v": {"__typename": "User", "userId": "u"}}`, ""},
-		"no instant, by variable":                         {`query($v: DateTime) { users(filter: {callStartedAfter: $v}) { nodes { id } } }`, `{"v": "canary"}`, "BAD_USER_INPUT"},
+		"an invalid instant, by variable":                 {`query($v: DateTime) { users(filter: {callStartedAfter: $v}) { nodes { id } } }`, `{"v": "canary"}`, "BAD_USER_INPUT"},
 		"a default of another operation":                  {`query a { ...f } query b($v: ID = "canary") { users(filter: {userId: $v}) { nodes { id } } } fragment f on Query { users(first: 1) { nodes { id } } }`, `{}`, ""},
 		"variables in objects":                            {`query($v: Float) { _entities(representations: [{__typename: "User", userId: "u", x: $v}]) { __typename } }`, `{"v": 1.5}`, ""},
 		"an input object that is a list":                  {`query($v: ConversationUserFilter) { users(filter: $v) { nodes { id } } }`, `{"v": ["canary"]}`, "BAD_USER_INPUT"},

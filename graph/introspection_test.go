@@ -13,7 +13,7 @@ func TestIntrospectionOff(t *testing.T) {
 	for _, query := range []string{`{ __schema { types { name } } }`, `{ __type(name: "User") { name } }`, `{ _service { sdl } }`, `{ user(userID: 1) { x } }`, `{ userz { x } }`, `{ users(sortBy: LAST) { nodes { usrId } } }`, `{ users(filter: {agentID: 1}) { nodes } }`} {
 		r := s.Ask(query, nil)
 		if len(r.Errors) == 0 {
-			t.Errorf("%s is answered: %v", query, r.Data)
+			t.Errorf("%s is executed: %v", query, r.Data)
 		}
 		for _, e := range r.Errors {
 			if e.Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" || strings.Contains(e.Message, "Did you mean") {

@@ -9,7 +9,7 @@ import (
 	"rollcall/graph/document"
 )
 
-// Limits are the most that a document and its operation may be. All of them have to be set.
+// Limits bound a document and its operation. All of them must be set.
 type Limits struct {
 	Tokens     int // of a document
 	Depth      int // of nested fields, outside introspection
@@ -28,8 +28,8 @@ func (l Limits) document() document.Limits {
 	return document.Limits{Tokens: l.Tokens, Depth: l.Depth, Aliases: l.Aliases, RootFields: l.RootFields, Fields: l.Fields, Directives: l.Directives}
 }
 
-// checkCost returns what exceeds the limits in an operation that could fetch cost
-// users; nil if nothing does.
+// checkCost returns the error of an operation that could fetch too many users, or
+// makes too many look-ups. It returns nil if neither is the case.
 func (l Limits) checkCost(request *graphql.OperationContext, cost int) gqlerror.List {
 	switch {
 	case cost > l.Cost:

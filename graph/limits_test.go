@@ -18,7 +18,8 @@ func body(query string) string {
 	return string(b)
 }
 
-// nested is a query so many levels deep: one of 2, 5, 8, 11, … and its leaves.
+// nested returns a query of a number of levels: one of 2, 5, 8, 11, … and its
+// leaves.
 func nested(levels int, leaf string) string {
 	fields := []string{"users(first: 1)", "nodes", "lastContactAgent"}
 	var b strings.Builder
@@ -28,7 +29,7 @@ func nested(levels int, leaf string) string {
 	return b.String() + "{ " + leaf + strings.Repeat(" }", levels)
 }
 
-// bomb is so many fragments that each spread the next one twice.
+// bomb returns a number of fragments that each spread the next one twice.
 func bomb(fragments int, inside string) string {
 	var b strings.Builder
 	b.WriteString(inside)
@@ -39,8 +40,9 @@ func bomb(fragments int, inside string) string {
 	return b.String()
 }
 
-// TestExpensiveRequests holds what is sent to keep the service busy to a fast, short
-// refusal that repeats nothing of it, before any upstream call.
+// TestExpensiveRequests checks that requests which would keep the service busy
+// are refused fast, briefly, without repeating the request, and before any
+// upstream call.
 func TestExpensiveRequests(t *testing.T) {
 	var unknown strings.Builder
 	for i := range 900 {
@@ -87,13 +89,13 @@ func TestExpensiveRequests(t *testing.T) {
 				t.Errorf("took %v of CPU", spent)
 			}
 			if w.Body.Len() > 8<<10 {
-				t.Errorf("the answer has %d bytes", w.Body.Len())
+				t.Errorf("the response has %d bytes", w.Body.Len())
 			}
 			if !strings.Contains(w.Body.String(), `"`+c.code+`"`) || strings.Contains(w.Body.String(), `"data"`) {
 				t.Errorf("got %.300s, want %s", w.Body, c.code)
 			}
 			if strings.Contains(w.Body.String(), "canarycanary") || c.code != "GRAPHQL_VALIDATION_FAILED" && strings.Contains(w.Body.String(), "canary") {
-				t.Errorf("the answer repeats the request: %.300s", w.Body)
+				t.Errorf("the response repeats the request: %.300s", w.Body)
 			}
 			if n := s.Count(); n != 0 {
 				t.Errorf("%d upstream calls", n)
@@ -102,14 +104,14 @@ func TestExpensiveRequests(t *testing.T) {
 	}
 }
 
-// cpu is what the process has spent so far.
+// cpu returns the CPU time of the process so far.
 func cpu() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// TestLimitsAllowRealClients is let through.
+// TestLimitsAllowRealClients sends what real clients send.
 func TestLimitsAllowRealClients(t *testing.T) {
 	representations := make([]map[string]any, 100)
 	for i := range representations {
@@ -131,7 +133,7 @@ func TestLimitsAllowRealClients(t *testing.T) {
 	}
 }
 
-// introspection is as deep and as long as what GraphiQL sends.
+// introspection is as deep and as long as GraphiQL's query.
 const introspection = `query IntrospectionQuery {
   __schema { description queryType { name kind } mutationType { name kind } subscriptionType { name kind }
     types { ...FullType } directives { name description isRepeatable locations args(includeDeprecated: true) { ...InputValue } } } }

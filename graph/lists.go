@@ -10,10 +10,10 @@ import (
 	"rollcall/internal/panics"
 )
 
-// lists executes operations that have lists of users and nothing else at their
-// root, as nearly all do, and leaves all others to gqlgen. Of what gqlgen does for
-// a field such a list needs little: its arguments are read, its resolver is known,
-// and what that returns is written already.
+// lists executes operations that have only lists of users at their root, as
+// nearly all do. It leaves all others to gqlgen. Such a list needs little of what
+// gqlgen does for a field: its arguments are already read, its resolver is known,
+// and the result is already JSON.
 type lists struct{ graphql.ExecutableSchema }
 
 // Exec implements gqlgen's ExecutableSchema.
@@ -46,8 +46,8 @@ func (l lists) Exec(ctx context.Context) graphql.ResponseHandler {
 	}
 }
 
-// resolve returns a list as it is written. It is null if the list fails, which
-// becomes an error of the response.
+// resolve returns a list as JSON. It is null if the list fails, which adds an
+// error to the response.
 func (op *operation) resolve(ctx context.Context, list listField) (value graphql.Marshaler) {
 	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Query", Field: list.field})
 	defer func() {
@@ -64,11 +64,11 @@ func (op *operation) resolve(ctx context.Context, list listField) (value graphql
 	return connection.Rendered
 }
 
-// fieldMiddleware is what gqlgen does differently for some fields.
+// fieldMiddleware replaces what gqlgen does for some fields.
 type fieldMiddleware struct{ entities entities }
 
-// intercept implements gqlgen's FieldMiddleware: Query._entities is resolved by
-// the service, and a connection that is rendered is taken as it is.
+// intercept implements gqlgen's FieldMiddleware. The service resolves
+// Query._entities, and a connection that is already JSON is returned as it is.
 func (m fieldMiddleware) intercept(ctx context.Context, next graphql.Resolver) (any, error) {
 	output := operationOf(ctx).output
 	if err := output.failure(); err != nil {

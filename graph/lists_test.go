@@ -12,7 +12,7 @@ import (
 	"rollcall/internal/panics"
 )
 
-// TestPanicInAList has a list without a selection.
+// TestPanicInAList executes a list without a selection.
 func TestPanicInAList(t *testing.T) {
 	var presented error
 	ctx := graphql.WithResponseContext(t.Context(), func(_ context.Context, err error) *gqlerror.Error {

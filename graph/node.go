@@ -11,7 +11,7 @@ import (
 	"rollcall/graph/loader"
 )
 
-// user resolves a look-up by user ID. It is nil if there is no such user.
+// user resolves a look-up by user ID. It returns nil if there is no such user.
 func user(ctx context.Context, userID string) (*generated.User, error) {
 	if err := checkID("userId", userID); err != nil {
 		return nil, err
@@ -30,8 +30,9 @@ func lookUp(ctx context.Context, userID string) (*generated.User, error) {
 	return newUser(u), nil
 }
 
-// node resolves a global ID. It is nil if the ID is malformed or there is no such
-// object. An agent is known by nothing but its ID, so every well-formed one exists.
+// node resolves a global ID. It returns nil if the ID is malformed or there is no
+// such object. Nothing but its ID is known of an agent, so every agent with a
+// valid ID exists.
 func node(ctx context.Context, id string) (generated.Node, error) {
 	typeName, own, ok := globalid.Parse(id)
 	if !ok {
@@ -40,7 +41,7 @@ func node(ctx context.Context, id string) (generated.Node, error) {
 	switch typeName {
 	case "User":
 		u, err := lookUp(ctx, own)
-		if u == nil { // and not a Node that holds a nil *User
+		if u == nil { // a Node that holds a nil *User would not be null
 			return nil, err
 		}
 		return u, nil
@@ -55,8 +56,8 @@ func nodes(ctx context.Context, ids []string) []generated.Node {
 	return resolveEach(ctx, len(ids), func(ctx context.Context, i int) (generated.Node, error) { return node(ctx, ids[i]) })
 }
 
-// userEntity resolves a User of another service. A user who has never talked has
-// no conversations, and is not an error.
+// userEntity resolves a User of another service. A user without conversations is
+// not an error.
 func userEntity(ctx context.Context, userID string) (*generated.User, error) {
 	if err := checkID("userId", userID); err != nil {
 		return nil, err

@@ -8,14 +8,14 @@ import (
 	"rollcall/graph/loader"
 )
 
-// operation is what the fields of one GraphQL operation share.
+// operation has what the fields of one GraphQL operation share.
 type operation struct {
 	document *prepared
 	sealer   *connection.Sealer
 	loader   *loader.Loader
 	plan     plan
 	output   *output
-	// countsUntil is when counts end.
+	// countsUntil is the deadline of counts.
 	countsUntil time.Time
 }
 

@@ -14,8 +14,8 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// large is an operation of five lists of n users; some of its fields have gqlgen write
-// the response.
+// large returns an operation of five lists of n users. With some fields, gqlgen
+// writes the response.
 func large(n int, fields string) string {
 	var b strings.Builder
 	for i := range 5 {
@@ -38,7 +38,7 @@ func TestResponseLimit(t *testing.T) {
 			if w := s.Post(query(10)); w.Code != http.StatusOK || strings.Contains(w.Body.String(), "errors") {
 				t.Errorf("a smaller response: %d %.200s", w.Code, w.Body)
 			}
-			for range 5 { // each gives back what it took
+			for range 5 { // each request returns its bytes to the budget
 				w := s.Post(query(100))
 				if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "OPERATION_TOO_COMPLEX") || strings.Contains(w.Body.String(), "data") || w.Body.Len() > 500 {
 					t.Fatalf("a larger response: %d %.200s", w.Code, w.Body)
@@ -48,7 +48,7 @@ func TestResponseLimit(t *testing.T) {
 	}
 }
 
-// stalled is a response writer that a caller does not read from.
+// stalled is a response writer whose caller does not read.
 type stalled struct {
 	http.ResponseWriter
 	header  http.Header
@@ -112,9 +112,9 @@ func TestResponsesInMemory(t *testing.T) {
 	}
 }
 
-// TestLargeResponses holds that a response of more than 64 KiB, which is written
-// twice, is the same whether the service or gqlgen writes it, and that its limit is
-// exact.
+// TestLargeResponses checks that a response of more than 64 KiB, which is written
+// twice, is the same whether the service or gqlgen writes it, and that its limit
+// is exact.
 func TestLargeResponses(t *testing.T) {
 	world := emulator.New(emulator.Options{Users: 500})
 	names := aliases(29, "lastContactAgentName")

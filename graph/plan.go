@@ -11,14 +11,14 @@ import (
 )
 
 // gqlgen starts the fields of an operation one by one, and a field starts its
-// upstream call at once. If five aliases want five sizes of the same page, the
-// first of them had better request the largest. So before any field starts, all
-// lists of the operation are read, once: their arguments, their cursors and their
-// selections. The plan has what was read, the loader expects the windows, and the
+// upstream call at once. If five aliases request five sizes of the same page, the
+// first call should request the largest. So before any field starts, all lists of
+// the operation are read once: their arguments, their cursors and their
+// selections. The plan stores them, the loader expects the windows, and the
 // fields take their windows from the plan.
 //
-// Which windows the loader expects is only a hint: it changes the size of a page,
-// never what a field returns.
+// The expected windows are only a hint: they change the size of a page, never
+// what a field returns.
 
 // plan has the lists of one operation. It is safe for concurrent use.
 type plan struct {
@@ -27,7 +27,7 @@ type plan struct {
 	roots []listField
 	// onlyLists reports that the operation has nothing else at its root.
 	onlyLists bool
-	// ofAgents are the fields Agent.users. Their windows are known once an agent is.
+	// ofAgents are the fields Agent.users. Their windows depend on the agent.
 	ofAgents []agentList
 
 	mu sync.Mutex
@@ -59,7 +59,7 @@ type agentWindow struct {
 	err    error
 }
 
-// read reads the lists of an operation, which has its other members.
+// read reads the lists of an operation whose other members are set.
 func (p *plan) read(request *graphql.OperationContext, op *operation) {
 	fields := op.document.roots(request)
 	p.op, p.onlyLists, p.roots = op, len(fields) > 0, make([]listField, 0, len(fields))
@@ -87,7 +87,7 @@ func (p *plan) read(request *graphql.OperationContext, op *operation) {
 	p.expectRoots()
 }
 
-// expectRoots has the loader expect the lists at the root.
+// expectRoots announces the lists at the root to the loader.
 func (p *plan) expectRoots() {
 	if len(p.roots) < 2 && (len(p.roots) == 0 || len(p.roots[0].counts) == 0) {
 		return
@@ -101,8 +101,8 @@ func (p *plan) expectRoots() {
 	p.expect(lists)
 }
 
-// expect has the loader expect the windows and counts of lists. A single window
-// reads what it needs without that, unless its list is counted as well.
+// expect announces the windows and counts of lists to the loader. A single window
+// needs no announcement, unless its list is also counted.
 func (p *plan) expect(lists []listField) {
 	windows := make([]connection.Window, 0, len(lists))
 	counts := 0
@@ -138,9 +138,9 @@ func (p *plan) root(field *ast.Field) listField {
 }
 
 // ofAgent returns the window of a field Agent.users on the users of one agent. An
-// agent may occur wherever one is selected, so the loader expects all windows that
-// the operation may open on its users: to expect fewer would cost a call if the
-// agent occurs in two places.
+// agent may occur wherever the operation selects one, so the loader expects all
+// windows that the operation may open on its users: if it expected fewer, an
+// agent that occurs in two places would cost another call.
 func (p *plan) ofAgent(agentID string, field *ast.Field) (connection.Window, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock() // until all windows are expected: no field starts before
@@ -160,7 +160,8 @@ func (p *plan) ofAgent(agentID string, field *ast.Field) (connection.Window, err
 	panic("graph: the plan lacks a list of an agent")
 }
 
-// open opens the windows on the users of an agent, and has the loader expect them.
+// open opens the windows on the users of an agent, and announces them to the
+// loader.
 func (p *plan) open(agentID string) []agentWindow {
 	windows := make([]agentWindow, len(p.ofAgents))
 	lists := make([]listField, 0, len(p.ofAgents))

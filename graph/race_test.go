@@ -2,5 +2,5 @@
 
 package graph_test
 
-// raceFactor is how much slower the race detector may make the code.
+// raceFactor is how much slower the code may be with the race detector.
 const raceFactor = 10

@@ -19,8 +19,8 @@ import (
 	"rollcall/graph/internal/graphtest"
 )
 
-// FuzzRenderedEqualsGqlgen compares, byte for byte, what the service writes
-// with what gqlgen writes, over random operations and random users.
+// FuzzRenderedEqualsGqlgen compares the service's responses with gqlgen's, byte
+// for byte, over random operations and random users.
 func FuzzRenderedEqualsGqlgen(f *testing.F) {
 	for seed := range uint64(400) {
 		f.Add(seed, "")
@@ -41,7 +41,7 @@ func FuzzRenderedEqualsGqlgen(f *testing.F) {
 			}
 			got, want := rendered.Post(string(body), "X-Request-Id", "same"), plain.Post(string(body), "X-Request-Id", "same")
 			if sorted(t, got) != sorted(t, want) {
-				t.Errorf("%s\nover %s\nis\n%s\nand by gqlgen\n%s", body, page, got.Body, want.Body)
+				t.Errorf("%s\nover %s\nreturns\n%s\nand with gqlgen\n%s", body, page, got.Body, want.Body)
 			}
 			if strings.Contains(want.Body.String(), "VALIDATION") || strings.Contains(want.Body.String(), "TOO_COMPLEX") {
 				t.Fatalf("the operation is not valid: %s\n%s", body, want.Body)
@@ -50,9 +50,9 @@ func FuzzRenderedEqualsGqlgen(f *testing.F) {
 	})
 }
 
-// FuzzListsEqualGqlgen compares, byte for byte, answers to operations of nothing
-// but lists, as most are, with gqlgen's: with arguments of all kinds, and an
-// upstream that refuses some.
+// FuzzListsEqualGqlgen compares the responses to operations of lists alone, as
+// most operations are, with gqlgen's, byte for byte. The lists have arguments of
+// all kinds, and the upstream refuses some of them.
 func FuzzListsEqualGqlgen(f *testing.F) {
 	for seed := range uint64(400) {
 		f.Add(seed)
@@ -60,7 +60,7 @@ func FuzzListsEqualGqlgen(f *testing.F) {
 	var status int
 	var page string
 	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("page_size") == "3" { // one of several fails
+		if r.URL.Query().Get("page_size") == "3" { // one of several lists fails
 			w.WriteHeader(status)
 			_, _ = w.Write([]byte(`{"detail":[{"loc":["query","page_size"],"msg":"is refused"}]}`))
 			return
@@ -79,7 +79,7 @@ func FuzzListsEqualGqlgen(f *testing.F) {
 			}
 			got, want := ours.Post(string(body), "X-Request-Id", "same"), gqlgens.Post(string(body), "X-Request-Id", "same")
 			if sorted(t, got) != sorted(t, want) {
-				t.Errorf("%s\nis\n%s\nand by gqlgen\n%s", body, got.Body, want.Body)
+				t.Errorf("%s\nreturns\n%s\nand with gqlgen\n%s", body, got.Body, want.Body)
 			}
 			if strings.Contains(want.Body.String(), "VALIDATION") || strings.Contains(want.Body.String(), "TOO_COMPLEX") {
 				t.Fatalf("the operation is not valid: %s\n%s", body, want.Body)
@@ -88,8 +88,8 @@ func FuzzListsEqualGqlgen(f *testing.F) {
 	})
 }
 
-// sorted is an answer whose errors are in the order of their text: fields that
-// fail at the same time do so in any order.
+// sorted returns a response with its errors sorted by text: fields that fail at
+// the same time do so in any order.
 func sorted(t *testing.T, w *httptest.ResponseRecorder) string {
 	t.Helper()
 	var a struct {
@@ -103,18 +103,19 @@ func sorted(t *testing.T, w *httptest.ResponseRecorder) string {
 	return fmt.Sprintf("%d %s %s", w.Code, a.Errors, a.Data)
 }
 
-// generator makes up operations and pages.
+// generator generates operations and pages.
 type generator struct {
 	*rand.Rand
-	text string // to be among the strings
+	text string // one of the strings
 }
 
 func (g *generator) one(of ...string) string { return of[g.IntN(len(of))] }
 
-// fields has the fields of each object type that a list of users leads to, by the
-// type's name: a field of an object type has that type after a colon. routes has
-// the way from a user to each of these types. Both are the schema's, so that a new
-// field is compared as well. Lists inside of lists are left out: they are resolved.
+// fields has the fields of each object type below a list of users, by the type's
+// name: a field of an object type has that type after a colon. routes has the
+// path from a user to each of these types. Both are read from the schema, so that
+// a new field is compared as well. Lists inside of lists are left out, because
+// they are resolved.
 var fields, routes = readSchema()
 
 func readSchema() (fields map[string][]string, routes map[string]string) {
@@ -139,7 +140,7 @@ func readSchema() (fields map[string][]string, routes map[string]string) {
 	return fields, routes
 }
 
-// lists is an operation of lists alone.
+// lists returns an operation that has only lists at its root.
 func (g *generator) lists() string {
 	var root, inside strings.Builder
 	for i := range 1 + g.IntN(3) {
@@ -186,7 +187,7 @@ func (g *generator) operation() string {
 	return "query($yes: Boolean!, $no: Boolean!) {" + lists.String() + " }" + spread.String()
 }
 
-// set is a random selection set of a type.
+// set returns a random selection set of a type.
 func (g *generator) set(on string, depth int) string {
 	var b strings.Builder
 	b.WriteString("{")
@@ -211,7 +212,7 @@ func (g *generator) set(on string, depth int) string {
 			name, inner, object := strings.Cut(fields[on][g.IntN(len(fields[on]))], ":")
 			alias := ""
 			if g.IntN(4) == 0 {
-				alias = "a" + name + ": " // the same for the same field, so that they merge
+				alias = "a" + name + ": " // the same for the same field, so that such fields merge
 			}
 			b.WriteString(" " + alias + name + directive)
 			if object {
@@ -227,7 +228,7 @@ func (g *generator) set(on string, depth int) string {
 	return b.String()
 }
 
-// page is an answer of the upstream.
+// page returns a response of the upstream.
 func (g *generator) page() string {
 	users := make([]any, g.IntN(6))
 	for i := range users {
@@ -253,7 +254,7 @@ func (g *generator) page() string {
 		}
 		users[i] = u
 	}
-	text, err := json.Marshal(map[string]any{"users": users, "has_more": len(users) > 3, "next_cursor": "next"}) // enough for any first
+	text, err := json.Marshal(map[string]any{"users": users, "has_more": len(users) > 3, "next_cursor": "next"}) // enough users for any first
 	if err != nil {
 		panic(err)
 	}

@@ -4,14 +4,12 @@ import "context"
 
 type requestIDKey struct{}
 
-// WithRequestID returns a context that carries the ID of the request that it
-// belongs to.
+// WithRequestID returns a context that carries the ID of its request.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
 
-// RequestID returns the ID of the request that ctx belongs to, or "" if it
-// belongs to none.
+// RequestID returns the ID of ctx's request, or "" if ctx has none.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id

@@ -1,8 +1,8 @@
-// Package graph is the GraphQL side of the service: the schema, its resolvers
-// and the HTTP handler that serves them. It knows the upstream's pages and
-// errors, but not its wire format, and nothing of the environment.
+// Package graph is the GraphQL side of the service: the schema, its resolvers, and
+// the executor of operations. It knows the upstream's pages and errors, but not its
+// wire format, and nothing of HTTP or the environment.
 package graph
 
-// Resolver is the root of gqlgen's resolvers. What they need belongs to one
-// operation and comes with its context.
+// Resolver is the root of gqlgen's resolvers. They take what they need from the
+// operation in their context.
 type Resolver struct{}

@@ -12,7 +12,7 @@ import (
 	"rollcall/upstream"
 )
 
-// Result is the outcome of a well-formed request. Equal requests share one, so it
+// Result is the outcome of a well-formed request. Equal requests share it, so it
 // is never modified.
 type Result struct {
 	// Executed reports whether there was an operation to execute.

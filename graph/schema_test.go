@@ -8,9 +8,8 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
-// TestTheSchemaIsDescribed holds that the schema is the manual: everything in it
-// has a description.
-func TestTheSchemaIsDescribed(t *testing.T) {
+// TestSchemaDescriptions checks that everything in the schema has a description.
+func TestSchemaDescriptions(t *testing.T) {
 	file, err := os.ReadFile("schema.graphqls")
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"rollcall/upstream"
 )
 
-// newUser is a user of the upstream in the schema's terms.
+// newUser returns a user of the upstream in the schema's terms.
 func newUser(u *upstream.User) *generated.User {
 	user := &generated.User{
 		ID:                   globalid.New("User", u.ID),
@@ -42,13 +42,14 @@ func newActivity(u *upstream.User) *generated.UserActivity {
 	}
 }
 
-// newStranger is a user whom another service knows and who has never talked.
+// newStranger returns a user whom another service knows and who has no
+// conversations.
 func newStranger(userID string) *generated.User {
 	return &generated.User{ID: globalid.New("User", userID), UserID: userID, ConversationCount: new(int)}
 }
 
-// newAgent returns nil for an agent that the upstream does not name, or whose ID
-// cannot be requested.
+// newAgent returns nil if the upstream sent no agent ID, or one that cannot be
+// requested.
 func newAgent(agentID string) *generated.Agent {
 	if globalid.Fault(agentID) != "" {
 		return nil
@@ -74,7 +75,7 @@ func newSummary(s upstream.SentimentSummary) *generated.SentimentSummary {
 	}
 }
 
-// newFrustratedConversations returns nil if the upstream does not report any.
+// newFrustratedConversations returns nil if the upstream did not send the list.
 func newFrustratedConversations(list []upstream.FrustratedConversation) []*generated.FrustratedConversation {
 	if list == nil {
 		return nil
@@ -97,7 +98,7 @@ func newFrustratedConversation(c upstream.FrustratedConversation) *generated.Fru
 	}
 }
 
-// newLabel is nil for a label that the schema does not have.
+// newLabel returns nil for a label that the schema does not have.
 func newLabel(l upstream.SentimentLabel) *generated.SentimentLabel {
 	var label generated.SentimentLabel
 	switch l {
@@ -113,7 +114,7 @@ func newLabel(l upstream.SentimentLabel) *generated.SentimentLabel {
 	return &label
 }
 
-// score is nil for one that is not known.
+// score returns nil if the score is not known.
 func score(s upstream.Score) *float64 {
 	if !s.Known {
 		return nil

@@ -60,7 +60,7 @@ func (op *operation) load(ctx context.Context, list listField) (_ *generated.Use
 	return &generated.UserConnection{Rendered: rendered{list.selection, written}}, nil
 }
 
-// needsPages reports whether anything is selected that needs the upstream's pages.
+// needsPages reports whether the selection needs the upstream's pages.
 func needsPages(s *render.Selection, w connection.Window) bool {
 	further := s.HasNextPage
 	if w.Backward() {
@@ -75,10 +75,10 @@ type rendered struct {
 	list      render.List
 }
 
-// size returns about how many bytes MarshalGQL writes.
+// size returns approximately how many bytes MarshalGQL writes.
 func (r rendered) size() int { return r.selection.Size(r.list.Slice.Len()) }
 
-// newConnection returns what is selected of a slice, for gqlgen to write.
+// newConnection returns the selected part of a slice, for gqlgen to write.
 func newConnection(s connection.Slice, selected *render.Selection) *generated.UserConnection {
 	c := &generated.UserConnection{
 		PageInfo: &generated.PageInfo{HasNextPage: s.HasNextPage, HasPreviousPage: s.HasPreviousPage},

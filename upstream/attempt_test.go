@@ -17,16 +17,16 @@ import (
 	"rollcall/upstream"
 )
 
-// reset breaks a request's connection without an answer.
+// reset breaks a request's connection before the response.
 func reset(w http.ResponseWriter) {
 	conn, _, _ := w.(http.Hijacker).Hijack()
 	_ = conn.(*net.TCPConn).SetLinger(0)
 	_ = conn.Close()
 }
 
-// TestRetryBudgetWithResets resets connections. net/http sends a GET again if a
-// connection that was used before breaks without a response, so the server sees
-// more requests than the retry budget counts; on new connections it sees the same.
+// TestRetryBudgetWithResets resets connections. net/http repeats a GET if a
+// reused connection breaks before the response, so the server sees more requests
+// than the retry budget counts. On new connections it sees the same number.
 func TestRetryBudgetWithResets(t *testing.T) {
 	t.Run("a request on a new connection has two attempts", func(t *testing.T) {
 		var calls atomic.Int32
@@ -54,7 +54,7 @@ func TestRetryBudgetWithResets(t *testing.T) {
 				reset(w)
 				return
 			}
-			w.Header().Set("Connection", "close") // so that each request has a new one
+			w.Header().Set("Connection", "close") // each request has a new connection
 			fmt.Fprint(w, `{"users":[],"has_more":false}`)
 		})
 		const callers, each = 4, 500
@@ -81,7 +81,7 @@ func TestRetryBudgetWithResets(t *testing.T) {
 	})
 }
 
-// TestRequestHasNoBody reads what is written to a connection that is kept.
+// TestRequestHasNoBody records what is written to a reused connection.
 func TestRequestHasNoBody(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -8,17 +8,18 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// The breaker spares a server that is down, and the callers who would wait for it.
-// It opens when half of at least twenty recent requests failed, admits one request
-// after five seconds, and closes when that one succeeds. A request is recent for
-// as long as four calls may take: in a shorter time too few requests can hang.
+// The breaker spares a server that is down, and callers who would wait for it. It
+// opens if at least twenty recent requests ended and half of them failed. It
+// admits one request after five seconds, and closes if that one succeeds. A
+// request is recent for as long as four calls may take: a shorter time could pass
+// while too few requests end.
 const (
 	breakerCalls    = 4
 	breakerRequests = 20
 	breakerPause    = 5 * time.Second
 )
 
-// errOpen is the cause of a call that the breaker did not admit.
+// errOpen is the cause of a call that the breaker refused.
 var errOpen = errors.New("the breaker is open: too many calls failed")
 
 func newBreaker(timeout time.Duration, changed func(name string, from, to gobreaker.State)) *gobreaker.CircuitBreaker[Page] {
@@ -29,27 +30,28 @@ func newBreaker(timeout time.Duration, changed func(name string, from, to gobrea
 		Timeout:      breakerPause,
 		MaxRequests:  1,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			// Requests would also count those in flight and those of callers who left.
+			// c.Requests also counts requests in flight and those of callers who
+			// left.
 			ended := c.TotalSuccesses + c.TotalFailures
 			return ended >= breakerRequests && 2*c.TotalFailures >= ended
 		},
-		IsSuccessful:  serverIsWell,
-		IsExcluded:    saysNothing,
+		IsSuccessful:  serverSucceeded,
+		IsExcluded:    unclassified,
 		OnStateChange: changed,
 	})
 }
 
-// saysNothing reports whether a call's outcome says nothing about the server: its
-// caller left.
-func saysNothing(err error) bool {
+// unclassified reports whether an error says nothing about the server: the
+// caller's context was cancelled.
+func unclassified(err error) bool {
 	_, classified := errors.AsType[*Error](err)
 	return err != nil && !classified
 }
 
-// serverIsWell returns false for failures of the server (5xx, no response in time,
-// responses that cannot be read), and true for those of a caller (4xx) and of
-// both (429).
-func serverIsWell(err error) bool {
+// serverSucceeded returns false for failures of the server (5xx, no response in
+// time, responses that cannot be read), and true for those of a caller (4xx) and
+// of both (429).
+func serverSucceeded(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return err == nil
@@ -57,8 +59,8 @@ func serverIsWell(err error) bool {
 	return e.Status >= http.StatusBadRequest && e.Status < http.StatusInternalServerError && e.Status != http.StatusRequestTimeout
 }
 
-// brokenOpen replaces the breaker's own errors with the client's.
-func brokenOpen(err error) error {
+// breakerError replaces the breaker's own errors with the client's.
+func breakerError(err error) error {
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return &Error{Kind: Unavailable, Stage: Sending, Cause: errOpen}
 	}

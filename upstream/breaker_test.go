@@ -16,7 +16,7 @@ func TestBreaker(t *testing.T) {
 		status int
 		opens  bool
 	}{
-		"counts a 503": {503, true}, "counts a broken connection": {0, true}, "counts an answer that is no page": {299, true}, "counts a hang": {-1, true},
+		"counts a 503": {503, true}, "counts a broken connection": {0, true}, "counts a response that is not a page": {299, true}, "counts a hang": {-1, true},
 		"counts a redirect": {302, true}, "counts a 408": {408, true},
 		"does not count a 400": {400, false}, "does not count a 401": {401, false}, "does not count a 404": {404, false}, "does not count a 422": {422, false},
 	} {
@@ -39,7 +39,7 @@ func TestBreaker(t *testing.T) {
 				if !open {
 					return
 				}
-				status = 200                // and it recovers by itself
+				status = 200                // the server recovers
 				time.Sleep(6 * time.Second) //nolint:forbidigo // in fake time
 				for i := range 30 {
 					if _, err := client.As(alice).ListUsers(t.Context(), distinct(i)); err != nil {
@@ -55,13 +55,13 @@ func TestBreakerOpensOnHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: always(200), takes: time.Hour}
 		client := s.client(upstream.Config{})
-		for i := range 30 { // who leave, and say nothing of the server
+		for i := range 30 { // these callers leave, which says nothing about the server
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			_, _ = client.As(other).ListUsers(ctx, distinct(i))
 			cancel()
 		}
 		began := time.Now()
-		opened := make(chan time.Duration, 8) // when each finds it open
+		opened := make(chan time.Duration, 8) // when each goroutine found the breaker open
 		for i := range 8 {
 			go func() {
 				for {
@@ -99,7 +99,7 @@ func TestBreakerIgnoresCancelledCalls(t *testing.T) {
 			t.Error(err)
 		}
 		if s.inFlight != 0 {
-			t.Errorf("%d requests go on", s.inFlight)
+			t.Errorf("%d requests are still in flight", s.inFlight)
 		}
 	})
 }

@@ -9,55 +9,57 @@ import (
 )
 
 // The cache keeps pages for as long as the operator allows, each for the API key
-// that it was fetched with: the upstream's response depends on nothing else, so
-// all callers of one key may share it, and no other. A user of a cached page can
-// be looked up for as long as the page is cached.
+// that it was fetched with. The upstream's response depends on the key and the
+// query alone, so all callers of one key may share its pages, and no other key's
+// callers may. A look-up of one user may be served from any cached page that has
+// the user.
 //
-// A walk must not go from a fresh page on to one that was read before it: where
-// somebody has called in between, users have moved from one page to the other,
-// and one who has not moved could be missed by both. So a page that arrives
-// puts an end to whatever is kept from its own next cursor on. The other way
-// around, from an old page on to a fresh one, is what every slow reader does,
-// and what cursors are made for.
+// A walk must not continue from a fresh page to a page that was read before it.
+// If a user calls between the two reads, other users move from one page to the
+// other, and a user who has not moved could be missing from both. Therefore a
+// page that arrives invalidates the older pages from its own next cursor on. The
+// other direction, from an old page to a fresh one, is what every slow reader
+// does, and what cursors are made for.
 
 const (
-	// cachedBytes is about how much memory the kept pages may take.
+	// cachedBytes is approximately how much memory the cached pages may take.
 	cachedBytes = 64 << 20
-	// cachedUsers is for how many users it is known which page has them.
+	// cachedUsers is for how many users the cache remembers a page that has them.
 	cachedUsers = 100_000
 )
 
-// cache is nil where nothing is kept.
+// cache is nil if pages are not cached.
 type cache struct {
 	ttl   time.Duration
 	pages *otter.Cache[pageKey, entry]
 	users *otter.Cache[userKey, pageKey]
 }
 
-// pageKey is where a page begins, for an API key.
+// pageKey identifies a page: the API key, the list, and the cursor at which the
+// page begins.
 type pageKey struct {
 	key    APIKey
 	query  Query
 	cursor string
 }
 
-// entry is a page with the time of its request. Without a page, it only says that
-// pages which were requested before that time are not to be cached.
+// entry is a page with the time of its request. An entry without a page is a
+// mark: pages that were requested before that time must not be cached.
 type entry struct {
 	at      time.Time
-	size    int // that was requested; 0 if there is no page
+	size    int // the size that was requested; 0 if there is no page
 	page    Page
-	version string // among those that the replicas share; empty if they do not
-	foreign bool   // whether another replica has read it
+	version string // the page's version in the pages that replicas share; empty if they share none
+	foreign bool   // whether another replica read the page
 }
 
-// userKey is a user over all conversations, for an API key.
+// userKey identifies a user over all conversations, for an API key.
 type userKey struct {
 	key    APIKey
 	userID string
 }
 
-// newCache returns nil for a ttl of 0.
+// newCache returns nil, which caches nothing, if ttl is 0.
 func newCache(ttl time.Duration) *cache {
 	if ttl <= 0 {
 		return nil
@@ -76,7 +78,7 @@ func newCache(ttl time.Duration) *cache {
 	}
 }
 
-// close ends what the cache does in the background.
+// close stops the cache's background goroutines.
 func (c *cache) close() {
 	if c != nil {
 		c.pages.StopAllGoroutines()
@@ -84,8 +86,9 @@ func (c *cache) close() {
 	}
 }
 
-// get returns a page that may be served in place of q's: one of that size, or a
-// larger one, or a user that another page brought.
+// get returns a page that may be served for q: the page itself, if it was
+// requested with at least that size or is the last one, or a page of one user
+// whom another page has.
 func (c *cache) get(key APIKey, q PageQuery) (Page, bool) {
 	if c == nil {
 		return Page{}, false
@@ -98,7 +101,7 @@ func (c *cache) get(key APIKey, q PageQuery) (Page, bool) {
 	return k.page, ok
 }
 
-// user returns the user that q looks up, if a page brought them.
+// user returns the user that q looks up, if a cached page has that user.
 func (c *cache) user(key APIKey, q PageQuery) (u User, at time.Time, ok bool) {
 	userID := q.Filter.UserID
 	if userID == "" || q.Query != (Query{Filter: Filter{UserID: userID}}) || q.Cursor != "" {
@@ -122,7 +125,7 @@ func (c *cache) user(key APIKey, q PageQuery) (u User, at time.Time, ok bool) {
 
 func (c *cache) fresh(at time.Time) bool { return time.Since(at) < c.ttl }
 
-// put keeps the page that q brought, having been asked for at an instant.
+// put caches the page that q returned. The instant is that of the request.
 func (c *cache) put(key APIKey, q PageQuery, page Page, at time.Time, version string) {
 	if c == nil {
 		return
@@ -142,15 +145,15 @@ func (c *cache) put(key APIKey, q PageQuery, page Page, at time.Time, version st
 			return entry{at: at}, otter.WriteOp
 		})
 	}
-	if q.Filter == (Filter{}) { // else their numbers are of some conversations alone
+	if q.Filter == (Filter{}) { // otherwise their numbers cover only some of their conversations
 		for _, u := range page.Users {
 			c.users.Set(userKey{key, strings.Clone(u.ID)}, here)
 		}
 	}
 }
 
-// version returns the page that was kept at q's place, with its version among those
-// that the replicas share.
+// version returns the cached page for q, with its version in the pages that
+// replicas share.
 func (c *cache) version(key APIKey, q PageQuery) (page Page, version string) {
 	e, ok := c.pages.GetIfPresent(pageKey{key, q.Query, q.Cursor})
 	if !ok || e.size == 0 {
@@ -159,13 +162,13 @@ func (c *cache) version(key APIKey, q PageQuery) (page Page, version string) {
 	return e.page, e.version
 }
 
-// keep keeps a page that another replica has read. It is not used without its
-// version, so that its age does not matter.
+// keep caches a page that another replica read. The page is used only while its
+// version is the shared one, so its age does not matter.
 func (c *cache) keep(key APIKey, q PageQuery, page Page, version string) {
 	c.pages.Set(pageKey{key, q.Query, strings.Clone(q.Cursor)}, entry{at: time.Now(), size: q.Size, page: page, version: version, foreign: true})
 }
 
-// bytes returns about how much memory a page takes.
+// bytes returns approximately how much memory a page takes.
 func (p Page) bytes() int {
 	n := p.text + cap(p.Users)*int(unsafe.Sizeof(User{}))
 	for i := range p.Users {

@@ -13,24 +13,23 @@ import (
 	"rollcall/upstream"
 )
 
-// TestCacheKeepsNoOtherPageAlive goes through far more pages than the
-// cache may keep. Users are known for longer than pages are kept, and so is
-// where a page would begin. All of that comes from bodies, and a string that is
-// still a part of one keeps it in memory whole.
-func TestCacheKeepsNoOtherPageAlive(t *testing.T) {
+// TestCacheMemory reads far more pages than the cache may keep. Users and cursors
+// are remembered for longer than pages. Their strings come from bodies, and a string
+// that shared a body's memory would keep all of the body alive.
+func TestCacheMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it fills the cache")
 	}
 	const pages, size = 1000, 128 << 10
 	name := strings.Repeat("x", size)
 	body := func(n int) string {
-		return fmt.Sprintf(`{"users":[{"last_contact_agent_name":"%s",%s],"has_more":true,"next_cursor":"place %d"}`, name, reader(fmt.Sprint("user ", n), 1)[1:], n)
+		return fmt.Sprintf(`{"users":[{"last_contact_agent_name":"%s",%s],"has_more":true,"next_cursor":"cursor %d"}`, name, reader(fmt.Sprint("user ", n), 1)[1:], n)
 	}
-	for name, ask := range map[string]func(i int, next string) upstream.PageQuery{
+	for name, query := range map[string]func(i int, next string) upstream.PageQuery{
 		"pages that follow each other": func(_ int, next string) upstream.PageQuery {
 			return upstream.PageQuery{Cursor: next, Size: 1}
 		},
-		"pages that larger ones replace": func(i int, _ string) upstream.PageQuery {
+		"pages that are replaced by larger ones": func(i int, _ string) upstream.PageQuery {
 			return upstream.PageQuery{Cursor: fmt.Sprint("at ", i/upstream.MaxPageSize), Size: 1 + i%upstream.MaxPageSize}
 		},
 	} {
@@ -50,7 +49,7 @@ func TestCacheKeepsNoOtherPageAlive(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			next := ""
 			for i := range pages {
-				page, err := s.ListUsers(t.Context(), ask(i, next))
+				page, err := s.ListUsers(t.Context(), query(i, next))
 				if err != nil {
 					t.Fatal(err)
 				}

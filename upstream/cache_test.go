@@ -18,8 +18,8 @@ import (
 
 const ttl = time.Minute
 
-// library is an upstream that says on each page when it was read: as the users'
-// number of conversations.
+// library is an upstream whose users have the number of the reading (the call
+// that read them) as their number of conversations.
 type library struct {
 	takes time.Duration
 
@@ -35,7 +35,7 @@ func (l *library) RoundTrip(r *http.Request) (*http.Response, error) {
 	l.mu.Unlock()
 	var body string
 	switch {
-	case q.Get("search") == "nobody":
+	case q.Get("search") == "unknown":
 		body = `{"users":[],"has_more":false}`
 	case q.Get("search") != "":
 		body = fmt.Sprintf(`{"users":[%s],"has_more":false}`, reader(q.Get("search"), n))
@@ -53,7 +53,7 @@ func reader(id string, read int) string {
 	return fmt.Sprintf(`{"user_id":%q,"last_contact_unix_secs":2,"first_contact_unix_secs":1,"conversation_count":%d,"last_contact_conversation_id":"c"}`, id, read)
 }
 
-// visit is a client with a cache, and what a test does with it.
+// visit is a client with a cache, and the library that it reads.
 type visit struct {
 	t      *testing.T
 	client *upstream.Client
@@ -70,7 +70,8 @@ func visiting(t *testing.T, test func(v visit)) {
 	})
 }
 
-// list returns which reading of the upstream a caller is served.
+// list returns the number of the reading that a caller is served; 0 for an empty
+// page.
 func (v visit) list(caller upstream.Caller, q upstream.PageQuery) (reading int) {
 	v.t.Helper()
 	page, err := v.client.As(caller).ListUsers(v.t.Context(), q)
@@ -133,10 +134,10 @@ func TestCacheServesLookUps(t *testing.T) {
 		v.want("a user of it", v.list(alice, lookUp("b")), 1)
 		v.want("a user of it, for another caller with the same key", v.list(bob, lookUp("b")), 1)
 		v.want("a user of it, for another key", v.list(other, lookUp("b")), 2)
-		v.want("a user who was on no page", v.list(alice, lookUp("c")), 3)
-		v.want("nobody", v.list(alice, lookUp("nobody")), 0)
-		v.want("a user on a page of the filtered", v.list(alice, upstream.PageQuery{Query: upstream.Query{Filter: upstream.Filter{AgentID: "x"}}, Cursor: "second", Size: 2}), 5)
-		v.want("that user", v.list(alice, lookUp("seconda")), 6)
+		v.want("a user who is on no cached page", v.list(alice, lookUp("c")), 3)
+		v.want("an unknown user", v.list(alice, lookUp("unknown")), 0)
+		v.want("a page of a filtered list", v.list(alice, upstream.PageQuery{Query: upstream.Query{Filter: upstream.Filter{AgentID: "x"}}, Cursor: "second", Size: 2}), 5)
+		v.want("a user of it, in the list without a filter", v.list(alice, lookUp("seconda")), 6)
 		wait(ttl / 2)
 		v.want("a larger page", v.list(alice, upstream.PageQuery{Size: 31}), 7)
 		v.want("a user of it", v.list(alice, lookUp("b")), 7)
@@ -156,7 +157,7 @@ func TestCacheServesTheNewestLookUp(t *testing.T) {
 	})
 }
 
-func TestCacheDropsOlderPagesAfterAFreshOne(t *testing.T) {
+func TestCacheInvalidatesOlderPages(t *testing.T) {
 	at := func(cursor string) upstream.PageQuery { return upstream.PageQuery{Cursor: cursor, Size: 2} }
 	visiting(t, func(v visit) {
 		v.want("the first page", v.list(alice, at("")), 1)
@@ -171,19 +172,19 @@ func TestCacheDropsOlderPagesAfterAFreshOne(t *testing.T) {
 	})
 }
 
-func TestCacheDropsOvertakenPages(t *testing.T) {
+func TestCacheInvalidatesPagesInFlight(t *testing.T) {
 	visiting(t, func(v visit) {
 		v.takes = time.Second
 		var wg sync.WaitGroup
 		wg.Go(func() { v.list(alice, upstream.PageQuery{Cursor: "second", Size: 2}) })
 		wait(time.Second / 2)
-		wg.Go(func() { v.list(alice, upstream.PageQuery{Size: 2}) }) // whose next page the other one is
+		wg.Go(func() { v.list(alice, upstream.PageQuery{Size: 2}) }) // the other call reads its next page
 		wg.Wait()
 		v.want("the second page", v.list(alice, upstream.PageQuery{Cursor: "second", Size: 2}), 3)
 	})
 }
 
-func TestCacheIsBounded(t *testing.T) {
+func TestCacheSize(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it fills the cache")
 	}
@@ -192,8 +193,8 @@ func TestCacheIsBounded(t *testing.T) {
 		users[i] = reader(strings.Repeat("x", 200)+strconv.Itoa(i), 1)
 	}
 	for name, body := range map[string]string{
-		"many users":            `{"users":[` + strings.Join(users, ",") + `],"has_more":false}`,
-		"fields nobody asks of": `{"users":[` + users[0] + `],"has_more":false,"novel":"` + strings.Repeat("x", 100_000) + `"}`,
+		"many users":                 `{"users":[` + strings.Join(users, ",") + `],"has_more":false}`,
+		"fields that are never read": `{"users":[` + users[0] + `],"has_more":false,"novel":"` + strings.Repeat("x", 100_000) + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := upstream.NewClient(upstream.Config{

@@ -35,7 +35,7 @@ const (
 	failedContract   failure = "contract"   // a response that the contract does not allow
 )
 
-// contractError says how a response breaks the contract.
+// contractError describes how a response breaks the contract.
 type contractError string
 
 func (e contractError) Error() string { return string(e) }
@@ -91,12 +91,12 @@ func (e *Error) class() failure {
 }
 
 // describe returns the class of a cause and a sentence about it. The sentence
-// consists of words of this package, of the operating system and of the resolver.
+// consists of words of this package, the operating system and the resolver.
 func describe(cause error) (failure, string) {
 	if _, ok := errors.AsType[contractError](cause); ok {
-		return failedContract, cause.Error() // with the place in the response, which is ours as well
+		return failedContract, cause.Error() // with the position in the response, which is ours as well
 	}
-	// The calls that were not sent; the reason is of this package.
+	// The calls that were not sent: the reason is this package's own.
 	for _, unsent := range []error{errOpen, errQueue, errPaused, errNoTime, errNoRoom, errOverloaded, errRefusedKey} {
 		if errors.Is(cause, unsent) {
 			return failedConnection, unsent.Error()
@@ -128,8 +128,9 @@ func describe(cause error) (failure, string) {
 	return failedConnection, "the connection failed"
 }
 
-// describeDNS names the fault of a look-up. Its name is the configured server's
-// and its text the resolver's: neither is a caller's or the upstream's.
+// describeDNS describes a failed look-up. The name is that of the configured
+// server and the text is the resolver's, so neither contains a caller's or the
+// upstream's words.
 func describeDNS(e *net.DNSError) string {
 	switch {
 	case e.IsNotFound:
@@ -175,7 +176,8 @@ func describeTLS(cause error) string {
 	if alert, ok := errors.AsType[*net.OpError](cause); ok && alert.Op == "remote error" {
 		return "the server refused the TLS connection: " + strings.TrimPrefix(alert.Err.Error(), "tls: ")
 	}
-	// The other errors of a handshake have no type: only their prefix is looked at.
+	// The other errors of a handshake have no type: only their prefix identifies
+	// them.
 	if strings.HasPrefix(rootOf(cause).Error(), "tls: ") {
 		return "the TLS connection failed"
 	}

@@ -302,5 +302,5 @@ func (c *Client) attempt(ctx context.Context, l *limiter, charge func(), q PageQ
 		}
 		return page, err
 	})
-	return page, brokenOpen(err)
+	return page, breakerError(err)
 }

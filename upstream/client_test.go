@@ -20,7 +20,7 @@ import (
 	"rollcall/upstream"
 )
 
-// serve starts a server and returns a session of a client of it.
+// serve starts a server and returns a session of a client that calls it.
 func serve(t testing.TB, h http.HandlerFunc) *upstream.Session {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -41,7 +41,7 @@ func TestParameters(t *testing.T) {
 		query upstream.PageQuery
 		want  url.Values
 	}{
-		"nothing but a size": {
+		"only a size": {
 			upstream.PageQuery{Size: 30},
 			url.Values{"page_size": {"30"}},
 		},
@@ -104,7 +104,7 @@ func TestDecodePage(t *testing.T) {
 			upstream.Page{Users: []upstream.User{plain}},
 		},
 		"has_more decides, not the cursor": {`{"users":[],"next_cursor":"n","has_more":false}`, upstream.Page{Users: []upstream.User{}}},
-		"unknown fields are passed over":   {users(`,"new":{"deep":[1,{"x":null}]},"newer":1e9`), upstream.Page{Users: []upstream.User{plain}}},
+		"unknown fields are skipped":       {users(`,"new":{"deep":[1,{"x":null}]},"newer":1e9`), upstream.Page{Users: []upstream.User{plain}}},
 		"sentiment": {
 			users(`,"sentiment":{"scored_conversation_count":3,"positive_count":2,"neutral_count":1,"negative_count":0,"average_sentiment_score":0.25,"average_frustration_score":null,"recent_scored_conversation_count":1,"recent_positive_count":1,"recent_neutral_count":0,"recent_negative_count":0,"recent_average_sentiment_score":null,"recent_average_frustration_score":0.25}`),
 			with(func(u *upstream.User) {
@@ -140,8 +140,8 @@ func text(v any) string {
 	return string(b)
 }
 
-// TestFaults holds each way in which an answer can be wrong to its kind and
-// stage, and the error's text to naming nothing of what was sent or received.
+// TestFaults checks the kind and stage of each fault of a response, and that the
+// error's text contains nothing that was sent or received.
 func TestFaults(t *testing.T) {
 	reply := func(status int, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -202,7 +202,7 @@ func TestFaults(t *testing.T) {
 					return
 				}
 				if sent > 16 { // more than sockets buffer
-					t.Error("more was read than can be a page")
+					t.Error("the client read more than the largest body")
 					return
 				}
 			}
@@ -230,7 +230,7 @@ func TestFaults(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(bomb)
 		}, upstream.BadResponse, upstream.Reading},
-		"gzip that is none": {func(w http.ResponseWriter, _ *http.Request) {
+		"a body that is not gzip": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			fmt.Fprint(w, "canary-body, not gzip at all")
 		}, upstream.BadResponse, upstream.Reading},
@@ -268,7 +268,7 @@ func TestFaults(t *testing.T) {
 		"401 for a permission":      {reply(401, `{"detail":{"status":"missing_permissions","message":"canary-body"}}`), upstream.Forbidden, upstream.Status},
 		"402":                       {reply(402, ``), upstream.Forbidden, upstream.Status},
 		"403":                       {reply(403, ``), upstream.Forbidden, upstream.Status},
-		"404 of no agent":           {reply(404, ``), upstream.BadResponse, upstream.Status},
+		"404 without an agent":      {reply(404, ``), upstream.BadResponse, upstream.Status},
 		"405":                       {reply(405, ``), upstream.BadResponse, upstream.Status},
 		"408":                       {reply(408, ``), upstream.Timeout, upstream.Status},
 		"422":                       {reply(422, ``), upstream.InvalidArgument, upstream.Status},
@@ -288,13 +288,13 @@ func TestFaults(t *testing.T) {
 				t.Errorf("got %s while %s, want %s while %s: %v", e.Kind, e.Stage, c.kind, c.stage, err)
 			}
 			if strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "http://") || strings.Contains(err.Error(), "/v1/") {
-				t.Errorf("the text tells too much: %v", err)
+				t.Errorf("the text contains private data: %v", err)
 			}
 		})
 	}
 }
 
-// raw writes a response as it is, and then waits until the client closes the
+// raw writes a response verbatim, and then waits until the client closes the
 // connection.
 func raw(response string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -305,7 +305,7 @@ func raw(response string) http.HandlerFunc {
 	}
 }
 
-// gzipped is so many zeros, compressed.
+// gzipped returns size zeros, compressed.
 func gzipped(size int) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -370,12 +370,12 @@ func TestRetryAfter(t *testing.T) {
 		min    time.Duration
 		max    time.Duration
 	}{
-		"seconds":          {"7", 7 * time.Second, 7 * time.Second},
-		"a date":           {time.Now().Add(time.Minute).UTC().Format(http.TimeFormat), 50 * time.Second, time.Minute},
-		"a date gone by":   {time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat), 0, 0},
-		"a negative count": {"-3", 0, 0},
-		"a word":           {"soon", 0, 0},
-		"nothing":          {"", 0, 0},
+		"seconds":            {"7", 7 * time.Second, 7 * time.Second},
+		"a date":             {time.Now().Add(time.Minute).UTC().Format(http.TimeFormat), 50 * time.Second, time.Minute},
+		"a date in the past": {time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat), 0, 0},
+		"a negative count":   {"-3", 0, 0},
+		"a word":             {"soon", 0, 0},
+		"nothing":            {"", 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			session := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -435,7 +435,7 @@ func TestRegions(t *testing.T) {
 	}
 }
 
-// doer answers calls without a network, so that time can be faked.
+// doer is a transport without a network, so that time can be faked.
 type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) RoundTrip(r *http.Request) (*http.Response, error) { return d(r) }

@@ -47,8 +47,8 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
-// segments is a connection whose writes are held back until flush, and then sent
-// at once: TLS records of their own in one TCP segment.
+// segments is a connection that holds its writes back until flush, which sends
+// them at once: several TLS records in one TCP segment.
 type segments struct {
 	net.Conn
 
@@ -69,11 +69,11 @@ func (s *segments) flush() {
 	s.held = s.held[:0]
 }
 
-// doubled is a server over TLS that answers each third request twice. A response
-// has one user, whose ID is the request's key.
+// doubled is a server over TLS that sends two responses to each third request. A
+// response has one user, whose ID is the request's key.
 type doubled struct {
 	config  *tls.Config
-	records int // of the two responses
+	records int // that carry the two responses
 }
 
 func (d *doubled) serve(raw net.Conn) {
@@ -105,17 +105,17 @@ func (d *doubled) serve(raw net.Conn) {
 	}
 }
 
-// TestNoResponseCrossesKeys has an upstream that answers requests twice, which
-// HTTP/1.1 cannot always detect.
-func TestNoResponseCrossesKeys(t *testing.T) {
+// TestResponsesNeverCrossKeys has an upstream that sends two responses to a request,
+// which HTTP/1.1 cannot always detect.
+func TestResponsesNeverCrossKeys(t *testing.T) {
 	was := log.Writer()
-	log.SetOutput(io.Discard) // net/http quotes surplus responses there
+	log.SetOutput(io.Discard) // net/http logs surplus responses, with their text
 	defer log.SetOutput(was)
 	const keys, rounds = 30, 30
 	pair, pool := certificate(t)
 	for version, name := range map[uint16]string{tls.VersionTLS12: "TLS 1.2", tls.VersionTLS13: "TLS 1.3"} {
-		for records, where := range map[int]string{1: "one record", 2: "two records"} {
-			t.Run(name+", two responses in one segment and "+where, func(t *testing.T) {
+		for records, framing := range map[int]string{1: "one record", 2: "two records"} {
+			t.Run(name+", two responses in one segment and "+framing, func(t *testing.T) {
 				listener, err := net.Listen("tcp", "127.0.0.1:0")
 				if err != nil {
 					t.Fatal(err)

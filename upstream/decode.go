@@ -12,34 +12,34 @@ import (
 	"github.com/go-faster/jx"
 )
 
-// Decoding is by hand, on jx: every field of every user passes here, and
-// reflection would cost more than the rest of a request. The rules: a field
-// that the reference page requires must be there and not null; any other may be
-// absent or null, which mean the same; a known field of a wrong type is an
-// error; an unknown field is passed over.
+// The decoder is written by hand, on jx: it reads every field of every user, and
+// reflection would cost more than the rest of a request. Its rules: a field that
+// the reference page requires must be present and not null; any other may be
+// absent or null, which mean the same; a known field with a wrong type is an
+// error; an unknown field is skipped.
 //
-// Errors name places in the contract, never what stands in the body.
+// Errors name a position in the contract, and never quote the body.
 
 const (
 	errMalformed = contractError("the body is not JSON")
 	errWrongType = contractError("a value has the wrong type")
 )
 
-// The instants that RFC 3339 can spell: the years 0 to 9999.
+// The instants that RFC 3339 can represent: the years 0 to 9999.
 const (
 	minInstant = -62167219200
 	maxInstant = 253402300799
 )
 
 const (
-	// maxCursor is the longest cursor that is accepted, in bytes. It is sealed into
-	// the cursor of each row, and has to come back in a request.
+	// maxCursor is the longest cursor that is accepted, in bytes. It is sealed
+	// into the cursor of each row, which a client sends back in a request.
 	maxCursor = 4 << 10
 
 	errLongCursor = contractError("the page: next_cursor is longer than 4 KiB")
-	// errManyUsers is about the largest page of the contract, not about the size
-	// that was requested: a page that is somewhat larger loses nothing, as each
-	// window takes its users and continues within the page.
+	// errManyUsers compares with the largest page of the contract, not with the
+	// requested size. A page that is somewhat larger than requested loses
+	// nothing: each window takes its users and continues within the page.
 	errManyUsers = contractError("the page: more users than the largest page has")
 )
 
@@ -104,7 +104,7 @@ func users(d *jx.Decoder) ([]User, error) {
 	return list, err
 }
 
-// required is the set of the reference page's required fields that a user has shown.
+// required is the set of the reference page's required fields that a user had.
 type required uint8
 
 const (
@@ -182,8 +182,8 @@ func sentiment(d *jx.Decoder) (*Sentiment, error) {
 	return s, err
 }
 
-// frustrated passes over a conversation without an ID: there is no telling
-// which one it is.
+// frustrated skips conversations without an ID, because they cannot be
+// identified.
 func frustrated(d *jx.Decoder) ([]FrustratedConversation, error) {
 	list := []FrustratedConversation{}
 	err := elements(d, func() error {
@@ -263,8 +263,8 @@ func elements(d *jx.Decoder, read func() error) error {
 	return nil
 }
 
-// ours keeps what this package says of a body, and replaces what jx says: that
-// would quote the body.
+// ours returns this package's errors about a body as they are, and replaces jx's,
+// which would quote the body.
 func ours(err error) error {
 	if _, ok := errors.AsType[contractError](err); ok {
 		return err
@@ -301,16 +301,17 @@ func score(d *jx.Decoder) (Score, error) {
 	return Score{Value: v, Known: true}, err
 }
 
-// text reads a string. It shares its memory with the body, or with jx's copy of a
-// string with escapes, until the page is detached.
+// text reads a string. The string shares memory with the body, or with jx's copy
+// of a string that has escapes, until the page is detached.
 func text(d *jx.Decoder) (string, error) {
 	b, err := d.StrBytes()
 	return unsafe.String(unsafe.SliceData(b), len(b)), err
 }
 
-// detach copies the page's strings out of the body, all into one piece of memory.
-// A body is mostly names of fields, and may be mostly fields that nothing reads:
-// a page that kept it would keep several times its own size in memory.
+// detach copies the page's strings out of the body into one piece of memory. A
+// body consists mostly of field names, and possibly of fields that are never
+// read: a page that shared its memory would keep several times its own size
+// alive.
 func (p *Page) detach() {
 	size := 0
 	p.strings(func(s *string) { size += len(*s) })
@@ -319,7 +320,7 @@ func (p *Page) detach() {
 	p.strings(func(s *string) {
 		begin := len(memory)
 		memory = append(memory, *s...)
-		own := memory[begin:] // which is never written to again
+		own := memory[begin:] // never written to again
 		*s = unsafe.String(unsafe.SliceData(own), len(own))
 	})
 }

@@ -16,8 +16,7 @@ func pageOf30() []byte {
 	return []byte(`{"users":[` + strings.Join(users, ",") + `],"next_cursor":"eyJsIjoxNzkwMDAwMDAwfQ","has_more":true}`)
 }
 
-// BenchmarkDecode holds the decoder against encoding/json reading the same
-// fields.
+// BenchmarkDecode compares the decoder with encoding/json on the same fields.
 func BenchmarkDecode(b *testing.B) {
 	body := pageOf30()
 	b.Run("by hand", func(b *testing.B) {

@@ -68,7 +68,8 @@ func decodeDetailObject(raw []byte) Detail {
 	}
 }
 
-// without removes a key from texts, both as it is and percent-encoded.
+// without returns a replacer that removes a key from texts, both as it is and
+// percent-encoded.
 func without(key APIKey) *strings.Replacer {
 	secret := key.Reveal()
 	if secret == "" {

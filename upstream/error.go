@@ -67,8 +67,8 @@ func (s Stage) String() string {
 	return [...]string{Sending: "sending", Status: "status", Reading: "reading", Decoding: "decoding"}[s]
 }
 
-// Error is every failure of a call but one: if the caller left, the error is its
-// context's own.
+// Error is every failure of a call but one: if the caller left, the error is that
+// of its context.
 //
 // Error's text is safe to log: it contains neither the key nor a cursor, a user
 // ID or anything else that the upstream wrote. Detail is what the upstream wrote.
@@ -107,9 +107,9 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Detail is the upstream's own account of a failure, in whichever of its three
-// forms it arrived. Its texts may quote what was sent, except the key: show them
-// to the caller who sent it, and never log them.
+// Detail is the upstream's own description of a failure, in any of its three
+// forms. Its texts may quote what was sent, except the key: show them to the
+// caller who sent it, and never log them.
 type Detail struct {
 	// Faults is the list form of a 422, with one fault for each wrong parameter.
 	Faults []Fault

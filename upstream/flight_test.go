@@ -15,7 +15,7 @@ import (
 	"rollcall/upstream"
 )
 
-// slow is an upstream that takes a second, and counts.
+// slow is an upstream that takes a second for each call, and counts its calls.
 type slow struct{ calls, cancelled atomic.Int32 }
 
 func (s *slow) answer(r *http.Request) (*http.Response, error) {
@@ -36,7 +36,7 @@ var (
 	page  = upstream.PageQuery{Size: 30}
 )
 
-func TestEqualCallsOfOneKeyShareAFlight(t *testing.T) {
+func TestFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s slow
 		client, _ := newSession(s.answer, alice)
@@ -58,7 +58,7 @@ func TestEqualCallsOfOneKeyShareAFlight(t *testing.T) {
 		if n := s.calls.Load(); n != 3 { // alice and bob have the same key
 			t.Errorf("%d calls, want 3", n)
 		}
-		list(alice, page) // the others are done
+		list(alice, page) // the calls above have ended
 		wg.Wait()
 		if n := s.calls.Load(); n != 4 {
 			t.Errorf("%d calls, want 4", n)
@@ -66,7 +66,7 @@ func TestEqualCallsOfOneKeyShareAFlight(t *testing.T) {
 	})
 }
 
-func TestFlightEndsWithItsLastWaiter(t *testing.T) {
+func TestFlightIsCancelledWithItsLastCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s slow
 		_, session := newSession(s.answer, alice)
@@ -86,7 +86,7 @@ func TestFlightEndsWithItsLastWaiter(t *testing.T) {
 			})
 		}
 		first, leave := context.WithCancel(t.Context())
-		wg.Go(func() { _, _ = session.ListUsers(first, page) }) // whose call it is
+		wg.Go(func() { _, _ = session.ListUsers(first, page) }) // this caller started the call
 		synctest.Wait()
 		time.AfterFunc(100*time.Millisecond, leave)
 		list(200*time.Millisecond, context.DeadlineExceeded)
@@ -96,7 +96,7 @@ func TestFlightEndsWithItsLastWaiter(t *testing.T) {
 			t.Errorf("%d calls, %d cancelled; want 1, 0", s.calls.Load(), s.cancelled.Load())
 		}
 
-		list(200*time.Millisecond, context.DeadlineExceeded) // the first, and the last to leave
+		list(200*time.Millisecond, context.DeadlineExceeded) // the first caller's call ends with its last caller
 		synctest.Wait()
 		list(100*time.Millisecond, context.DeadlineExceeded)
 		wg.Wait()
@@ -104,7 +104,7 @@ func TestFlightEndsWithItsLastWaiter(t *testing.T) {
 		if s.calls.Load() != 2 || s.cancelled.Load() != 1 {
 			t.Errorf("%d calls, %d cancelled; want 2, 1", s.calls.Load(), s.cancelled.Load())
 		}
-		list(2*time.Second, nil) // joins nobody
+		list(2*time.Second, nil) // starts a new call
 		wg.Wait()
 		if s.calls.Load() != 3 {
 			t.Errorf("%d calls, want 3", s.calls.Load())
@@ -124,7 +124,7 @@ func TestFlightReturnsTheCallersCancellation(t *testing.T) {
 		}
 		synctest.Wait()
 		if s.cancelled.Load() != 1 {
-			t.Error("the call goes on")
+			t.Error("the call is still in flight")
 		}
 	})
 }

@@ -37,7 +37,7 @@ func TestPauseAfter429(t *testing.T) {
 			t.Errorf("%d calls, want 1", len(s.calls))
 		}
 		if err := list(other, 3); err != nil {
-			t.Errorf("another key has to wait: %v", err)
+			t.Errorf("another key was paused: %v", err)
 		}
 		time.Sleep(45 * time.Second) //nolint:forbidigo // in fake time
 		began := time.Now()
@@ -47,15 +47,15 @@ func TestPauseAfter429(t *testing.T) {
 	})
 }
 
-// TestPauseIsBounded has upstreams that ask for decades.
+// TestPauseIsBounded has upstreams whose Retry-After is decades ahead.
 func TestPauseIsBounded(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"300": 5 * time.Minute, "301": 5 * time.Minute, "2147483647": 5 * time.Minute, "99999999999999999999": 5 * time.Minute,
 		"Tue, 01 Jan 2999 00:00:00 GMT": 5 * time.Minute, "Sat, 01 Jan 2000 00:01:00 GMT": time.Minute,
-		"-5": time.Second, "soon": time.Second, "Fri, 31 Dec 1999 00:00:00 GMT": time.Second, // what a 429 that does not say stands for
+		"-5": time.Second, "soon": time.Second, "Fri, 31 Dec 1999 00:00:00 GMT": time.Second, // an unusable value counts as the default
 	} {
 		t.Run(header, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // it is the first of January 2000
+			synctest.Test(t, func(t *testing.T) { // synctest starts at 2000-01-01
 				s := &script{answer: firstly(429, http.Header{"Retry-After": {header}})}
 				client := s.client(upstream.Config{Timeout: 500 * time.Millisecond})
 				_, err := client.As(alice).ListUsers(t.Context(), distinct(0))
@@ -92,7 +92,7 @@ func TestLimitPerKey(t *testing.T) {
 		if took := time.Since(began); s.highest != 3 || took != 4*time.Second {
 			t.Errorf("%d at once, all in %v; want 3, 4s", s.highest, took)
 		}
-		for i := range 6 { // two keys do not share
+		for i := range 6 { // two keys have a limit each
 			caller := []upstream.Caller{alice, other}[i%2]
 			wg.Go(func() { _, _ = client.As(caller).ListUsers(t.Context(), distinct(i)) })
 		}
@@ -107,7 +107,7 @@ func TestQueueRefusesLateCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: always(200), takes: time.Second}
 		client := s.client(upstream.Config{Concurrency: 2})
-		_, _ = client.As(alice).ListUsers(t.Context(), distinct(-1)) // the pace is known from now on
+		_, _ = client.As(alice).ListUsers(t.Context(), distinct(-1)) // makes the pace known
 		var wg sync.WaitGroup
 		var refused atomic.Int32
 		hold, unhold := context.WithCancel(t.Context())
@@ -136,8 +136,8 @@ func TestQueueRefusesLateCalls(t *testing.T) {
 	})
 }
 
-// TestPacePerKey has one key served slowly, so that its calls are
-// refused, and then everybody fast.
+// TestPacePerKey serves one key slowly, so that its calls are refused, and then
+// serves all keys fast.
 func TestPacePerKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: always(200), takes: 4 * time.Second}
@@ -168,7 +168,7 @@ func TestPacePerKey(t *testing.T) {
 		s.takes = 10 * time.Millisecond
 		time.Sleep(11 * time.Second) //nolint:forbidigo // in fake time
 		if n := burst(alice); n != 0 {
-			t.Errorf("%d of 20 were refused for a pace of long ago", n)
+			t.Errorf("%d of 20 were refused for a pace that is no longer recent", n)
 		}
 	})
 }
@@ -203,7 +203,7 @@ func TestPermitsAfterPanics(t *testing.T) {
 		}}
 		client := s.client(upstream.Config{Concurrency: 1})
 		var wg sync.WaitGroup
-		for i := range 10 { // one after the other, by the one permit there is
+		for i := range 10 { // one after the other, because there is one permit
 			wg.Go(func() {
 				_, err := client.As(alice).ListUsers(t.Context(), distinct(i))
 				if err == nil || !strings.Contains(err.Error(), "panic: string") || strings.Contains(err.Error(), "canary") {
@@ -219,7 +219,7 @@ func TestPermitsAfterPanics(t *testing.T) {
 	})
 }
 
-// TestKeysShareNoCalls has two keys request the same pages all the time.
+// TestKeysShareNoCalls requests the same pages with two keys at the same time.
 func TestKeysShareNoCalls(t *testing.T) {
 	s := &script{answer: always(200)}
 	client := s.client(upstream.Config{})

@@ -25,7 +25,7 @@ type failureLog struct {
 	kinds map[Kind]logged
 }
 
-// logged is what is known about the lines of one kind.
+// logged has the time of a kind's last line and what was suppressed since.
 type logged struct {
 	last       time.Time
 	suppressed int // failures since then
@@ -38,8 +38,8 @@ func newFailureLog(log *slog.Logger, callersKeys bool) *failureLog {
 	return &failureLog{log: log, callersKeys: callersKeys, kinds: make(map[Kind]logged)}
 }
 
-// failed logs a failure, with nothing of what the upstream wrote but its trace
-// ID. A caller that left is not a failure.
+// failed logs a failure. The line contains nothing that the upstream wrote but
+// its trace ID. A cancelled call is not a failure.
 func (l *failureLog) failed(ctx context.Context, err error) {
 	e, ok := errors.AsType[*Error](err)
 	switch {

@@ -19,8 +19,8 @@ import (
 	"rollcall/upstream"
 )
 
-// failing is an upstream whose calls fail as the test says, and what the client
-// logs about it. Use it in a synctest bubble.
+// failing is a client whose calls fail as next decides, and the lines that it
+// logs. Use it in a synctest bubble.
 type failing struct {
 	client *upstream.Client
 	log    bytes.Buffer
@@ -60,7 +60,7 @@ func (f *failing) lines(t *testing.T) (list []map[string]any) {
 	return list
 }
 
-// replies answers with a status and a detail.
+// replies returns a transport that responds with a status and a detail.
 func replies(status int, detail string) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
 		return &http.Response{
@@ -78,12 +78,12 @@ func TestFailureLog(t *testing.T) {
 		answer func(*http.Request) (*http.Response, error)
 		want   map[string]any
 	}{
-		"no such host":      {noHost, map[string]any{"msg": "upstream call failed", "kind": "unavailable", "stage": "sending", "status": nil, "cause": "no such host"}},
-		"a 422":             {replies(422, "canary"), map[string]any{"kind": "invalid argument", "stage": "status", "status": 422.0, "upstream_trace_id": "trace-1", "cause": nil}},
-		"a key is refused":  {replies(401, "invalid_api_key"), map[string]any{"msg": "the upstream refused the service's API key", "kind": "unauthenticated", "status": 401.0, "cause": nil}},
-		"a permission":      {replies(401, "missing_permissions"), map[string]any{"msg": "the upstream refused the service's API key", "kind": "forbidden", "cause": "the key lacks a permission"}},
-		"a 404 of no agent": {replies(404, "document_not_found"), map[string]any{"kind": "bad response", "status": 404.0, "cause": "a 404, but the request named no agent or branch"}},
-		"a broken contract": {replies(200, "canary"), map[string]any{"kind": "bad response", "stage": "decoding", "cause": "the page: users is missing"}},
+		"no such host":           {noHost, map[string]any{"msg": "upstream call failed", "kind": "unavailable", "stage": "sending", "status": nil, "cause": "no such host"}},
+		"a 422":                  {replies(422, "canary"), map[string]any{"kind": "invalid argument", "stage": "status", "status": 422.0, "upstream_trace_id": "trace-1", "cause": nil}},
+		"a key is refused":       {replies(401, "invalid_api_key"), map[string]any{"msg": "the upstream refused the service's API key", "kind": "unauthenticated", "status": 401.0, "cause": nil}},
+		"a permission":           {replies(401, "missing_permissions"), map[string]any{"msg": "the upstream refused the service's API key", "kind": "forbidden", "cause": "the key lacks a permission"}},
+		"a 404 without an agent": {replies(404, "document_not_found"), map[string]any{"kind": "bad response", "status": 404.0, "cause": "a 404, but the request named no agent or branch"}},
+		"a broken contract":      {replies(200, "canary"), map[string]any{"kind": "bad response", "stage": "decoding", "cause": "the page: users is missing"}},
 		"a hang": {func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
@@ -127,7 +127,7 @@ func TestFailureLog(t *testing.T) {
 			}
 		})
 	})
-	t.Run("a caller that leaves is no failure", func(t *testing.T) {
+	t.Run("a cancelled call is not logged", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFailing(func(r *http.Request) (*http.Response, error) {
 				<-r.Context().Done()
@@ -161,7 +161,7 @@ func TestFailureLog(t *testing.T) {
 				}
 			}
 			if opened != 1 {
-				t.Errorf("%d lines say that the breaker opened", opened)
+				t.Errorf("%d lines report that the breaker opened", opened)
 			}
 			time.Sleep(6 * time.Second) //nolint:forbidigo // in fake time
 			f.next = func(*http.Request) (*http.Response, error) {

@@ -1,20 +1,19 @@
 package upstream
 
-// Page is one page of users. Pages are shared between requests: treat them as
-// read-only.
+// Page is one page of users. Requests share pages: treat them as read-only.
 type Page struct {
 	Users []User
-	// Next is the cursor of the page after this one, empty on the last page.
-	// The upstream's has_more decides which it is.
+	// Next is the cursor of the next page. It is empty on the last page, which is
+	// the page whose has_more is false.
 	Next string
 
 	// text is the length of all strings together, in bytes.
 	text int
 }
 
-// User is one user as the upstream counts them over the selected
-// conversations. Instants are Unix seconds within the years 0 to 9999. An
-// empty string is one that the upstream left out or sent as null.
+// User is one user, with the numbers that the upstream computes over the selected
+// conversations. Instants are Unix seconds within the years 0 to 9999. A string
+// is empty if the upstream left it out or sent null.
 type User struct {
 	ID                        string
 	ConversationCount         int
@@ -23,43 +22,44 @@ type User struct {
 	LastContactAgentID        string
 	LastContactAgentName      string
 	LastContactConversationID string
-	// Sentiment is nil where the upstream does not score this user.
+	// Sentiment is nil if the upstream did not score this user.
 	Sentiment *Sentiment
-	// MostFrustrated is nil where the upstream does not say; empty where it
-	// says that there are none.
+	// MostFrustrated is nil if the upstream did not send the list, and empty if
+	// it sent an empty one.
 	MostFrustrated []FrustratedConversation
 }
 
-// Sentiment is how a user's conversations went, over all and over the recent ones.
+// Sentiment summarizes the sentiment of a user's conversations: all of them, and
+// the recent ones.
 type Sentiment struct {
 	Overall, Recent SentimentSummary
 }
 
-// Score is a score, or an average of some, that may be missing.
+// Score is a score, or an average of scores, that may be missing.
 type Score struct {
 	Value float64
 	Known bool
 }
 
-// SentimentSummary counts conversations by their label and averages their
-// scores. An average is not known where there is nothing to average.
+// SentimentSummary counts conversations by label and averages their scores. An
+// average is not known if there is nothing to average.
 type SentimentSummary struct {
 	Scored, Positive, Neutral, Negative int
 	AverageSentimentScore               Score
 	AverageFrustrationScore             Score
 }
 
-// SentimentLabel is the upstream's overall_label; empty where it gives none.
+// SentimentLabel is the upstream's overall_label; empty if it sent none.
 type SentimentLabel string
 
-// The labels that the upstream is known to give.
+// The labels that the upstream is known to send.
 const (
 	Positive SentimentLabel = "positive"
 	Neutral  SentimentLabel = "neutral"
 	Negative SentimentLabel = "negative"
 )
 
-// FrustratedConversation is one of the conversations that went worst.
+// FrustratedConversation is one of a user's most frustrated conversations.
 type FrustratedConversation struct {
 	ConversationID   string
 	AgentID          string

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// MaxPageSize is the largest page that the upstream hands out (the vendor's
+// MaxPageSize is the largest page that the upstream returns (the vendor's
 // OpenAPI).
 const MaxPageSize = 100
 
@@ -15,15 +15,15 @@ type Bound struct {
 	Set  bool
 }
 
-// At is the bound at an instant in Unix seconds.
+// At returns the bound at an instant in Unix seconds.
 func At(unix int64) Bound { return Bound{Unix: unix, Set: true} }
 
-// Filter selects conversations; users, counts and instants are taken over the
+// Filter selects conversations. Users, counts and instants are computed over the
 // selected ones. Empty strings and zero bounds select all.
 type Filter struct {
 	AgentID       string // agent_… or seng_…
 	BranchID      string
-	UserID        string // the parameter search: a whole user ID, exactly
+	UserID        string // the upstream's parameter search: a whole user ID, matched exactly
 	StartedAfter  Bound
 	StartedBefore Bound
 }
@@ -31,34 +31,34 @@ type Filter struct {
 // Sort is the key that users are ordered by.
 type Sort uint8
 
-// The upstream's sort keys. The third is not on the vendor's reference page;
-// it is in its OpenAPI.
+// The upstream's sort keys. The vendor's reference page lists the first two, its
+// OpenAPI all three.
 const (
 	SortLastContact Sort = iota
 	SortConversationCount
 	SortAverageSentimentScore
 )
 
-// Query is what a list of users depends on, apart from the place in it. It is
-// comparable: equal queries list the same users in the same order.
+// Query identifies a list of users, without the position in it. It is comparable:
+// equal queries list the same users in the same order.
 type Query struct {
 	Filter    Filter
 	Sort      Sort
 	Ascending bool // the upstream's default is descending
 }
 
-// PageQuery asks for one page of a list.
+// PageQuery requests one page of a list.
 type PageQuery struct {
 	Query
-	// Cursor is the [Page.Next] of an earlier page of the same query; empty
-	// for the first page.
+	// Cursor is the [Page.Next] of an earlier page of the same query; empty for
+	// the first page.
 	Cursor string
-	// Size is the largest number of users wanted, from 1 to [MaxPageSize].
+	// Size is the largest number of users to return, from 1 to [MaxPageSize].
 	Size int
 }
 
-// encode spells the query as the upstream's parameters. Defaults are left out,
-// so that a server which knows the vendor's reference page alone understands it.
+// encode returns the query as the upstream's parameters. It leaves out defaults,
+// so that a server that implements only the vendor's reference page accepts it.
 func (q PageQuery) encode() string {
 	b := strconv.AppendInt([]byte("page_size="), int64(q.Size), 10)
 	add := func(name, value string) {

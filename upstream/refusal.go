@@ -10,7 +10,7 @@ import (
 // Denial is what a [Forbidden] key lacks.
 type Denial uint8
 
-// The denials. A status or a word of the upstream's detail decides.
+// The denials. A status, or a word in the upstream's detail, decides.
 const (
 	// NoAccess is a 403 without a word that this package knows.
 	NoAccess Denial = iota
@@ -24,7 +24,7 @@ const (
 	NoFeature
 )
 
-// denials are the reasons of a refused key that is known.
+// denials are the reasons why a known key was refused.
 var denials = [...]string{NoAccess: "", NoPermission: "the key lacks a permission", NoCredit: "the quota is exhausted", NoFeature: "the plan lacks the feature"}
 
 // The causes of a 404 that does not report an unknown agent or branch.

@@ -1,7 +1,7 @@
 package upstream
 
-// regions are the upstream's servers: four are on the vendor's reference page,
-// and sg is in the official SDK.
+// regions are the upstream's servers. Four are on the vendor's reference page; sg
+// is in the official SDK.
 var regions = map[string]string{
 	"global": "https://api.elevenlabs.io",
 	"us":     "https://api.us.elevenlabs.io",
@@ -10,8 +10,8 @@ var regions = map[string]string{
 	"sg":     "https://api.sg.residency.elevenlabs.io",
 }
 
-// RegionURL is the base URL of a region: global, us, eu, in or sg. It reports
-// false for any other word.
+// RegionURL returns the base URL of a region: global, us, eu, in or sg. It
+// returns false for any other word.
 func RegionURL(region string) (string, bool) {
 	base, ok := regions[region]
 	return base, ok

@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// Replicas may share their pages. What one has read serves all, and the newest
-// reading of a page ends the older ones of the pages behind it in every replica.
-// A decoded page is then only used if its version is the shared one. While the
-// replicas do not share, each uses the pages that it has read itself.
+// Replicas may share their pages. A page that one replica has read serves all of
+// them, and the newest reading of a page invalidates the older readings of the
+// pages behind it in every replica. A decoded page is then used only if its
+// version is the shared one. While the replicas do not share, each uses the pages
+// that it has read itself.
 
 // SharedPages has the pages that all replicas have read with one API key. It is
 // safe for concurrent use.
@@ -27,11 +28,11 @@ type SharedPages interface {
 	Get(ctx context.Context, place string, size int, known string) (value []byte, version string, end func(value []byte, size int, next string), err error)
 }
 
-// lastPage is the size of a page without a next one: it has all the users that any
-// size would.
+// lastPage is the size of a page without a next one: it satisfies a request of
+// any size.
 const lastPage = 1 << 20
 
-// place names a page in what is shared.
+// place returns the name of a page among the shared ones.
 func place(q Query, cursor string) string {
 	return PageQuery{Query: q, Cursor: cursor}.encode()
 }

@@ -17,11 +17,12 @@ import (
 	"rollcall/upstream/shared/redistest"
 )
 
-// ward is an upstream over HTTP whose pages say which reading they are.
+// ward is an upstream over HTTP whose users have the number of the reading as
+// their number of conversations.
 type ward struct {
 	calls  atomic.Int64
 	takes  time.Duration
-	status atomic.Int64 // of the responses, if it is not 0
+	status atomic.Int64 // of all responses, unless it is 0
 }
 
 func (w *ward) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -36,7 +37,7 @@ func (w *ward) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(rw, `{"users":[%s],%s}`, reader("a"+r.URL.Query().Get("cursor"), int(n)), more)
 }
 
-// sharers are clients of two replicas.
+// sharers are the clients of two replicas that share pages.
 type sharers struct {
 	t       *testing.T
 	redis   *redistest.Server
@@ -87,8 +88,8 @@ func (s sharers) await(mode shared.Mode) {
 	}
 }
 
-// list returns which reading of a page a replica serves, and whether it made no
-// call.
+// list returns the number of the reading that a replica serves, and whether it
+// made no call for it.
 func (s sharers) list(replica int, key, cursor string) (reading int, cached bool) {
 	s.t.Helper()
 	session := s.clients[replica].As(upstream.Caller{Key: upstream.NewAPIKey(key)})
@@ -108,7 +109,7 @@ func (s sharers) want(replica int, key, cursor string, reading int, cached bool)
 }
 
 func TestSharedPages(t *testing.T) {
-	t.Run("a page that one replica has read serves all", func(t *testing.T) {
+	t.Run("a page that one replica read serves both", func(t *testing.T) {
 		s := newSharers(t, false)
 		s.want(0, "k", "", 1, false)
 		s.want(1, "k", "", 1, true)
@@ -130,16 +131,16 @@ func TestSharedPages(t *testing.T) {
 	})
 	t.Run("a walk never continues to an older page of another replica", func(t *testing.T) {
 		s := newSharers(t, false)
-		s.want(0, "k", "second", 1, false) // of an earlier walk
+		s.want(0, "k", "second", 1, false) // read by an earlier walk
 		s.want(1, "k", "second", 1, true)
 		<-time.After(5 * time.Millisecond)
 		s.want(1, "k", "", 2, false)
-		<-time.After(20 * time.Millisecond) // the near copy ends
+		<-time.After(20 * time.Millisecond) // the near copy expires
 		s.want(0, "k", "", 2, true)
 		s.want(0, "k", "second", 3, false)
 		s.want(1, "k", "second", 3, true)
 	})
-	t.Run("a failed call lets another replica call", func(t *testing.T) {
+	t.Run("after a failed call another replica makes one", func(t *testing.T) {
 		s := newSharers(t, false)
 		s.status.Store(http.StatusBadRequest)
 		if _, err := s.clients[0].As(upstream.Caller{Key: upstream.NewAPIKey("k")}).ListUsers(t.Context(), upstream.PageQuery{Size: 10}); err == nil {
@@ -152,7 +153,7 @@ func TestSharedPages(t *testing.T) {
 			t.Errorf("the call waited for %v", took)
 		}
 	})
-	t.Run("without Redis each replica uses what it has read itself", func(t *testing.T) {
+	t.Run("without Redis each replica uses the pages that it read itself", func(t *testing.T) {
 		s := newSharers(t, false)
 		s.want(0, "k", "", 1, false)
 		s.want(1, "k", "", 1, true)
@@ -162,7 +163,7 @@ func TestSharedPages(t *testing.T) {
 		s.want(1, "k", "", 2, false)
 		s.want(1, "k", "", 2, true)
 	})
-	t.Run("a key that was not accepted yet leaves nothing in Redis", func(t *testing.T) {
+	t.Run("a key that is not yet accepted stores nothing in Redis", func(t *testing.T) {
 		s := newSharers(t, true)
 		s.status.Store(http.StatusUnauthorized)
 		_, _ = s.clients[0].As(upstream.Caller{Key: upstream.NewAPIKey("made-up")}).ListUsers(context.Background(), upstream.PageQuery{Size: 10})
@@ -173,7 +174,7 @@ func TestSharedPages(t *testing.T) {
 		s.want(0, "k", "", 2, false)
 		s.want(0, "k", "third", 3, false)
 		if names := s.redis.Command("keys", "*{*"); !strings.Contains(names, "{") {
-			t.Error("Redis has nothing of an accepted key")
+			t.Error("Redis has nothing for an accepted key")
 		}
 	})
 }

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// path is the endpoint's, below a server's base URL.
+// path is the endpoint's path below a server's base URL.
 const path = "/v1/convai/users"
 
 const (
 	// maxBody is how much of a response's body is read, decompressed. The largest
 	// legitimate page has about 200 KiB.
 	maxBody = 512 << 10
-	// maxErrorBody is how much of the body of another status than 200 is read.
+	// maxErrorBody is how much of the body is read if the status is not 200.
 	maxErrorBody = 64 << 10
 	// maxTraceID is the longest trace ID that is passed on.
 	maxTraceID = 128
@@ -96,8 +96,8 @@ func endOf(ctx context.Context, err error) error {
 	return err
 }
 
-// retryAfter reads a Retry-After header, seconds or an HTTP date; 0 where it
-// says nothing that can be used.
+// retryAfter reads a Retry-After header: seconds or an HTTP date. It returns 0 if
+// the value cannot be used.
 func retryAfter(header string, now time.Time) time.Duration {
 	const most = uint64(maxRetryAfter / time.Second)
 	if seconds, err := strconv.ParseUint(header, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
@@ -109,12 +109,14 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return 0
 }
 
-// traceIDOf is an answer's trace ID, without the key should it be in there.
+// traceIDOf returns a response's trace ID, without the key in case the ID
+// contains it.
 func traceIDOf(resp *http.Response, key APIKey) string {
 	return traceID(without(key).Replace(resp.Header.Get("x-trace-id")))
 }
 
-// traceID keeps what looks like an ID: it goes into logs and replies.
+// traceID returns s if it looks like an ID, and otherwise "": the ID is logged
+// and returned to callers.
 func traceID(s string) string {
 	if len(s) > maxTraceID || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return ""

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// maxBackoff is the longest wait before a second attempt, which is drawn from
-// all of it (full jitter), so that those who failed together do not come back
-// together.
+// maxBackoff is the longest wait before a second attempt. The wait is random
+// between 0 and maxBackoff (full jitter), so that calls which failed together are
+// not repeated together.
 const maxBackoff = 200 * time.Millisecond
 
-// retryable reports whether a failure may be over by a second attempt, and how
-// long to wait for that: 408, 429, 5xx and broken connections.
+// retryable reports whether a second attempt may succeed (after 408, 429, 5xx and
+// broken connections), and how long to wait before it.
 func retryable(err error) (wait time.Duration, ok bool) {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -35,16 +35,17 @@ func retryable(err error) (wait time.Duration, ok bool) {
 	return 0, false
 }
 
-// budget bounds second attempts to a tenth of the first ones over time, so that
-// a server in trouble is not asked twice as often. It is safe for concurrent use.
+// budget limits second attempts to a tenth of the first attempts over time, so
+// that a failing server does not receive twice as many requests. It is safe for
+// concurrent use.
 type budget struct {
 	mu     sync.Mutex
 	tokens float64
 }
 
 const (
-	earned     = 0.1 // tokens, by each call
-	maxTokens  = 10  // also what it begins with, so that a single hiccup never shows
+	earned     = 0.1 // tokens earned by each call
+	maxTokens  = 10  // also the initial number, so that callers do not notice a single hiccup
 	secondCost = 1
 )
 
@@ -57,7 +58,7 @@ func (b *budget) earn() {
 	b.mu.Unlock()
 }
 
-// spend reports whether there may be a second attempt, and counts it.
+// spend reports whether a second attempt may be made, and counts it.
 func (b *budget) spend() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -18,26 +18,26 @@ func TestRetry(t *testing.T) {
 		want   string // the kind of the error
 		within time.Duration
 	}{
-		"a 500":                          {firstly(500, nil), 2, "<nil>", 200 * time.Millisecond},
-		"a 503":                          {firstly(503, nil), 2, "<nil>", 200 * time.Millisecond},
-		"a 503 that says when":           {firstly(503, http.Header{"Retry-After": {"2"}}), 2, "<nil>", 2 * time.Second},
-		"a 408":                          {firstly(408, nil), 2, "<nil>", 200 * time.Millisecond},
-		"a connection that breaks":       {firstly(0, nil), 2, "<nil>", 200 * time.Millisecond},
-		"a 503 twice, and no more":       {always(503), 2, "unavailable", 200 * time.Millisecond},
-		"a 429":                          {firstly(429, nil), 2, "<nil>", time.Second},
-		"a 429 that says when":           {firstly(429, http.Header{"Retry-After": {"3"}}), 2, "<nil>", 3 * time.Second},
-		"a 429 that says a date":         {firstly(429, http.Header{"Retry-After": {"Sat, 01 Jan 2000 00:00:04 GMT"}}), 2, "<nil>", 4 * time.Second},
-		"not a 429 that is too long":     {firstly(429, http.Header{"Retry-After": {"60"}}), 1, "rate limited", 0},
-		"not a 503 that is too long":     {firstly(503, http.Header{"Retry-After": {"60"}}), 1, "unavailable", 0},
-		"not a 400":                      {firstly(400, nil), 1, "invalid argument", 0},
-		"not a 401":                      {firstly(401, nil), 1, "unauthenticated", 0},
-		"not a 404, of no agent":         {firstly(404, nil), 1, "bad response", 0},
-		"not a 422":                      {firstly(422, nil), 1, "invalid argument", 0},
-		"not an answer that is no page":  {firstly(299, nil), 1, "bad response", 0},
-		"not a hang, which ends in time": {firstly(-1, nil), 1, "timeout", 8 * time.Second},
+		"a 500":                             {firstly(500, nil), 2, "<nil>", 200 * time.Millisecond},
+		"a 503":                             {firstly(503, nil), 2, "<nil>", 200 * time.Millisecond},
+		"a 503 with Retry-After":            {firstly(503, http.Header{"Retry-After": {"2"}}), 2, "<nil>", 2 * time.Second},
+		"a 408":                             {firstly(408, nil), 2, "<nil>", 200 * time.Millisecond},
+		"a connection that breaks":          {firstly(0, nil), 2, "<nil>", 200 * time.Millisecond},
+		"a constant 503 has two attempts":   {always(503), 2, "unavailable", 200 * time.Millisecond},
+		"a 429":                             {firstly(429, nil), 2, "<nil>", time.Second},
+		"a 429 with Retry-After":            {firstly(429, http.Header{"Retry-After": {"3"}}), 2, "<nil>", 3 * time.Second},
+		"a 429 with a date":                 {firstly(429, http.Header{"Retry-After": {"Sat, 01 Jan 2000 00:00:04 GMT"}}), 2, "<nil>", 4 * time.Second},
+		"not a 429 whose pause is too long": {firstly(429, http.Header{"Retry-After": {"60"}}), 1, "rate limited", 0},
+		"not a 503 whose pause is too long": {firstly(503, http.Header{"Retry-After": {"60"}}), 1, "unavailable", 0},
+		"not a 400":                         {firstly(400, nil), 1, "invalid argument", 0},
+		"not a 401":                         {firstly(401, nil), 1, "unauthenticated", 0},
+		"not a 404 without an agent":        {firstly(404, nil), 1, "bad response", 0},
+		"not a 422":                         {firstly(422, nil), 1, "invalid argument", 0},
+		"not a response that is not a page": {firstly(299, nil), 1, "bad response", 0},
+		"not a hang":                        {firstly(-1, nil), 1, "timeout", 8 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // it is the first of January 2000
+			synctest.Test(t, func(t *testing.T) { // synctest starts at 2000-01-01
 				s := &script{answer: c.answer}
 				began := time.Now()
 				_, err := s.client(upstream.Config{}).As(alice).ListUsers(t.Context(), page)
@@ -52,8 +52,8 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// TestRetryBudgetUnderConstantFailures counts requests under a constant
-// 503, with so many callers at once.
+// TestRetryBudgetUnderConstantFailures counts the requests if each response is a
+// 503 and many callers call at once.
 func TestRetryBudgetUnderConstantFailures(t *testing.T) {
 	for _, callers := range []int{4, 100} {
 		t.Run(fmt.Sprint(callers, " callers"), func(t *testing.T) {
@@ -84,8 +84,8 @@ func TestRetryBudgetUnderConstantFailures(t *testing.T) {
 	}
 }
 
-// TestRetryBudget has failures that are too rare for the breaker: it alone
-// holds the second attempts to a tenth.
+// TestRetryBudget has too few failures for the breaker to open: only the budget
+// limits second attempts to a tenth.
 func TestRetryBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answer: func(_ int, r *http.Request) (int, http.Header) {
@@ -98,7 +98,7 @@ func TestRetryBudget(t *testing.T) {
 		const operations = 5000
 		for i := range operations {
 			q := distinct(i)
-			q.Size = 1 + i%5 // one in five fails, and again where it is tried again
+			q.Size = 1 + i%5 // one in five fails, and its second attempt too
 			_, _ = session.ListUsers(t.Context(), q)
 		}
 		if ratio := float64(len(s.calls)) / operations; ratio > 1.11 || ratio < 1.09 {

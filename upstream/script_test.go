@@ -13,7 +13,7 @@ import (
 	"rollcall/upstream"
 )
 
-// script is an upstream that answers as it is told, in fake time.
+// script is an upstream whose responses a test scripts, in fake time.
 type script struct {
 	answer func(call int, r *http.Request) (status int, header http.Header)
 	takes  time.Duration
@@ -65,17 +65,18 @@ func (s *script) client(o upstream.Config) *upstream.Client {
 	return upstream.NewClient(o)
 }
 
-// distinct is the n-th of many different pages.
+// distinct returns the n-th of many different pages.
 func distinct(n int) upstream.PageQuery {
 	return upstream.PageQuery{Size: 30, Cursor: fmt.Sprint("c", n)}
 }
 
-// always answers with one status.
+// always responds with one status.
 func always(status int) func(int, *http.Request) (int, http.Header) {
 	return func(int, *http.Request) (int, http.Header) { return status, nil }
 }
 
-// firstly answers with a status once, and then well.
+// firstly responds to the first request with a status, and to all others with a
+// page.
 func firstly(status int, header http.Header) func(int, *http.Request) (int, http.Header) {
 	return func(n int, _ *http.Request) (int, http.Header) {
 		if n == 0 {

@@ -19,15 +19,15 @@ import (
 	"rollcall/internal/instrument"
 )
 
-// What the client tells of itself: a span and a duration for each request that
-// it sends, in the words of OpenTelemetry's conventions for HTTP clients, and
-// what it keeps from the server or sends again.
+// The client's telemetry: a span and a duration for each request that it sends,
+// named by OpenTelemetry's conventions for HTTP clients, and counters of second
+// attempts, of calls that are not sent, and of the breaker.
 //
-// Nothing of it names a key, a cursor, a user or a query string, and none of
-// its labels is a caller's to choose. Trace context is not sent to the server:
-// it is another party's, and has no use for it.
+// It contains no key, cursor, user ID or query string, and callers cannot choose
+// the value of any label. The trace context is not sent to the server, which
+// belongs to another party and has no use for it.
 
-// scope is this package's name as a source of telemetry.
+// scope is the name of this package as a source of telemetry.
 const scope = "rollcall/upstream"
 
 type telemetry struct {
@@ -40,12 +40,12 @@ type telemetry struct {
 	trips    metric.Int64Counter
 	inFlight atomic.Int64
 
-	server []attribute.KeyValue // which server it is
+	server []attribute.KeyValue // its address and port
 
 	outcomes instrument.Table[outcome]
 }
 
-// The outcomes of a failure that a second attempt may mend.
+// The outcomes of a failure that is worth a second attempt.
 var (
 	retried       = instrument.Label("outcome", "retried")
 	retryTooLate  = instrument.Label("outcome", "too_late")
@@ -61,7 +61,7 @@ var (
 	refusedByKey     = instrument.Label("reason", "key")
 )
 
-// durationBuckets are those of the convention, in seconds.
+// durationBuckets are the convention's, in seconds.
 var durationBuckets = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
 func newTelemetry(c Config) *telemetry {
@@ -85,7 +85,8 @@ func newTelemetry(c Config) *telemetry {
 	t.trips = instrument.Must(meter.Int64Counter("rollcall.upstream.breaker.trips",
 		metric.WithDescription("Times that the breaker has opened.")))
 
-	// All counters begin at 0: what has not been there cannot be seen to rise.
+	// All counters start at 0: a rate cannot be computed for a series that does
+	// not exist yet.
 	ctx := context.Background()
 	for _, outcome := range [][]metric.AddOption{retried, retryTooLate, retryNoBudget} {
 		t.retries.Add(ctx, 0, outcome...)
@@ -97,7 +98,8 @@ func newTelemetry(c Config) *telemetry {
 	return t
 }
 
-// observe has the client's state read whenever somebody collects metrics.
+// observe registers the gauges, which read the client's state when metrics are
+// collected.
 func (t *telemetry) observe(c *Client, meter metric.Meter) {
 	gauge := func(name, description string) metric.Int64ObservableGauge {
 		return instrument.Must(meter.Int64ObservableGauge(name, metric.WithDescription(description)))
@@ -133,7 +135,7 @@ func (t *telemetry) observe(c *Client, meter metric.Meter) {
 	}, active, limit, maximum, keys, queue, connections, state))
 }
 
-// tripped logs what the breaker does, and counts its openings.
+// tripped logs that the breaker changed its state, and counts its openings.
 func (t *telemetry) tripped(_ string, _, to gobreaker.State) {
 	t.log.breakerChanged(to)
 	if to == gobreaker.StateOpen {
@@ -141,7 +143,8 @@ func (t *telemetry) tripped(_ string, _, to gobreaker.State) {
 	}
 }
 
-// refused logs the failure of an attempt, and counts it if it was not sent.
+// refused logs the failure of an attempt, and counts the attempt if it was not
+// sent.
 func (t *telemetry) refused(ctx context.Context, err error) {
 	t.log.failed(ctx, err)
 	switch {
@@ -158,7 +161,7 @@ func (t *telemetry) refused(ctx context.Context, err error) {
 	}
 }
 
-// spanOf returns the span that ctx belongs to; none if spans are off.
+// spanOf returns the span context of ctx, or an empty one if spans are off.
 func (t *telemetry) spanOf(ctx context.Context) trace.SpanContext {
 	if t.tracer == nil {
 		return trace.SpanContext{}
@@ -166,15 +169,15 @@ func (t *telemetry) spanOf(ctx context.Context) trace.SpanContext {
 	return trace.SpanContextFromContext(ctx)
 }
 
-// request is one that is being sent.
+// request is the telemetry of one request in flight.
 type request struct {
 	telemetry *telemetry
 	began     time.Time
 	span      trace.Span // nil if spans are off
 }
 
-// begin tells of a request that is about to be sent, for the nth time after the
-// first. The context is the request's.
+// begin records that a request is about to be sent; again is 0 for the first
+// attempt. It returns the context of the request's span.
 func (t *telemetry) begin(ctx context.Context, again int) (context.Context, request) {
 	t.inFlight.Add(1)
 	r := request{telemetry: t, began: time.Now()}
@@ -187,7 +190,7 @@ func (t *telemetry) begin(ctx context.Context, again int) (context.Context, requ
 	return ctx, r
 }
 
-// end tells what a request came to.
+// end records the outcome of the request.
 func (r *request) end(ctx context.Context, err error) {
 	t := r.telemetry
 	t.inFlight.Add(-1)
@@ -208,10 +211,10 @@ func (r *request) end(ctx context.Context, err error) {
 	r.span.End()
 }
 
-// outcome is what requests are told apart by.
+// outcome is what distinguishes requests in the metric.
 type outcome struct {
-	status  int    // 0 where none arrived
-	failure string // error.type: the status, or a word for what else went wrong; empty where all is well
+	status  int    // 0 if none arrived
+	failure string // error.type: the status, or a word for another failure; empty if the request succeeded
 }
 
 func outcomeOf(err error) outcome {
@@ -230,7 +233,7 @@ func outcomeOf(err error) outcome {
 	case e.Stage == Status && e.Status >= http.StatusBadRequest && e.Status < 600:
 		o.failure = strconv.Itoa(e.Status)
 	case e.Stage == Status:
-		o = outcome{failure: "unexpected_status"} // without the status: there are many
+		o = outcome{failure: "unexpected_status"} // without the status, because there are many
 	default:
 		o.failure = string(e.class())
 	}
@@ -247,12 +250,12 @@ func (o outcome) attributes() (list []attribute.KeyValue) {
 	return list
 }
 
-// labels are those of the duration of a request with this outcome.
+// labels returns the attributes of the duration of a request with this outcome.
 func (t *telemetry) labels(o outcome) []attribute.KeyValue {
 	return append(append(o.attributes(), semconv.HTTPRequestMethodGet), t.server...)
 }
 
-// serverOf names a server as the conventions do.
+// serverOf returns the server's attributes in the convention's terms.
 func serverOf(base *url.URL) []attribute.KeyValue {
 	port, err := strconv.Atoi(base.Port())
 	if err != nil {

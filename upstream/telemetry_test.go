@@ -20,7 +20,7 @@ import (
 	"rollcall/upstream"
 )
 
-// watched is a client whose telemetry is written down.
+// watched is a client whose spans and metrics are recorded.
 type watched struct {
 	*upstream.Client
 	spans  *tracetest.SpanRecorder
@@ -44,7 +44,8 @@ func watch(t *testing.T, answer http.HandlerFunc, timeout time.Duration) watched
 	return w
 }
 
-// value is that of a series, or the count of its measurements; -1 where there is none.
+// value returns the value of a series, or the number of its measurements. It
+// returns -1 if there is no such series.
 func (w watched) value(t *testing.T, name string, labels ...attribute.KeyValue) float64 {
 	t.Helper()
 	var all metricdata.ResourceMetrics
@@ -87,24 +88,24 @@ func (w watched) value(t *testing.T, name string, labels ...attribute.KeyValue) 
 	return sum
 }
 
-// TestOutcomes also looks for what must not be told.
+// TestOutcomes also checks that spans contain nothing that must stay private.
 func TestOutcomes(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer  http.HandlerFunc
 		status  int
 		failure string
 	}{
-		"well":      {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"users":[],"has_more":false}`) }, 200, ""},
+		"a page":    {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"users":[],"has_more":false}`) }, 200, ""},
 		"a refusal": {func(w http.ResponseWriter, r *http.Request) { http.Error(w, r.URL.String(), http.StatusNotFound) }, 404, "404"},
 		"a fault": {func(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, r.URL.String(), http.StatusInternalServerError)
 		}, 500, "500"},
-		"a redirect":               {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/canary", http.StatusFound) }, 0, "unexpected_status"},
-		"a status that nobody has": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(999) }, 0, "unexpected_status"},
-		"a page that is none":      {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `canary`) }, 200, "contract"},
-		"a connection that is cut": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0, "connection"},
-		"no answer":                {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 0, "timeout"},
-		"half an answer in no time": {func(w http.ResponseWriter, r *http.Request) {
+		"a redirect":                  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/canary", http.StatusFound) }, 0, "unexpected_status"},
+		"an unassigned status":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(999) }, 0, "unexpected_status"},
+		"a body that is not a page":   {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `canary`) }, 200, "contract"},
+		"a connection that is closed": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0, "connection"},
+		"no response":                 {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 0, "timeout"},
+		"half a response": {func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, `{"users":[`)
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
@@ -126,18 +127,18 @@ func TestOutcomes(t *testing.T) {
 				labels = append(labels, attribute.Int("http.response.status_code", c.status))
 			}
 			if got := w.value(t, "http.client.request.duration", labels...); got < 1 {
-				t.Errorf("%v requests ended as %v", got, labels)
+				t.Errorf("%v requests have %v", got, labels)
 			}
 			if got := w.value(t, "http.client.active_requests"); got != 0 {
 				t.Errorf("%v are in flight", got)
 			}
 			for _, s := range w.spans.Ended() {
-				told := fmt.Sprint(s.Name(), s.Attributes(), s.Status(), s.Events(), s.Links())
-				if strings.Contains(told, "canary") || !strings.Contains(told, "/v1/convai/users") {
-					t.Errorf("told %s", told)
+				recorded := fmt.Sprint(s.Name(), s.Attributes(), s.Status(), s.Events(), s.Links())
+				if strings.Contains(recorded, "canary") || !strings.Contains(recorded, "/v1/convai/users") {
+					t.Errorf("the span is %s", recorded)
 				}
-				if c.failure != "" && !strings.Contains(told, c.failure) {
-					t.Errorf("told %s, want %s", told, c.failure)
+				if c.failure != "" && !strings.Contains(recorded, c.failure) {
+					t.Errorf("the span is %s, want %s", recorded, c.failure)
 				}
 			}
 			if len(w.spans.Ended()) == 0 {
@@ -190,7 +191,7 @@ func TestQueueMetrics(t *testing.T) {
 		}()
 	}
 	<-arrived
-	for waiting := 0.0; waiting < 2; { // until both have come
+	for waiting := 0.0; waiting < 2; { // until both wait
 		waiting = w.value(t, "rollcall.upstream.queue")
 	}
 	if w.value(t, "http.client.active_requests") != 1 || w.value(t, "rollcall.upstream.limit") != 1 || w.value(t, "rollcall.upstream.keys") != 1 {
@@ -203,6 +204,6 @@ func TestQueueMetrics(t *testing.T) {
 		}
 	}
 	if w.value(t, "rollcall.upstream.queue") != 0 || w.value(t, "rollcall.upstream.keys") != 0 {
-		t.Error("somebody still waits")
+		t.Error("a call still waits")
 	}
 }

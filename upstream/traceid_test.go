@@ -11,8 +11,8 @@ import (
 	"rollcall/upstream"
 )
 
-// TestTraceIDHasNoKey has upstreams that put the key into the trace ID of
-// whatever goes wrong, as it is and percent-encoded.
+// TestTraceIDHasNoKey has upstreams that put the key into the trace ID of each
+// kind of failure, as it is and percent-encoded.
 func TestTraceIDHasNoKey(t *testing.T) {
 	reply := func(status int, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -26,17 +26,17 @@ func TestTraceIDHasNoKey(t *testing.T) {
 		stage  upstream.Stage
 	}{
 		"a refusal": {reply(503, ""), upstream.Status},
-		"a refusal that has it in the body": {func(w http.ResponseWriter, _ *http.Request) {
+		"a refusal with the ID in its body": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(w, `{"detail":{"request_id":"1-canary/key-canary%2Fkey"}}`)
 		}, upstream.Status},
-		"an answer that is no page":   {reply(200, "<html>"), upstream.Decoding},
-		"an answer that is too large": {reply(200, strings.Repeat(" ", 2<<20+1)), upstream.Reading},
-		"an answer that breaks off": {func(w http.ResponseWriter, r *http.Request) {
+		"a response that is not a page": {reply(200, "<html>"), upstream.Decoding},
+		"a response that is too large":  {reply(200, strings.Repeat(" ", 2<<20+1)), upstream.Reading},
+		"a truncated response": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			reply(200, "{")(w, r)
 		}, upstream.Reading},
-		"an answer that does not end": {func(w http.ResponseWriter, r *http.Request) {
+		"a response that does not end": {func(w http.ResponseWriter, r *http.Request) {
 			reply(200, "{")(w, r)
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
@@ -54,8 +54,8 @@ func TestTraceIDHasNoKey(t *testing.T) {
 				t.Errorf("the trace ID is %q", e.TraceID)
 			}
 			for _, span := range w.spans.Ended() {
-				if told := fmt.Sprint(span.Attributes(), span.Status(), span.Events()); strings.Contains(told, "canary") || !strings.Contains(told, e.TraceID) {
-					t.Errorf("traced %s", told)
+				if recorded := fmt.Sprint(span.Attributes(), span.Status(), span.Events()); strings.Contains(recorded, "canary") || !strings.Contains(recorded, e.TraceID) {
+					t.Errorf("the span is %s", recorded)
 				}
 			}
 		})

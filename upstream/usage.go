@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// Usage is what the calls of one [Session] came to.
+// Usage counts the calls of one [Session] by outcome.
 type Usage struct {
-	// Sent is how many calls went upstream; second attempts are not counted.
+	// Sent is how many calls were sent upstream. Second attempts are not counted.
 	Sent int
 	// Shared is how many joined an equal call that was in flight.
 	Shared int
-	// Cached is how many were answered by a page that was kept.
+	// Cached is how many calls returned a cached page.
 	Cached int
-	// Waited is the time until there was an answer, added up over all calls.
+	// Waited is the time until each call returned, added up over all calls.
 	Waited time.Duration
 }
 
-// usage is a [Usage] that is being counted.
+// usage is the [Usage] of a session, while its calls are counted.
 type usage struct{ sent, shared, cached, waited atomic.Int64 }
 
 // count adds a call.
@@ -30,7 +30,7 @@ func (u *usage) count(joined bool, waited time.Duration) {
 	u.waited.Add(int64(waited))
 }
 
-// Usage tells what the session's calls came to so far.
+// Usage returns the counts of the session's calls so far.
 func (s *Session) Usage() Usage {
 	return Usage{
 		Sent:   int(s.usage.sent.Load()),

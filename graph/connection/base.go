@@ -2,10 +2,10 @@ package connection
 
 import "rollcall/upstream"
 
-// Base is the cursor that a window's pages are read from. A window with its
-// list reads from its position's cursor. A window against it reads from an
-// earlier cursor: {C, skip} is the same position as {B, distance + skip} for any
-// cursor B in front of C.
+// Base is the cursor from which a window's pages are read. A window with its list
+// is read from its position's cursor. A window against it is read from an earlier
+// cursor: for any cursor B in front of C, {C, skip} is the same position as {B,
+// distance + skip}.
 type Base struct {
 	Cursor string // of the upstream; empty for the start of the list
 
@@ -13,8 +13,8 @@ type Base struct {
 	ahead    int // users in front of Cursor, or unknown
 }
 
-// front returns how many users are between the base and a position's own user
-// unless some have left, or unknown.
+// front returns how many users are between the base and a position's own user if
+// none of them has left, or unknown.
 func (b Base) front(p position) int {
 	if b.distance == unknown {
 		return unknown
@@ -22,18 +22,18 @@ func (b Base) front(p position) int {
 	return b.distance + p.skip - 1
 }
 
-// Previous returns the cursor that a page began at, and how many users the page
-// had, by the cursor that the page led to. It returns false if it does not know.
-// It may be wrong: that costs calls.
+// Previous returns, for the cursor that a page led to, the cursor at which the
+// page began and the number of its users. It returns false if it does not know
+// the page. A wrong result costs calls and nothing else.
 type Previous func(next string) (cursor string, users int, ok bool)
 
-// maxSteps is how many pages back a base is looked for, so that pages without
-// users, or a wrong hint, do not lead on without end.
+// maxSteps is how many pages back Base searches, so that pages without users, or
+// a wrong hint, do not keep it searching.
 const maxSteps = 64
 
-// Base returns where the window's pages are read from, so that at least front
-// users, and never fewer than the window's size, are in front of the position. If
-// previous does not lead there, the base is the start of the list.
+// Base returns the cursor from which the window's pages are read, so that at
+// least front users, and never fewer than the window's size, are in front of the
+// position. If previous does not lead there, the base is the start of the list.
 func (w Window) Base(front int, previous Previous) Base {
 	p := w.position
 	b := Base{Cursor: p.cursor, ahead: p.ahead}
@@ -54,9 +54,9 @@ func (w Window) Base(front int, previous Previous) Base {
 	return b
 }
 
-// Extent returns how many users have to be read from a base if none has moved.
-// It is at least one more than those that are passed over, so that even an empty
-// window knows whether the list goes on.
+// Extent returns how many users have to be read from a base if none has moved. It
+// is at least one more than the users that are passed over, so that even an empty
+// window reports whether more users follow.
 func (w Window) Extent(b Base) int {
 	p := w.position
 	if !w.Against() {
@@ -64,9 +64,9 @@ func (w Window) Extent(b Base) int {
 	}
 	n := max(b.distance, 0)
 	if n == 0 || p.skip > 1 {
-		n += p.skip // else the own user is the last one, or the one after
+		n += p.skip // otherwise the own user is the last one, or the next
 	}
-	if b.Cursor == "" { // users who have arrived in front cost no call of their own
+	if b.Cursor == "" { // then users who have joined at the front cost no call of their own
 		n = max(n, min(w.Size+1, upstream.MaxPageSize))
 	}
 	return n
@@ -75,8 +75,8 @@ func (w Window) Extent(b Base) int {
 // Next returns the position's own cursor.
 func (w Window) Next() (cursor string, size int) { return w.position.cursor, upstream.MaxPageSize }
 
-// farAway is the expected index of a position that the base is at an unknown
-// distance from.
+// farAway is the expected index of a position whose distance from the base is
+// unknown.
 const farAway = 1 << 30
 
 // inFront returns how many of the users are in front of the position's own user.
@@ -126,7 +126,7 @@ func (w Window) inFront(b Base, pages []upstream.Page, users []upstream.User, mo
 	return min(max(expected, r.from), r.to), Lack{}
 }
 
-// boundary returns the index among the users of pages that a cursor begins at.
+// boundary returns the index, among the users of pages, at which a cursor begins.
 func boundary(b Base, pages []upstream.Page, cursor string) (index int, ok bool) {
 	if b.Cursor == cursor {
 		return 0, true
@@ -140,9 +140,10 @@ func boundary(b Base, pages []upstream.Page, cursor string) (index int, ok bool)
 	return 0, false
 }
 
-// byFollowers finds the position among users by the page at its own cursor: it is
-// in front of the first user of the run who is behind it on that page. None of the
-// position's anchors is among users, of whom r is the run of its value.
+// byFollowers finds the position among users with the page at the position's own
+// cursor: the position is in front of the first user of the run who is behind it
+// on that page. None of the position's anchors is among users; r is the run of
+// its value.
 func (p *position) byFollowers(users []upstream.User, r run, page *upstream.Page, q upstream.Query) (at int, ok bool) {
 	find := func(u *upstream.User) int {
 		for i := r.from; i < r.to; i++ {

@@ -25,11 +25,12 @@ import (
 //	anchors  1 byte, their number, and 3 bytes each
 //	cursor   the rest
 //
-// Version 2, which this version still opens, has only skip, value and anchors, and
-// the latter two only if skip is not 0. Nothing makes cursors of it any more.
+// Version 2, which this version still opens, has only skip, value and anchors,
+// and the latter two only if skip is not 0. Cursors of version 2 are no longer
+// made.
 //
-// The seal's key is derived from the API key, so replicas agree on it, and a
-// cursor of another key or another list opens no more than an invented one.
+// The seal's key is derived from the API key, so replicas agree on it. A cursor
+// of another key or another list cannot be opened, like one that was made up.
 
 const (
 	version      = 3
@@ -44,19 +45,20 @@ const (
 
 var encoding = base64.RawURLEncoding.Strict()
 
-// Sealer makes and opens the cursors of one API key. It is safe for concurrent use.
-type Sealer struct{ keys []sealKey } // the first one seals
+// Sealer seals and opens the cursors of one API key. It is safe for concurrent
+// use.
+type Sealer struct{ keys []sealKey } // the first one seals, all of them open
 
 type sealKey [2]uint64
 
 // NewSealer derives a sealer from a secret, which is the API key. Previous
-// secrets open cursors, and make none.
+// secrets open cursors and seal none.
 func NewSealer(secret string, previous ...string) *Sealer {
 	s := &Sealer{}
 	for _, secret := range append([]string{secret}, previous...) {
 		key, err := hkdf.Key(sha256.New, []byte(secret), nil, "rollcall cursor\x00", 16)
 		if err != nil {
-			panic(err) // only for a length beyond what SHA-256 can give
+			panic(err) // only for a length beyond what SHA-256 can derive
 		}
 		s.keys = append(s.keys, sealKey{binary.LittleEndian.Uint64(key), binary.LittleEndian.Uint64(key[8:])})
 	}
@@ -74,7 +76,7 @@ func (s *Sealer) codec(q upstream.Query) *codec {
 type codec struct {
 	keys   []sealKey
 	size   int    // of the query
-	buffer []byte // the query, as it is spelled, and a cursor
+	buffer []byte // the encoded query, and a cursor
 }
 
 // append appends the cursor of a position.
@@ -111,7 +113,8 @@ func (k sealKey) seal(raw []byte) (seal [sealSize]byte) {
 
 const notACursor = "is not a cursor of this list; use one that came with the same filter and sort"
 
-// open is the inverse of append. It returns why a cursor cannot be used, if it cannot.
+// open is the inverse of append. The reason is empty unless the cursor cannot be
+// used.
 func (c *codec) open(cursor string) (p position, reason string) {
 	// The decoder would skip line breaks.
 	if len(cursor) > maxCursorLen || strings.ContainsAny(cursor, "\r\n") {
@@ -158,7 +161,7 @@ func parse(format byte, b []byte) (p position, ok bool) {
 	return p, !r.failed
 }
 
-// reader reads what is in a cursor. Once it has failed, it returns zeros.
+// reader reads the fields of a cursor. After a failure, it returns zeros.
 type reader struct {
 	rest   []byte
 	failed bool
@@ -198,7 +201,7 @@ func (r *reader) user(p *position) {
 	}
 }
 
-// appendQuery spells a query so that no two different ones are spelled alike.
+// appendQuery encodes a query so that different queries have different encodings.
 func appendQuery(b []byte, q upstream.Query) []byte {
 	for _, s := range []string{q.Filter.AgentID, q.Filter.BranchID, q.Filter.UserID} {
 		b = binary.AppendUvarint(b, uint64(len(s)))

@@ -12,7 +12,7 @@ import (
 	"rollcall/upstream"
 )
 
-// cursors are one from the middle of a page and one from its end.
+// cursors returns a cursor from the middle of a page and one from its end.
 func cursors(t testing.TB, q upstream.Query, s *connection.Sealer) (middle, end string) {
 	t.Helper()
 	w, err := connection.NewWindow(q, connection.Args{}, s)
@@ -80,7 +80,7 @@ func TestCursorEncoding(t *testing.T) {
 	middle, end := cursors(t, upstream.Query{}, connection.NewSealer("key"))
 	again, endAgain := cursors(t, upstream.Query{}, connection.NewSealer("key"))
 	if middle != again || end != endAgain {
-		t.Error("the same place gave another cursor")
+		t.Error("the same position has another cursor")
 	}
 	for _, c := range []string{middle, end} {
 		if !regexp.MustCompile(`^[A-Za-z0-9_-]+$`).MatchString(c) {
@@ -123,7 +123,7 @@ func TestCursorVersion2(t *testing.T) {
 	}
 	var wrong *connection.ArgumentError
 	if _, err := connection.NewWindow(q, connection.Args{Before: &end}, s); !errors.As(err, &wrong) || wrong.Argument != "before" {
-		t.Errorf("as before: err is %v", err)
+		t.Errorf("with the old key: err is %v", err)
 	}
 }
 
@@ -154,14 +154,14 @@ func TestForgedCursors(t *testing.T) {
 			for _, c := range "AZaz09-_=\n." {
 				forged := cursor[:i] + string(c) + cursor[i+1:]
 				if forged != cursor && opens(upstream.Query{}, s, forged) {
-					t.Fatalf("%q opens in place of %q", forged, cursor)
+					t.Fatalf("%q opens instead of %q", forged, cursor)
 				}
 				tried++
 			}
 		}
 		for _, forged := range []string{cursor[1:], cursor[:len(cursor)-1], cursor + "A", cursor + "\n", cursor + "=", " " + cursor, cursor + cursor} {
 			if opens(upstream.Query{}, s, forged) {
-				t.Fatalf("%q opens in place of %q", forged, cursor)
+				t.Fatalf("%q opens instead of %q", forged, cursor)
 			}
 		}
 	}

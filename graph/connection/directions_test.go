@@ -10,7 +10,8 @@ import (
 	"rollcall/upstream"
 )
 
-// forget drops some links, as a process does that did not take part in a walk.
+// forget removes some links, so that the process is like one that did not take
+// part in the walk.
 func (l links) forget(r *rand.Rand, share int) {
 	for _, next := range slices.Sorted(maps.Keys(l)) {
 		if r.IntN(100) < share {
@@ -19,8 +20,9 @@ func (l links) forget(r *rand.Rand, share int) {
 	}
 }
 
-// step draws a window next to the i-th user of a slice, or from one end if i is
-// -1. If the upstream's directions are no mirrors of each other, it is the start.
+// step draws the arguments of a window next to the i-th user of a slice, or at
+// one end of the list if i is -1. If the upstream's directions do not mirror each
+// other, it is always the start.
 func step(r *rand.Rand, l *list, s connection.Slice, i int) (args connection.Args, backward bool) {
 	n := size(r)
 	backward = r.IntN(2) == 0 && (i >= 0 || !l.unscoredLast)

@@ -25,18 +25,20 @@ func sortValue(u *upstream.User, q upstream.Query) float64 {
 }
 
 // run is the part of a list whose users have one sort value: users[from:to]. If
-// no user has it, from and to are both the index at which one would be.
+// no user has the value, from and to are both the index at which such a user
+// would be.
 type run struct {
 	from, to int
-	// sorted is false if the list is not in the order of its values, or does not
-	// show on which side of its users the value is. The run is then the whole list.
+	// sorted is false if the list is not in the order of its values, or if its
+	// users do not show on which side of them the value is. The run is then the
+	// whole list.
 	sorted bool
 }
 
 // findRun returns the run of a value among users, which are in the order of q.
 //
-// Whether users without a score are first or last is the upstream's choice. The
-// users show it if some have a score and some have none.
+// The upstream decides whether users without a score are first or last. The users
+// show it if some have a score and some do not.
 func findRun(users []upstream.User, q upstream.Query, value float64) run {
 	all := run{0, len(users), false}
 	last, mixed := unscoredLast(users, q)
@@ -70,8 +72,8 @@ func findRun(users []upstream.User, q upstream.Query, value float64) run {
 	return r
 }
 
-// unscoredLast reports whether the users without a score are last, and whether
-// users show it.
+// unscoredLast reports whether users without a score are last, and whether users
+// show it.
 func unscoredLast(users []upstream.User, q upstream.Query) (last, shown bool) {
 	for i := 1; i < len(users); i++ {
 		was, is := sortValue(&users[i-1], q) == unscored, sortValue(&users[i], q) == unscored

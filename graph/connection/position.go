@@ -12,19 +12,19 @@ import (
 // and the users after them move up. A position therefore also records its own
 // user, by a hash of the ID and by the value that the list is sorted by:
 //
-//   - if that user is still there with that value, the position is at that user;
-//   - if not, every user with a value before it is in front of the position, and
-//     every user with a value after it is behind;
-//   - among users with an equal value the order is known to the upstream only, so
-//     up to sixteen users of such a run are recorded, the nearest first. The
-//     position is behind the nearest of them that is left. Only if all sixteen
-//     have left, and there were more, is the position a guess.
+//   - If that user is still there with that value, the position is at that user.
+//   - If not, every user with a value before it is in front of the position, and
+//     every user with a value after it is behind.
+//   - Only the upstream knows the order of users with an equal value. Up to
+//     sixteen users of such a run are therefore recorded, the nearest first. The
+//     position is behind the nearest of them that is left. It is a guess only if
+//     all sixteen have left and the run had more.
 //
 // An anchor without its value proves nothing: a user who has called again is at
 // the end of an ascending list, and all users in between would be skipped.
 //
 // A distant anchor proves nothing either while a nearer one may follow the users
-// that were read, because others may have joined the run between the two. The
+// that were read, because other users may have joined the run between the two. The
 // run is then read to its end, for up to maxSearch users.
 
 // maxAnchors is how many users of a run with an equal value are recorded. Each
@@ -32,15 +32,16 @@ import (
 const maxAnchors = 16
 
 // maxSearch bounds how many users beyond the expected ones are read to find a
-// position: a run of equal values may be the whole list. Beyond that, the
-// nearest anchor that was found counts.
+// position: a run of equal values may be the whole list. Beyond that, the nearest
+// anchor that was found is used.
 const maxSearch = 500
 
-// unknown is the number of users ahead of a position whose cursor does not
-// record it.
+// unknown is the number of users ahead of a position if its cursor does not
+// record the number.
 const unknown = -1
 
-// position is a user's place in a list. The zero value is the start of the list.
+// position is a user's position in a list. The zero value is the start of the
+// list.
 type position struct {
 	// mirrored reports that the position is in the list of the other direction.
 	mirrored bool
@@ -50,8 +51,8 @@ type position struct {
 	skip int
 	// ahead is the number of users in front of cursor, or unknown.
 	ahead int
-	// value is the own user's sort value. anchors are the own user, and those
-	// right in front with an equal value, nearest first. They are empty at the
+	// value is the own user's sort value. anchors are the own user and the users
+	// directly in front with an equal value, nearest first. They are empty at the
 	// start of the list, and in an old cursor with a skip of 0.
 	value   float64
 	anchors anchors
@@ -69,8 +70,8 @@ func (a *anchors) full() bool { return a.length == maxAnchors }
 
 func (a *anchors) slice() []uint32 { return a.hashes[:a.length] }
 
-// at returns the position of the last of users, of which there is at least one.
-// They follow a cursor that has ahead users in front of it.
+// at returns the position of the last of users, which has at least one. The users
+// follow a cursor that has ahead users in front of it.
 func at(cursor string, ahead int, users []upstream.User, q upstream.Query) position {
 	p := position{cursor: cursor, skip: len(users), ahead: ahead, value: sortValue(&users[len(users)-1], q)}
 	for i := len(users) - 1; i >= 0 && !p.anchors.full(); i-- {
@@ -82,7 +83,7 @@ func at(cursor string, ahead int, users []upstream.User, q upstream.Query) posit
 	return p
 }
 
-// atEnd returns the position of a page's last user, by the cursor of the next
+// atEnd returns the position of a page's last user, with the cursor of the next
 // page, which has ahead users in front of it.
 func atEnd(next string, ahead int, last *upstream.User, q upstream.Query) position {
 	p := position{cursor: next, ahead: ahead, value: sortValue(last, q)}
@@ -91,8 +92,8 @@ func atEnd(next string, ahead int, last *upstream.User, q upstream.Query) positi
 }
 
 // behind returns how many of users, which follow p.cursor, are in front of the
-// position or are its own user. If it is not sure, it has to see the users that
-// follow these.
+// position or are its own user. If it is not sure, it needs the users that follow
+// these.
 func (p *position) behind(users []upstream.User, q upstream.Query, more bool) (n int, sure bool) {
 	if p.skip == 0 {
 		return 0, true
@@ -116,15 +117,15 @@ func (p *position) behind(users []upstream.User, q upstream.Query, more bool) (n
 	return min(max(p.skip-p.anchors.length, r.from), r.to), true
 }
 
-// complete reports whether no user of a run can follow users, or so many have
-// been read beyond the expected ones that the search ends.
+// complete reports whether no user of a run can follow users, or whether so many
+// have been read beyond the expected ones that the search ends.
 func (p *position) complete(users []upstream.User, r run, more bool, expected int) bool {
 	return !more || r.to < len(users) || len(users) >= expected+maxSearch
 }
 
-// index returns the index of the user of a run who has a hash and the position's
-// value, or -1. Thousands of users with an equal value may share a hash: the one
-// nearest to the expected index is returned.
+// index returns the index of the user of a run that has a hash and the position's
+// value, or -1. Among thousands of users with an equal value, several may share a
+// hash: the one nearest to the expected index is returned.
 func (p *position) index(users []upstream.User, r run, q upstream.Query, hash uint32, expected int) int {
 	found := -1
 	for i := r.from; i < r.to; i++ {
@@ -137,9 +138,9 @@ func (p *position) index(users []upstream.User, r run, q upstream.Query, hash ui
 
 func distance(a, b int) int { return max(a-b, b-a) }
 
-// anchor returns a short hash of a user ID, of 24 bits (FNV-1a, folded). Two users of
-// one page share a hash about once in three thousand pages, and it matters only
-// if they also share their value and the recorded one has left.
+// anchor returns a short hash of a user ID, of 24 bits (FNV-1a, folded). Two
+// users of one page share a hash about once in three thousand pages. It matters
+// only if they also share their value and the recorded one has left.
 func anchor(userID string) uint32 {
 	h := uint32(2166136261)
 	for i := range len(userID) {

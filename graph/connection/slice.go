@@ -24,7 +24,8 @@ type Slice struct {
 // row is the index of a user of a slice in its pages.
 type row struct{ page, index int }
 
-// rows returns the rows from one index to another, counted through all pages.
+// rows returns the rows from one index up to another. The indexes count the users
+// of all pages.
 func rows(pages []upstream.Page, from, to int, reversed bool) []row {
 	list := make([]row, 0, max(0, to-from))
 	first := 0 // the index of the page's first user
@@ -50,12 +51,12 @@ func (s Slice) User(i int) *upstream.User {
 }
 
 // Cursor returns the cursor of the i-th user, from which the list continues in
-// both directions. A window that goes with its list always gives the same cursors
-// for the same pages; in a window against it, they depend on the base.
+// both directions. In a window with its list, the same pages always give the same
+// cursors; in a window against it, the cursors depend on the base.
 func (s Slice) Cursor(i int) string { return string(s.AppendCursor(nil, i)) }
 
-// AppendCursor appends what [Slice.Cursor] returns, which needs no escaping
-// anywhere. The cursors of one slice must not be made concurrently.
+// AppendCursor appends the result of [Slice.Cursor], which needs no escaping in
+// any format. It is not safe for concurrent use with other cursors of the slice.
 func (s Slice) AppendCursor(b []byte, i int) []byte {
 	r := s.rows[i]
 	page := s.pages[r.page]
@@ -74,7 +75,7 @@ func (s Slice) AppendCursor(b []byte, i int) []byte {
 	return s.window.codec.append(b, p)
 }
 
-// add adds users to a number of users ahead, unless that is unknown.
+// add adds users to the number of users ahead, unless that is unknown.
 func add(ahead, users int) int {
 	if ahead == unknown {
 		return unknown

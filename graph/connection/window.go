@@ -14,7 +14,7 @@ import (
 
 // The sizes of a window, in users.
 const (
-	DefaultSize = 30  // if neither first nor last is given, as upstream
+	DefaultSize = 30  // if neither first nor last is given; also the upstream's default
 	MaxSize     = 500 // five of the upstream's largest pages
 )
 
@@ -41,8 +41,8 @@ type Window struct {
 	codec     *codec
 }
 
-// Args are a connection's arguments. An empty cursor is like none: clients
-// start to page with it.
+// Args are a connection's arguments. An empty cursor means the same as none:
+// clients start to page with it.
 type Args struct {
 	First  *int
 	After  *string
@@ -50,8 +50,8 @@ type Args struct {
 	Before *string
 }
 
-// ArgumentError says which argument cannot be used, and why. Its text is meant
-// for the caller that sent the argument, and does not repeat its value.
+// ArgumentError reports which argument cannot be used, and why. Its text is meant
+// for the caller that sent the argument, and does not repeat the value.
 type ArgumentError struct {
 	Argument string // as in the schema: first, after, filter.userId
 	Reason   string
@@ -120,7 +120,7 @@ func (w Window) Against() bool { return w.backward != w.position.mirrored }
 // Backward reports whether the window was requested with last or before.
 func (w Window) Backward() bool { return w.backward }
 
-// Lack is what [Window.Take] needs in addition. The zero value is nothing.
+// Lack is what [Window.Take] needs in addition. The zero value means nothing.
 type Lack struct {
 	// Users is how many more users have to be read.
 	Users int
@@ -132,9 +132,9 @@ type Lack struct {
 	Next bool
 }
 
-// Take cuts the window out of the pages that follow a base, in order. next is
-// the page at [Window.Next] if it was requested before, or nil. If the pages do not suffice,
-// Take returns what else it needs.
+// Take cuts the window out of the pages that follow a base, in order. next is the
+// page at [Window.Next] if an earlier call of Take required it, or nil. If the
+// pages do not suffice, Take returns what else it needs.
 func (w Window) Take(b Base, pages []upstream.Page, next *upstream.Page) (Slice, Lack) {
 	var users []upstream.User
 	if len(pages) == 1 {
@@ -179,7 +179,7 @@ func (w Window) Take(b Base, pages []upstream.Page, next *upstream.Page) (Slice,
 	return s, Lack{}
 }
 
-// Empty returns the slice of a window of which nothing needs to be read.
+// Empty returns the slice of a window for which no page needs to be read.
 func (w Window) Empty() Slice {
 	return Slice{HasNextPage: w.backward && w.continued, HasPreviousPage: !w.backward && w.continued, window: w}
 }

@@ -13,7 +13,7 @@ import (
 	"rollcall/upstream"
 )
 
-// list is an upstream in miniature: users in keyset order.
+// list is a small upstream: users in keyset order.
 type list struct {
 	users []upstream.User
 	query upstream.Query
@@ -24,7 +24,7 @@ type list struct {
 	unscoredLast bool
 }
 
-// key orders users as the upstream would, ties by ID.
+// compare orders users as the upstream would, and ties by ID.
 func (l *list) compare(a, b upstream.User) int {
 	v, w := value(a, l.query), value(b, l.query)
 	if l.unscoredLast && (v == -1e9) != (w == -1e9) {
@@ -56,7 +56,7 @@ func value(u upstream.User, q upstream.Query) float64 {
 
 func (l *list) sort() { slices.SortFunc(l.users, l.compare) }
 
-// page serves a keyset page: the cursor spells the user it comes after.
+// page serves a keyset page. A cursor encodes the user that it follows.
 func (l *list) page(cursor string, size int) upstream.Page {
 	l.calls++
 	from := 0
@@ -105,8 +105,8 @@ func (l *list) load(t *testing.T, first int, after *string) connection.Slice {
 	return l.window(t, connection.Args{First: &first, After: after}, nil)
 }
 
-// links are the cursors that a page began at, and its number of users, by the
-// cursor that the page led to.
+// links have the cursor at which a page began, and the number of its users, by
+// the cursor to which the page led.
 type links map[string]struct {
 	cursor string
 	users  int
@@ -117,8 +117,8 @@ func (l links) previous(next string) (cursor string, users int, ok bool) {
 	return link.cursor, link.users, ok
 }
 
-// window reads a window as the loader does. Links that are not nil remember
-// which cursors its pages led to.
+// window reads a window as the loader does. If links is not nil, it records which
+// cursors the pages led to.
 func (l *list) window(t *testing.T, args connection.Args, links links) connection.Slice {
 	t.Helper()
 	w, err := connection.NewWindow(l.query, args, sealer)
@@ -183,8 +183,8 @@ func ids(s connection.Slice) []string {
 	return out
 }
 
-// world makes n users. Values are drawn from few, so that there are ties,
-// unless distinct is set.
+// world returns a list of n users. Values are drawn from a few, so that there are
+// ties, unless distinct is set.
 func world(r *rand.Rand, n int, q upstream.Query, distinct bool) *list {
 	l := &list{query: q}
 	for i := range n {
@@ -248,7 +248,7 @@ func TestWindowsAfterAnyEdge(t *testing.T) {
 	t.Logf("%d windows compared", windows)
 }
 
-// size draws a window's size: mostly small, sometimes several pages.
+// size returns a random window size: mostly small, sometimes several pages.
 func size(r *rand.Rand) int {
 	return []int{r.IntN(5), 1 + r.IntN(40), 1 + r.IntN(130), r.IntN(connection.MaxSize + 1)}[r.IntN(4)]
 }
@@ -261,7 +261,7 @@ func TestCallsOfAWalk(t *testing.T) {
 		calls int
 	}{
 		"walking by the last edge": {func(int) (int, int) { return 50, 49 }, 20},
-		// Each fourth window reaches beyond the hundred users of one page.
+		// Every fourth window reaches beyond the hundred users of one page.
 		"resuming in the middle":        {func(int) (int, int) { return 50, 24 }, 48},
 		"a window of five pages":        {func(int) (int, int) { return 500, 499 }, 10},
 		"a window of a page and a half": {func(int) (int, int) { return 150, 149 }, 13},
@@ -395,7 +395,7 @@ func TestChurnAmongTies(t *testing.T) {
 }
 
 // TestDistantAnchors covers lists in which users have joined a run of equal
-// values, so that the users that are read again end before the anchors do.
+// values, so that the users that are read again end before the anchors.
 func TestDistantAnchors(t *testing.T) {
 	equal := func(ids ...string) (users []upstream.User) {
 		for _, id := range ids {
@@ -416,19 +416,19 @@ func TestDistantAnchors(t *testing.T) {
 		first         int
 		want          []string
 	}{
-		"the user has gone, and three have arrived before the nearest anchor": {
+		"the user has left, and three have joined before the nearest anchor": {
 			[]string{"a", "b", "c", "d", "e", "f"}, []string{"a", "b", "c", "c1", "c2", "c3", "d", "f"}, "e", 1, []string{"f"},
 		},
-		"the user is still there, and three have arrived before it": {
+		"the user is still there, and three have joined before it": {
 			[]string{"a", "b", "c", "d", "e", "f"}, []string{"a", "b", "c", "d", "d1", "d2", "d3", "e", "f"}, "e", 1, []string{"f"},
 		},
-		"all that were passed over are behind more than a page of arrivals": {
+		"all that were passed over are behind more than a page of joined users": {
 			[]string{"m", "n", "o"}, append(numbered("k", 130), "m", "n", "o"), "n", 1, []string{"o"},
 		},
-		"the anchors are full, and all of them are behind the arrivals": {
+		"the anchors are full, and all of them are behind the joined users": {
 			run, append(numbered("k", 60), run...), "m030", 2, []string{"m031", "m032"},
 		},
-		"all that were passed over have gone": {
+		"all that were passed over have left": {
 			[]string{"m", "n", "o"}, append(numbered("p", 120), "q"), "n", 1, []string{"p000"},
 		},
 	} {
@@ -459,8 +459,8 @@ func TestSearchIsBounded(t *testing.T) {
 	}
 }
 
-// TestWalksAmongArrivals walks lists of few values, whose users change to
-// another of these values between the windows: they leave and join runs anywhere.
+// TestWalksAmongArrivals walks lists of few values, whose users change to another
+// of these values between the windows: they leave and join runs everywhere.
 func TestWalksAmongArrivals(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	resumed, moves := 0, 0
@@ -532,8 +532,8 @@ func TestUnsortedList(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ left, want []string }{
 		"all are there":              {[]string{"a", "b", "c", "d"}, []string{"c", "d"}},
-		"an earlier one has gone":    {[]string{"b", "c", "d"}, []string{"c", "d"}},
-		"the anchor itself has gone": {[]string{"a", "c", "d"}, []string{"c", "d"}},
+		"an earlier user has left":   {[]string{"b", "c", "d"}, []string{"c", "d"}},
+		"the anchor itself has left": {[]string{"a", "c", "d"}, []string{"c", "d"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var users []upstream.User
@@ -558,7 +558,7 @@ func TestSizes(t *testing.T) {
 		ok   bool
 	}{
 		"null is the default":  {nil, 30, true},
-		"nothing at all":       {n(0), 0, true},
+		"zero":                 {n(0), 0, true},
 		"the largest":          {n(500), 500, true},
 		"one too many":         {n(501), 0, false},
 		"negative":             {n(-1), 0, false},
@@ -590,7 +590,7 @@ func TestArgumentCombinations(t *testing.T) {
 		args     connection.Args
 		backward bool
 		size     int
-		argument string // that the error names
+		argument string // the argument that the error names
 	}{
 		"nothing":                        {connection.Args{}, false, 30, ""},
 		"first":                          {connection.Args{First: &five}, false, 5, ""},

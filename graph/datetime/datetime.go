@@ -9,19 +9,20 @@ import (
 	"time"
 )
 
-// DateTime is an instant in whole Unix seconds, as the upstream counts them,
-// within the years 0 to 9999.
+// DateTime is an instant in whole Unix seconds, like the upstream's, within the
+// years 0 to 9999.
 type DateTime int64
 
-// ErrFormat says that a value is no instant. Its text does not repeat the value.
+// ErrFormat reports that a value is not an instant. Its text does not repeat the
+// value.
 var ErrFormat = errors.New("must be an instant in RFC 3339, such as 2026-01-31T12:00:00Z")
 
-// form is RFC 3339's. time.Parse also takes hours of one digit, fractions after
-// a comma, and offsets of a day and more.
+// form is RFC 3339's format. time.Parse also accepts hours of one digit,
+// fractions after a comma, and offsets of a day and more.
 var form = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
-// Parse reads an RFC 3339 instant with any offset. Fractions of a second are
-// cut off. The error is [ErrFormat].
+// Parse reads an RFC 3339 instant with any offset. It truncates fractions of a
+// second. The error is [ErrFormat].
 func Parse(s string) (DateTime, error) {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil || !form.MatchString(s) {
@@ -33,7 +34,7 @@ func Parse(s string) (DateTime, error) {
 	return DateTime(t.Unix()), nil
 }
 
-// String spells the instant in UTC with a trailing Z.
+// String returns the instant in UTC with a trailing Z.
 func (d DateTime) String() string { return time.Unix(int64(d), 0).UTC().Format(time.RFC3339) }
 
 // UnmarshalGQL reads a GraphQL string.

@@ -1,15 +1,15 @@
-// Package document reads GraphQL documents, and the variables that come with
-// them: it measures, parses and validates a document, and coerces values as
-// GraphQL's specification and graphql-js 16 do. What it returns can be executed
-// without further checks: each literal and each variable's value has its type.
+// Package document reads GraphQL documents and their variables. It measures,
+// parses and validates a document, and coerces values as GraphQL's specification
+// and graphql-js 16 do. A document that it returns can be executed without
+// further checks: each literal and each variable's value has its type.
 //
 // gqlparser's validator accepts more than the specification: objects and lists
-// for scalars, enum values in another case, null for a variable whose default
-// makes it valid where null is not. This package is the one place that closes
-// the gap, before any resolver runs.
+// for scalars, enum values in another case, and null for a variable that is valid
+// only because of its default. Only this package corrects that, before any
+// resolver runs.
 //
-// It depends on the schema's scalars. It must not depend on execution: it knows
-// nothing of gqlgen, of users or of costs.
+// It depends on the schema's scalars. It must not depend on execution, and knows
+// nothing of gqlgen, users or costs.
 package document
 
 import (
@@ -29,8 +29,8 @@ const (
 	BadVariable                 // a variable's value does not have its type
 )
 
-// Refusal reports why a document, or a variable, is not accepted. Its messages
-// are for callers, and repeat no value.
+// Refusal reports why a document or a variable is not accepted. Its messages are
+// for callers, and repeat no value.
 type Refusal struct {
 	Kind   Kind
 	Errors gqlerror.List
@@ -61,15 +61,19 @@ func NewReader(schema *ast.Schema, limits Limits, introspection bool) *Reader {
 // Document is a valid document. It is never modified.
 type Document struct {
 	*ast.QueryDocument
+	// Nodes is the most nodes that the syntax tree can have, as a measure of the
+	// memory that it takes.
+	Nodes int
 	// nullable reports that a variable that can be null is used where null is not
 	// valid; see refuseNulls.
 	nullable bool
 }
 
-// Read returns the document with a text.
+// Read returns the document that a text contains.
 func (r *Reader) Read(text string) (*Document, *Refusal) {
 	source := &ast.Source{Input: text}
-	if reason := r.limits.checkText(source); reason != "" {
+	nodes, reason := r.limits.checkText(source)
+	if reason != "" {
 		return nil, refuse(TooComplex, reason)
 	}
 	query, err := parser.ParseQuery(source)
@@ -82,10 +86,16 @@ func (r *Reader) Read(text string) (*Document, *Refusal) {
 	if reason := r.limits.check(query); reason != "" {
 		return nil, refuse(TooComplex, reason)
 	}
-	return r.validate(query)
+	document, refused := r.validate(query)
+	if refused != nil {
+		return nil, refused
+	}
+	document.Nodes = nodes
+	return document, nil
 }
 
-// checkSyntax refuses what gqlparser accepts beyond the specification's grammar.
+// checkSyntax refuses what gqlparser accepts but the specification's grammar does
+// not.
 func checkSyntax(query *ast.QueryDocument) *Refusal {
 	if len(query.Operations) == 0 && len(query.Fragments) == 0 {
 		return refuse(ParseFailed, "The document is empty.")
@@ -101,7 +111,8 @@ func checkSyntax(query *ast.QueryDocument) *Refusal {
 	return nil
 }
 
-// Operation returns the operation with a name, or the only one if name is "".
+// Operation returns the operation with a name, or the only operation if name is
+// "".
 func (d *Document) Operation(name string) (*ast.OperationDefinition, *Refusal) {
 	operation := d.Operations.ForName(name)
 	switch {

@@ -26,14 +26,14 @@ func argumentsOf(field any, variables map[string]any) map[string]any {
 	return field.(*ast.Field).ArgumentMap(variables)
 }
 
-// cpu returns what the process has spent so far.
+// cpu returns the CPU time of the process so far.
 func cpu() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// repeat joins what each number below n gives.
+// repeat joins the parts of all numbers below n.
 func repeat(n int, part func(i int) string) string {
 	var b strings.Builder
 	for i := range n {
@@ -42,8 +42,8 @@ func repeat(n int, part func(i int) string) string {
 	return b.String()
 }
 
-// worst has, for each shape that is expensive to validate, a document of up to n
-// parts.
+// worst returns, for each shape that is expensive to validate, a document of up
+// to n parts.
 var worst = map[string]func(n int) string{
 	"one field many times": func(n int) string { return "{user(userId:1){" + strings.Repeat(" userId", n) + "}}" },
 	"one alias many times": func(n int) string { return "{user(userId:1){" + strings.Repeat(" a:userId", n) + "}}" },
@@ -152,8 +152,8 @@ var worst = map[string]func(n int) string{
 	"introspection": func(n int) string { return "{__schema{types{" + strings.Repeat(" name", n) + "}}}" },
 }
 
-// largest returns the largest document of a shape that is not too complex, or
-// nearly so.
+// largest returns the largest document of a shape that is not too complex,
+// approximately.
 func largest(r *document.Reader, shape func(int) string) string {
 	low, high := 1, 1000
 	for low+1 < high {
@@ -167,8 +167,9 @@ func largest(r *document.Reader, shape func(int) string) string {
 	return shape(low)
 }
 
-// reference is a document that real clients send, of as many tokens as the limit
-// allows: what validation costs is compared with what it costs for this one.
+// reference returns a document as real clients send it, with as many tokens as
+// the limit allows. The cost of validating other documents is compared with its
+// cost.
 func reference() string {
 	return "{" + repeat(19, func(i int) string {
 		return fmt.Sprintf(` l%d:users(first:30 filter:{agentId:"a"}){edges{cursor node{id userId conversationCount firstContactAt lastContactAt lastContactAgentName lastContactAgent{agentId}}}pageInfo{hasNextPage endCursor}}`, i)

@@ -9,12 +9,11 @@ import (
 )
 
 // A document of one kilobyte can keep a GraphQL server busy for minutes: the
-// validator follows each spread of a fragment again, and compares all fields that
-// share a response key with each other. So a document is measured before anything
-// else reads it, each fragment once.
+// validator follows a fragment again for each spread, and compares all fields
+// that share a response key with each other. Therefore a document is measured,
+// each fragment once, before anything else reads it.
 
-// Limits are the most that a document and its operation may be. All of them have
-// to be set.
+// Limits bound a document and its operation. All of them must be set.
 type Limits struct {
 	Tokens     int // of a document
 	Depth      int // of nested fields, outside introspection
@@ -25,37 +24,45 @@ type Limits struct {
 }
 
 const (
-	// maxName is the longest name that a document may use, in bytes. The validator
-	// compares an unknown name with every known one, at a cost of their product.
+	// maxName is the longest name that a document may use, in bytes. The
+	// validator compares an unknown name with every known one, at a cost of the
+	// product of their lengths.
 	maxName = 256
-	// maxPairs is how many pairs of fields that share a place in the response a
-	// document may have: the validator compares the two fields of each pair. A
-	// hundred fragments that all select id and __typename of one object have 9,900.
+	// maxPairs is how many pairs of fields with the same position in the response
+	// a document may have: the validator compares the two fields of each pair. A
+	// hundred fragments that all select id and __typename of one object have
+	// 9,900.
 	maxPairs = 20_000
-	// maxOperations is how many times Limits.Fields all operations of a document may
-	// have together: the validator walks a fragment again for each operation.
+	// maxOperations is how many times Limits.Fields all operations of a document
+	// may have together: the validator walks a fragment again for each operation.
 	maxOperations = 2
 )
 
-// checkText returns what exceeds the limits in a document's text, up to where it
-// stops being GraphQL; "" if nothing does.
-func (l Limits) checkText(source *ast.Source) string {
+// checkText returns how many nodes the document can have, and how its text
+// exceeds the limits, or "" if it does not. It stops where the text is no longer
+// GraphQL.
+func (l Limits) checkText(source *ast.Source) (nodes int, reason string) {
 	text := lexer.New(source)
 	for tokens := 0; ; tokens++ {
 		token, err := text.ReadToken()
 		switch {
 		case err != nil || token.Kind == lexer.EOF:
-			return ""
+			return nodes, ""
 		case token.Kind == lexer.Name && len(token.Value) > maxName:
-			return fmt.Sprintf("The document has a name of more than %d bytes.", maxName)
+			return 0, fmt.Sprintf("The document has a name of more than %d bytes.", maxName)
 		case tokens == l.Tokens:
-			return fmt.Sprintf("The document has more than %d tokens.", l.Tokens)
+			return 0, fmt.Sprintf("The document has more than %d tokens.", l.Tokens)
+		}
+		switch token.Kind {
+		case lexer.BraceR, lexer.BracketR, lexer.ParenL, lexer.ParenR, lexer.Colon, lexer.Equals, lexer.Bang, lexer.Dollar, lexer.At:
+		default:
+			nodes++
 		}
 	}
 }
 
-// check returns what exceeds the limits in a document, which may not be valid; ""
-// if nothing does.
+// check returns how a document exceeds the limits, or "" if it does not. The
+// document need not be valid.
 func (l Limits) check(document *ast.QueryDocument) string {
 	m := measure{document: document, fragments: make(map[string]shape)}
 	total, pairs := 0, 0
@@ -78,7 +85,7 @@ func (l Limits) check(document *ast.QueryDocument) string {
 	return ""
 }
 
-// checkShape returns what exceeds the limits in an operation; "" if nothing does.
+// checkShape returns how an operation exceeds the limits, or "" if it does not.
 func (l Limits) checkShape(s shape) string {
 	switch {
 	case s.depth > l.Depth:
@@ -98,10 +105,10 @@ func (l Limits) checkShape(s shape) string {
 // shape is the size of a selection set with its fragments spread out.
 type shape struct {
 	depth, aliases, width, fields int
-	directives                    int // the most in one place
+	directives                    int // the most in any one place
 }
 
-// huge exceeds every limit; sums stop there.
+// huge exceeds every limit: sums are capped there.
 const huge = 1 << 30
 
 // merge adds another part of the same set.
@@ -113,7 +120,7 @@ func (s *shape) merge(other shape) {
 	s.directives = max(s.directives, other.directives)
 }
 
-// measure takes the shapes of one document, which may not be valid.
+// measure computes the shapes of one document, which need not be valid.
 type measure struct {
 	document  *ast.QueryDocument
 	fragments map[string]shape
@@ -172,14 +179,14 @@ func (m *measure) fragment(name string) shape {
 	return m.fragments[name]
 }
 
-// pairs returns how many pairs of fields the validator compares in what the sets
-// of one place in the response select, and in all places below it. It counts no
-// further than a little beyond maxPairs.
+// pairs returns how many pairs of fields the validator compares in the sets of
+// one position in the response, and in all positions below it. It stops counting
+// soon after maxPairs.
 func (m *measure) pairs(sets ...ast.SelectionSet) (pairs int) {
 	counts := make(map[string]int)
 	inner := make(map[string][]ast.SelectionSet)
 	visited := make(map[string]bool)
-	deepest := 0 // of inline fragments in each other: each compares its fields again
+	deepest := 0 // of nested inline fragments: each compares its fields again
 	var collect func(set ast.SelectionSet, depth int)
 	collect = func(set ast.SelectionSet, depth int) {
 		deepest = max(deepest, depth)

@@ -7,12 +7,12 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/core"
 )
 
-// literals checks the literals of one document against their types, as the
-// specification's rule "Values of Correct Type" says. It replaces gqlparser's
+// literals checks the literals of one document against their types, according to
+// the specification's rule "Values of Correct Type". It replaces gqlparser's
 // rule, which accepts objects and lists for scalars and enums.
 //
-// It also collects what has to be rewritten once the document is valid, so that
-// gqlgen reads the values that were checked.
+// It also collects the values that must be rewritten once the document is valid,
+// so that gqlgen reads the values that were checked.
 type literals struct {
 	schema        *ast.Schema
 	introspection bool
@@ -68,7 +68,7 @@ func (l *literals) arguments(definitions ast.ArgumentDefinitionList, arguments a
 	}
 }
 
-// check reports what is wrong with a value at a path.
+// check adds an error for each fault of a value at a path.
 func (l *literals) check(path string, t *ast.Type, v *ast.Value) {
 	switch {
 	case v.Kind == ast.Variable: // the rule for variables' positions checks it
@@ -80,7 +80,7 @@ func (l *literals) check(path string, t *ast.Type, v *ast.Value) {
 		}
 		return
 	case t.Elem != nil:
-		if v.Kind != ast.ListValue { // a single value stands for a list of it
+		if v.Kind != ast.ListValue { // a single value is coerced to a list
 			l.check(path, t.Elem, v)
 			return
 		}
@@ -167,7 +167,7 @@ func (l *literals) scalar(path string, definition *ast.Definition, v *ast.Value)
 	}
 }
 
-// untyped prepares a value without a type, which has its caller's meaning.
+// untyped prepares a value without a type. Its meaning is the caller's.
 func (l *literals) untyped(v *ast.Value) {
 	switch v.Kind {
 	case ast.Variable:
@@ -177,7 +177,7 @@ func (l *literals) untyped(v *ast.Value) {
 			l.rewrites = append(l.rewrites, rewrite{v, ast.StringValue})
 		}
 	case ast.FloatValue:
-		if _, err := strconv.ParseFloat(v.Raw, 64); err != nil { // no number can hold it
+		if _, err := strconv.ParseFloat(v.Raw, 64); err != nil { // no number is large enough
 			l.rewrites = append(l.rewrites, rewrite{v, ast.NullValue})
 		}
 	}
@@ -190,9 +190,9 @@ func (l *literals) wrongKind(path string, definition *ast.Definition, v *ast.Val
 	l.fail(v.Position, path+": must be "+expected(definition)+", not "+literalKinds[v.Kind]+".")
 }
 
-// rewrite applies what was collected. A variable forgets its definition, which is
-// another operation's if operations share a fragment: gqlparser would use that
-// operation's default. Coercion supplies all defaults.
+// rewrite applies the collected changes. It removes the definition from
+// variables: if operations share a fragment, it is that of one operation, and
+// gqlparser would use its default in all of them. Coercion supplies all defaults.
 func (l *literals) rewrite() {
 	for _, r := range l.rewrites {
 		r.value.Kind = r.kind

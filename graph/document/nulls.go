@@ -8,10 +8,10 @@ import (
 //
 //	query ($id: ID = "x") { user(userId: $id) { id } }
 //
-// and null, if it is given, takes precedence over the default. graphql-js reports
-// that when it executes the field. gqlgen takes the null for a value, or panics.
-// So an operation with such a null is refused before it is executed, unless what
-// uses the variable is skipped.
+// and a given null takes precedence over the default. graphql-js reports that
+// when it executes the field. gqlgen uses the null as a value, or panics.
+// Therefore an operation with such a null is refused before it is executed,
+// unless the selection that uses the variable is skipped.
 
 // refuseNulls calls refuse for each use of a null variable where null is not
 // valid, in what the operation executes.
@@ -48,8 +48,8 @@ func (n *nulls) set(set ast.SelectionSet) {
 	}
 }
 
-// included reports whether @skip and @include let a selection be executed. Both
-// are evaluated.
+// included reports whether @skip and @include include a selection. It evaluates
+// both.
 func (n *nulls) included(directives ast.DirectiveList) bool {
 	for _, d := range directives {
 		if d.Definition != nil {
@@ -59,8 +59,8 @@ func (n *nulls) included(directives ast.DirectiveList) bool {
 	return Included(directives, n.values)
 }
 
-// Included reports whether @skip and @include let a selection of a valid document
-// be executed.
+// Included reports whether @skip and @include include a selection of a valid
+// document.
 func Included(directives ast.DirectiveList, variables map[string]any) bool {
 	is := func(name string, condition bool) bool {
 		d := directives.ForName(name)

@@ -15,8 +15,8 @@ type rule struct {
 	observe core.RuleFunc
 }
 
-// rules returns GraphQL's rules and the service's. The rule for literals is not
-// among them: it has a result; see literals.
+// rules returns GraphQL's rules and the service's. The rule for literals is
+// separate, because it has a result; see literals.
 func rules(introspection bool) []rule {
 	set := gqlrules.NewDefaultRules()
 	replace := func(old, with core.Rule) {
@@ -32,7 +32,7 @@ func rules(introspection bool) []rule {
 		replace(gqlrules.KnownTypeNamesRule, gqlrules.KnownTypeNamesRuleWithoutSuggestions)
 		replace(gqlrules.ScalarLeafsRule, gqlrules.ScalarLeafsRuleWithoutSuggestions)
 	}
-	// typename comes first: a field is seen by the rules in this order.
+	// typename comes first: rules see a field in this order.
 	all := []rule{{"Typename", typename}}
 	inner := set.GetInner()
 	for _, name := range slices.Sorted(maps.Keys(inner)) {
@@ -41,11 +41,11 @@ func rules(introspection bool) []rule {
 	return all
 }
 
-// enough ends a validation that has found maxErrors errors. gqlparser's walk
-// has no other way to end.
+// enough is the value of the panic that ends a validation after maxErrors errors.
+// gqlparser's walk cannot be ended in another way.
 type enough struct{}
 
-// validate returns a document that is valid, and prepared for execution.
+// validate returns a document that is valid and prepared for execution.
 func (r *Reader) validate(query *ast.QueryDocument) (_ *Document, refused *Refusal) {
 	var errs gqlerror.List
 	add := func(err *gqlerror.Error) {
@@ -92,8 +92,8 @@ func (r *Reader) validate(query *ast.QueryDocument) (_ *Document, refused *Refus
 	return &Document{QueryDocument: query, nullable: l.nullable}, nil
 }
 
-// typename corrects the type of __typename, which is never null: gqlparser would
-// merge it with a nullable field of another type.
+// typename corrects the type of __typename, which is never null. With gqlparser's
+// type, it could be merged with a nullable field of another type.
 func typename(observers *core.Events, _ core.AddErrFunc) {
 	observers.OnField(func(_ *core.Walker, f *ast.Field) {
 		if f.Name == "__typename" && f.Definition != nil {

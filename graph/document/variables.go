@@ -12,15 +12,15 @@ import (
 	"rollcall/graph/datetime"
 )
 
-// Variables returns the values of an operation's variables, each coerced to its
-// type as the specification's section "Coercing Variable Values" says. given are
-// the values as they are in JSON, with json.Number for numbers. A variable that
-// is neither given nor has a default is absent from the result.
+// Variables returns the values of an operation's variables. Each is coerced to
+// its type according to the specification's section "Coercing Variable Values".
+// given are the values as decoded from JSON, with json.Number for numbers. A
+// variable that is not given and has no default is absent from the result.
 //
-// The result has these Go types: int64 for Int, float64 for Float, string for
+// The Go types in the result are int64 for Int, float64 for Float, string for
 // String, ID, enums and DateTime, bool, []any, and map[string]any for input
-// objects. A representation is a map[string]any as it is in JSON, and empty if the
-// value is not an object: it fails at its own position.
+// objects. A representation is the map[string]any of its JSON object. It is empty
+// if the value is not an object: it then fails at its own position.
 func (r *Reader) Variables(d *Document, operation *ast.OperationDefinition, given map[string]any) (map[string]any, *Refusal) {
 	c := &coercion{schema: r.schema, introspection: r.introspection}
 	values := make(map[string]any, len(operation.VariableDefinitions))
@@ -56,7 +56,7 @@ type coercion struct {
 	errs          gqlerror.List
 }
 
-// fail reports what is wrong at a path. Further errors than maxErrors are left out.
+// fail adds an error at a path. Errors beyond maxErrors are left out.
 func (c *coercion) fail(path, reason string) {
 	if len(c.errs) < maxErrors {
 		c.errs = append(c.errs, at(c.position, path+": "+reason))
@@ -72,7 +72,7 @@ func (c *coercion) value(path string, t *ast.Type, value any) any {
 	}
 	if t.Elem != nil {
 		list, ok := value.([]any)
-		if !ok { // a single value stands for a list of it
+		if !ok { // a single value is coerced to a list
 			return []any{c.value(path, t.Elem, value)}
 		}
 		coerced := make([]any, len(list))
@@ -81,7 +81,7 @@ func (c *coercion) value(path string, t *ast.Type, value any) any {
 		}
 		return coerced
 	}
-	definition := c.schema.Types[t.NamedType] // which is an input type: the document is valid
+	definition := c.schema.Types[t.NamedType] // an input type, because the document is valid
 	switch definition.Kind {
 	case ast.InputObject:
 		return c.object(path, definition, value)
@@ -118,7 +118,7 @@ func (c *coercion) object(path string, definition *ast.Definition, value any) an
 	}
 	for name := range object {
 		if definition.Fields.ForName(name) == nil {
-			// The name is not repeated: nothing says that it is a name.
+			// The name is not repeated: it may be any text.
 			c.fail(path, "has an unknown field.")
 			break
 		}
@@ -162,7 +162,7 @@ func (c *coercion) scalar(path string, definition *ast.Definition, value any) an
 		if !isNumber {
 			break
 		}
-		if !strings.ContainsAny(number.String(), ".eE") { // with as many digits as it has
+		if !strings.ContainsAny(number.String(), ".eE") { // with all of its digits
 			return number.String()
 		}
 		if n, ok := integer(number); ok {
@@ -194,13 +194,13 @@ func (c *coercion) wrongKind(path string, definition *ast.Definition, value any)
 	return nil
 }
 
-// integer returns a number that has no fraction, however it is spelled.
+// integer returns a number without a fraction, in any notation.
 func integer(number json.Number) (n float64, ok bool) {
 	n, err := number.Float64()
 	return n, err == nil && n == math.Trunc(n)
 }
 
-// literal returns the value of a default, which is valid.
+// literal returns the value of a valid default.
 func (c *coercion) literal(t *ast.Type, v *ast.Value) any {
 	if v.Kind == ast.NullValue {
 		return nil
@@ -217,7 +217,7 @@ func (c *coercion) literal(t *ast.Type, v *ast.Value) any {
 	}
 	definition := c.schema.Types[t.NamedType]
 	if definition.Kind != ast.InputObject {
-		value, _ := v.Value(nil) // the error is that a Float is infinite
+		value, _ := v.Value(nil) // the only error is that a Float is infinite
 		return value
 	}
 	object := make(map[string]any)

@@ -32,7 +32,8 @@ func read(t *testing.T, r *document.Reader, text, variables string) (map[string]
 	return r.Variables(d, operation, given)
 }
 
-// use is a document that uses a variable $v of a type in a position of that type.
+// use returns a document that uses a variable $v of a type in a position of that
+// type.
 func use(declared string) string {
 	kind := strings.Trim(strings.SplitN(declared, " ", 2)[0], "[]!")
 	place := map[string]string{
@@ -54,7 +55,7 @@ func TestVariables(t *testing.T) {
 	for name, c := range map[string]struct {
 		declared, given string // given is the value as JSON; "" if it is absent
 		want            any
-		message         string // of the refusal, instead
+		message         string // of the refusal, if it is refused
 	}{
 		"an integer":                              {"Int", `5`, int64(5), ""},
 		"an integer with a decimal point":         {"Int", `2.0`, int64(2), ""},
@@ -72,9 +73,9 @@ func TestVariables(t *testing.T) {
 		"absent":                                  {"Int", ``, absent, ""},
 		"null for a default":                      {"Int = 5", `null`, nil, ""},
 		"absent for a default":                    {"Int = 5", ``, int64(5), ""},
-		"null where it is not valid":              {"Int!", `null`, nil, "$v: cannot be null."},
-		"absent where it is required":             {"Int!", ``, nil, "$v: must be defined."},
-		"a default where it is required":          {"Int! = 5", ``, int64(5), ""},
+		"null for a non-null type":                {"Int!", `null`, nil, "$v: cannot be null."},
+		"absent for a non-null type":              {"Int!", ``, nil, "$v: must be defined."},
+		"a default for a non-null type":           {"Int! = 5", ``, int64(5), ""},
 		"a string":                                {"String", `"王"`, "王", ""},
 		"a number for String":                     {"String", `5`, nil, "$v: must be a string, not an integer."},
 		"a float":                                 {"Float", `1.5`, 1.5, ""},
@@ -96,7 +97,7 @@ func TestVariables(t *testing.T) {
 		"a number for an enum":                    {"ConversationUserSort", `0`, nil, "$v: must be an enum value, not an integer."},
 		"an object for an enum":                   {"ConversationUserSort", `{}`, nil, "$v: must be an enum value, not an object."},
 		"an instant":                              {"DateTime", `"2026-01-31T12:00:00Z"`, "2026-01-31T12:00:00Z", ""},
-		"no instant":                              {"DateTime", `"canary"`, nil, "$v: must be an instant in RFC 3339, such as 2026-01-31T12:00:00Z."},
+		"an invalid instant":                      {"DateTime", `"canary"`, nil, "$v: must be an instant in RFC 3339, such as 2026-01-31T12:00:00Z."},
 		"a number for an instant":                 {"DateTime", `5`, nil, "$v: must be a string, not an integer."},
 		"an object":                               {"ConversationUserFilter", `{"userId": 5, "agentId": null}`, map[string]any{"userId": "5", "agentId": nil}, ""},
 		"a number for an object":                  {"ConversationUserFilter", `5`, nil, "$v: must be an object, not an integer."},
@@ -113,7 +114,7 @@ func TestVariables(t *testing.T) {
 		"null for the list's default":             {"[ID!] = []", `null`, nil, "$v: cannot be null in the argument ids."},
 		"representations":                         {"[_Any!]!", `[{"userId": 12345678901234567890}]`, []any{map[string]any{"userId": json.Number("12345678901234567890")}}, ""},
 		"one representation for a list":           {"[_Any!]!", `{"a": 1}`, []any{map[string]any{"a": json.Number("1")}}, ""},
-		"a representation that is no object":      {"[_Any!]!", `["canary", []]`, []any{map[string]any{}, map[string]any{}}, ""},
+		"a representation that is not an object":  {"[_Any!]!", `["canary", []]`, []any{map[string]any{}, map[string]any{}}, ""},
 		"null for a representation":               {"[_Any!]!", `[null]`, nil, "$v[0]: cannot be null."},
 		"one representation for a list's element": {"_Any!", `{}`, map[string]any{}, ""},
 	} {
@@ -143,21 +144,21 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-func TestNullInPlaceOfADefault(t *testing.T) {
+func TestNullForDefault(t *testing.T) {
 	const null = `{"v": null, "yes": true}`
 	for name, c := range map[string]struct {
 		text    string
 		refused bool
 	}{
-		"in an argument":                  {`query($v: ID = "x") { user(userId: $v) { id } }`, true},
-		"in a list":                       {`query($v: ID = "x") { nodes(ids: ["a", $v]) { id } }`, true},
-		"in a fragment":                   {`query($v: ID = "x") { ...f } fragment f on Query { user(userId: $v) { id } }`, true},
-		"in a directive on a field":       {`query($v: Boolean = true) { user(userId: 1) { id @skip(if: $v) } }`, true},
-		"in a directive on a fragment":    {`query($v: Boolean = true) { ...f @include(if: $v) } fragment f on Query { __typename }`, true},
-		"in a directive on an inline one": {`query($v: Boolean = true) { ... @include(if: $v) { __typename } }`, true},
-		"in what is skipped":              {`query($v: ID = "x", $yes: Boolean!) { user(userId: $v) @skip(if: $yes) { id } __typename }`, false},
-		"in a fragment that is skipped":   {`query($v: ID = "x", $yes: Boolean!) { ...f @skip(if: $yes) __typename } fragment f on Query { user(userId: $v) { id } }`, false},
-		"where null is valid":             {`query($v: Int = 5) { users(first: $v) { __typename } }`, false},
+		"in an argument":                    {`query($v: ID = "x") { user(userId: $v) { id } }`, true},
+		"in a list":                         {`query($v: ID = "x") { nodes(ids: ["a", $v]) { id } }`, true},
+		"in a fragment":                     {`query($v: ID = "x") { ...f } fragment f on Query { user(userId: $v) { id } }`, true},
+		"in a directive on a field":         {`query($v: Boolean = true) { user(userId: 1) { id @skip(if: $v) } }`, true},
+		"in a directive on a fragment":      {`query($v: Boolean = true) { ...f @include(if: $v) } fragment f on Query { __typename }`, true},
+		"in a directive on an inline one":   {`query($v: Boolean = true) { ... @include(if: $v) { __typename } }`, true},
+		"in a field that is skipped":        {`query($v: ID = "x", $yes: Boolean!) { user(userId: $v) @skip(if: $yes) { id } __typename }`, false},
+		"in a fragment that is skipped":     {`query($v: ID = "x", $yes: Boolean!) { ...f @skip(if: $yes) __typename } fragment f on Query { user(userId: $v) { id } }`, false},
+		"in a position where null is valid": {`query($v: Int = 5) { users(first: $v) { __typename } }`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !strings.Contains(c.text, "$yes") {
@@ -171,7 +172,7 @@ func TestNullInPlaceOfADefault(t *testing.T) {
 	}
 }
 
-func TestVariablesOfOperationsThatShareAFragment(t *testing.T) {
+func TestSharedFragmentDefaults(t *testing.T) {
 	r := newReader(true)
 	d, refused := r.Read(`query a($v: ID) { ...f } query b($v: ID = "b") { ...f } fragment f on Query { users(filter: {userId: $v}) { __typename } }`)
 	if refused != nil {
@@ -261,14 +262,14 @@ func TestSyntax(t *testing.T) {
 	}
 }
 
-// TestWithoutIntrospection has each rule's message name nothing of the schema
-// that the caller did not write.
+// TestWithoutIntrospection checks for each rule that its message names nothing of
+// the schema that the caller did not write.
 func TestWithoutIntrospection(t *testing.T) {
 	r := newReader(false)
 	schema := make(map[string]bool)
 	for _, definition := range generatedSchema().Types {
 		if strings.HasPrefix(definition.Name, "__") {
-			continue // GraphQL's own
+			continue // a name of GraphQL itself
 		}
 		schema[definition.Name] = true
 		for _, f := range definition.Fields {
@@ -281,7 +282,7 @@ func TestWithoutIntrospection(t *testing.T) {
 			schema[v.Name] = true
 		}
 	}
-	// Words that the schema has, and that messages use as words.
+	// Names of the schema that messages also use as words.
 	for _, word := range []string{"id", "first", "last", "node", "label", "filter", "after", "before"} {
 		delete(schema, word)
 	}

@@ -10,15 +10,15 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/core"
 )
 
-// Messages name the place and the kind of value that is wrong there, and never
-// the value. Without introspection they also name nothing that the caller did
-// not write: neither types nor fields, arguments or enum values.
+// Messages name the position and the kind of a wrong value, and never the value.
+// Without introspection they also name nothing that the caller did not write: no
+// types, fields, arguments or enum values.
 
 // representation is the name of Federation's scalar: an object with the key of an
 // entity.
 const representation = "_Any"
 
-// expected names the kind of value that a type takes.
+// expected describes the values of a type.
 func expected(definition *ast.Definition) string {
 	switch definition.Kind {
 	case ast.Enum:
@@ -41,7 +41,7 @@ func expected(definition *ast.Definition) string {
 	return "a string"
 }
 
-// literalKinds names the kinds of literals.
+// literalKinds describes the kinds of literals.
 var literalKinds = map[ast.ValueKind]string{
 	ast.IntValue:     "an integer",
 	ast.FloatValue:   "a number with a fraction or an exponent",
@@ -54,7 +54,7 @@ var literalKinds = map[ast.ValueKind]string{
 	ast.ObjectValue:  "an object",
 }
 
-// kindOf names the kind of a variable's value.
+// kindOf describes the kind of a variable's value.
 func kindOf(value any) string {
 	switch value := value.(type) {
 	case nil:
@@ -74,7 +74,7 @@ func kindOf(value any) string {
 	return "an object"
 }
 
-// notAValue is the message for a name that is not in an enum.
+// notAValue returns the message for a name that is not in an enum.
 func notAValue(definition *ast.Definition, introspection bool) string {
 	if !introspection {
 		return "is not a value of this enum; upper and lower case differ."
@@ -86,7 +86,7 @@ func notAValue(definition *ast.Definition, introspection bool) string {
 	return "must be " + core.OrList(names...) + "; upper and lower case differ."
 }
 
-// lacks is the message for an object without a field that it must have.
+// lacks returns the message for an object without a required field.
 func lacks(field *ast.FieldDefinition, introspection bool) string {
 	if !introspection {
 		return "lacks a required field."
@@ -94,7 +94,7 @@ func lacks(field *ast.FieldDefinition, introspection bool) string {
 	return "lacks the required field " + field.Name + "."
 }
 
-// unknownField is the message for a field that an object does not have.
+// unknownField returns the message for a field that an object does not have.
 func unknownField(definition *ast.Definition, name string, introspection bool) string {
 	const message = "unknown field."
 	if !introspection {
@@ -110,8 +110,8 @@ func unknownField(definition *ast.Definition, name string, introspection bool) s
 	return message
 }
 
-// discreet replaces what gqlparser's messages say of the schema. Each pattern
-// stands for the messages of one rule.
+// discreet replaces the parts of gqlparser's messages that describe the schema.
+// Each pattern covers the messages of one rule.
 var discreet = []struct {
 	pattern     *regexp.Regexp
 	replacement string
@@ -126,9 +126,9 @@ var discreet = []struct {
 	{regexp.MustCompile(`they return conflicting types "[^"]*" and "[^"]*"`), `they return conflicting types`},
 }
 
-// withoutSchema returns a message that names nothing of the schema but what is in
-// the document. A message that no pattern covers is replaced if it quotes a name
-// that the document does not have.
+// withoutSchema returns a message that names only what the document contains. A
+// message that no pattern covers is replaced if it quotes a name that the
+// document does not have.
 func withoutSchema(message string, document *ast.QueryDocument) string {
 	for _, d := range discreet {
 		message = d.pattern.ReplaceAllString(message, d.replacement)
@@ -149,7 +149,7 @@ func withoutSchema(message string, document *ast.QueryDocument) string {
 
 var identifier = regexp.MustCompile(`[_A-Za-z][_0-9A-Za-z]*`)
 
-// names has the names that are written in a document.
+// names returns the names that a document contains.
 func names(document *ast.QueryDocument) map[string]bool {
 	written := make(map[string]bool)
 	text := lexer.New(&ast.Source{Input: document.Position.Src.Input})

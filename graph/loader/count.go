@@ -7,13 +7,13 @@ import (
 	"rollcall/upstream"
 )
 
-// The upstream reports no counts, so a list is counted by reading it. How many
-// users a list has depends on its filter alone: a count reads on in whichever walk
-// of that filter has come the furthest from a start, in any order.
+// The upstream reports no counts, so a list is counted by reading it. The number
+// of users depends on the list's filter alone, so a count continues the walk of
+// that filter that has read the most from a start, in any order.
 
 // ExpectCount announces that the users of a window's list are likely to be
 // counted up to a limit. It is called after Expect, so that a count does not
-// begin a walk of its own if a window's walk is at hand. It makes no call itself.
+// begin a walk of its own if it can use a window's walk. It makes no call itself.
 func (l *Loader) ExpectCount(w connection.Window, limit int) {
 	if _, _, known := l.known(w, limit); !known {
 		wk := l.countingWalk(w)
@@ -95,7 +95,7 @@ func countOf(pages []upstream.Page, held int) count {
 			seen[page.Users[i].ID] = struct{}{}
 		}
 	}
-	if !all { // how many of them are read matters only if it exceeds a limit
+	if !all { // how many of them were read matters only if it exceeds a limit
 		return count{held, false}
 	}
 	return count{len(seen), true}

@@ -20,7 +20,8 @@ type process struct {
 	memory *loader.Memory
 }
 
-// load loads one window in an operation of its own, and returns the calls that it made.
+// load loads one window in an operation of its own, and returns the number of its
+// calls.
 func (p process) load(t *testing.T, args connection.Args) (connection.Slice, int) {
 	t.Helper()
 	w, err := connection.NewWindow(upstream.Query{}, args, sealer)
@@ -35,7 +36,7 @@ func (p process) load(t *testing.T, args connection.Args) (connection.Slice, int
 	return slice, len(p.calls) - before
 }
 
-// forwards walks pages of n users, and returns the last one.
+// forwards walks a number of pages of n users, and returns the last one.
 func (p process) forwards(t *testing.T, n, pages int) (s connection.Slice) {
 	args := connection.Args{First: &n}
 	for range pages {
@@ -56,9 +57,10 @@ func inFakeTime(t *testing.T, name string, test func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
 }
 
-func TestCallsForAPageFurtherBack(t *testing.T) {
+func TestCallsOfBackwardPages(t *testing.T) {
 	start := func(t *testing.T) process { return process{&source{users: 2500}, newMemory(t, 0)} }
-	// back pages back from a slice to the start of the list, or for so many pages.
+	// back pages back from a slice to the start of the list, or for a number of
+	// pages.
 	back := func(t *testing.T, p process, s connection.Slice, n, pages int) (calls []int) {
 		for ; s.HasPreviousPage && pages > 0; pages-- {
 			var made int
@@ -96,19 +98,19 @@ func TestCallsForAPageFurtherBack(t *testing.T) {
 			t.Errorf("the last is %s, HasNextPage is %v", got, s.HasNextPage)
 		}
 	})
-	inFakeTime(t, "forty pages of 30 that were just read", func(t *testing.T) {
+	inFakeTime(t, "forty pages of 30, just read", func(t *testing.T) {
 		p := start(t)
 		if calls := back(t, p, p.forwards(t, 30, 40), 30, 100); most(calls) != 1 || len(calls) != 39 {
 			t.Errorf("%d pages took %v calls", len(calls), calls)
 		}
 	})
-	inFakeTime(t, "pages of 100 that were just read", func(t *testing.T) {
+	inFakeTime(t, "pages of 100, just read", func(t *testing.T) {
 		p := start(t)
 		if calls := back(t, p, p.forwards(t, 100, 20), 100, 100); most(calls) > 2 || len(calls) != 19 {
 			t.Errorf("%d pages took %v calls", len(calls), calls)
 		}
 	})
-	inFakeTime(t, "on a replica that did not take part", func(t *testing.T) {
+	inFakeTime(t, "on another replica", func(t *testing.T) {
 		p := start(t)
 		s := p.forwards(t, 30, 40)
 		other := process{p.source, newMemory(t, 0)}
@@ -165,9 +167,9 @@ func TestWindowsOfBothDirectionsShareAWalk(t *testing.T) {
 	})
 }
 
-func TestPositionsThatAreTooFar(t *testing.T) {
+func TestTooFar(t *testing.T) {
 	cold := func(t *testing.T, _ process) *loader.Memory { return newMemory(t, 0) }
-	timed := func(t *testing.T, p process) *loader.Memory { // it knows that a call takes 20 ms
+	timed := func(t *testing.T, p process) *loader.Memory { // a call takes 20 ms
 		m := newMemory(t, 0)
 		if _, err := loader.New(p.source, m, upstream.NewAPIKey("key"), 1).Load(t.Context(), window(t, upstream.Query{}, 1, "")); err != nil {
 			t.Fatal(err)
@@ -208,7 +210,7 @@ func TestPositionsThatAreTooFar(t *testing.T) {
 	}
 }
 
-func TestLinksAreOfOneKeyAndExpire(t *testing.T) {
+func TestLinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := process{&source{users: 500}, newMemory(t, 0)}
 		page := p.forwards(t, 100, 4)
@@ -240,23 +242,23 @@ func TestLinksAreOfOneKeyAndExpire(t *testing.T) {
 func TestCounts(t *testing.T) {
 	for name, c := range map[string]struct {
 		users  int
-		window connection.Args // that is loaded as well; none if it has no size
+		window connection.Args // loaded as well; none if it has no size
 		limit  int
 		want   int
 		within bool
 		calls  int
 	}{
-		"alone":                              {users: 700, limit: 1000, want: 700, within: true, calls: 7},
-		"alone, beyond the limit":            {users: 2500, limit: 1000, calls: 10},
-		"exactly the limit":                  {users: 1000, limit: 1000, want: 1000, within: true, calls: 10},
-		"one more than the limit":            {users: 1001, limit: 1000, calls: 10},
-		"a small limit":                      {users: 700, limit: 5, calls: 1},
-		"no users":                           {users: 0, limit: 1000, want: 0, within: true, calls: 1},
-		"with a page":                        {users: 700, window: connection.Args{First: new(30)}, limit: 1000, want: 700, within: true, calls: 7},
-		"with a page that is all":            {users: 25, window: connection.Args{First: new(30)}, limit: 1000, want: 25, within: true, calls: 1},
-		"with a page from the end":           {users: 700, window: connection.Args{Last: new(30)}, limit: 1000, want: 700, within: true, calls: 7},
-		"with several pages, a small limit":  {users: 700, window: connection.Args{First: new(500)}, limit: 100, calls: 5},
-		"with a page and exactly its number": {users: 30, window: connection.Args{First: new(30)}, limit: 30, want: 30, within: true, calls: 1},
+		"alone":                               {users: 700, limit: 1000, want: 700, within: true, calls: 7},
+		"alone, beyond the limit":             {users: 2500, limit: 1000, calls: 10},
+		"exactly the limit":                   {users: 1000, limit: 1000, want: 1000, within: true, calls: 10},
+		"one more than the limit":             {users: 1001, limit: 1000, calls: 10},
+		"a small limit":                       {users: 700, limit: 5, calls: 1},
+		"no users":                            {users: 0, limit: 1000, want: 0, within: true, calls: 1},
+		"with a page":                         {users: 700, window: connection.Args{First: new(30)}, limit: 1000, want: 700, within: true, calls: 7},
+		"with a page that has all users":      {users: 25, window: connection.Args{First: new(30)}, limit: 1000, want: 25, within: true, calls: 1},
+		"with a page from the end":            {users: 700, window: connection.Args{Last: new(30)}, limit: 1000, want: 700, within: true, calls: 7},
+		"with several pages, a small limit":   {users: 700, window: connection.Args{First: new(500)}, limit: 100, calls: 5},
+		"with a page and a limit of its size": {users: 30, window: connection.Args{First: new(30)}, limit: 30, want: 30, within: true, calls: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -278,7 +280,7 @@ func TestCounts(t *testing.T) {
 						}
 					})
 				}
-				for range 2 { // two counts of one list cost the same as one
+				for range 2 { // two counts of one list cost no more than one
 					wg.Go(func() {
 						if got, within, err := l.Count(t.Context(), w, c.limit); got != c.want || within != c.within || err != nil {
 							t.Errorf("%d, %v, %v", got, within, err)
@@ -294,7 +296,7 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-func TestCountsAreKept(t *testing.T) {
+func TestCountMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, m, key := &source{users: 700}, newMemory(t, time.Minute), upstream.NewAPIKey("key")
 		count := func(q upstream.Query, limit int) (n int, within bool, calls int) {
@@ -317,7 +319,7 @@ func TestCountsAreKept(t *testing.T) {
 			{"a smaller limit", upstream.Query{}, 100, 0, false, 0},
 			{"a larger limit", upstream.Query{}, 1000, 700, true, 7},
 			{"in another order", upstream.Query{Sort: upstream.SortConversationCount, Ascending: true}, 1000, 700, true, 0},
-			{"a smaller limit than all", upstream.Query{}, 699, 0, false, 0},
+			{"a limit below the number", upstream.Query{}, 699, 0, false, 0},
 			{"another filter", agent("a"), 1000, 700, true, 7},
 			{"another filter again", agent("a"), 1000, 700, true, 0},
 		} {
@@ -327,12 +329,12 @@ func TestCountsAreKept(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute) //nolint:forbidigo // in fake time
 		if _, _, calls := count(upstream.Query{}, 1000); calls != 7 {
-			t.Errorf("after the time: %d calls", calls)
+			t.Errorf("after their TTL: %d calls", calls)
 		}
 	})
 }
 
-func TestACountWithoutTimeLeavesThePage(t *testing.T) {
+func TestCountWithoutTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{users: 2500}
 		l := newLoader(t, s, 120)

@@ -1,17 +1,16 @@
 // Package loader turns what the fields of one operation request into the fewest
-// upstream calls. It knows windows and pages; it knows nothing of GraphQL and
-// HTTP.
+// upstream calls. It knows windows and pages, and nothing of GraphQL and HTTP.
 //
 // The upstream cannot return several objects by their IDs, so there is nothing to
-// collect for one request, and no reason to wait. What can be saved are calls for
-// users that another field of the operation reads anyway: all windows that begin at the
-// same cursor of the same list share one walk through it, in either direction. A
-// walk reads a page only when a window needs it, and then as much of it as any
-// expected window needs. Therefore it pays to announce with Expect what is going
-// to be loaded.
+// batch for one request, and no reason to wait. Calls can be saved for users that
+// another field of the operation reads anyway: all windows that begin at the same
+// cursor of the same list share one walk through it, in either direction. A walk
+// reads a page only when a window needs it, and then with the size that the
+// largest expected window needs. Callers should therefore announce with Expect
+// what they are going to load.
 //
 // A window against its list begins at an earlier cursor. The memory often knows
-// one; otherwise the window is read from the start of the list.
+// one; if it does not, the window is read from the start of the list.
 package loader
 
 import (
@@ -24,7 +23,7 @@ import (
 	"rollcall/upstream"
 )
 
-// Source returns pages, which are shared and must not be written to.
+// Source returns pages. Pages are shared and must not be written to.
 type Source interface {
 	ListUsers(context.Context, upstream.PageQuery) (upstream.Page, error)
 }
@@ -48,7 +47,7 @@ type Loader struct {
 
 	mu    sync.Mutex
 	walks map[start]*walk
-	calls int // that are left
+	calls int // calls that are left
 	saved int // calls that windows would have made, each by itself
 }
 
@@ -94,9 +93,9 @@ func (l *Loader) Load(ctx context.Context, w connection.Window) (connection.Slic
 type reading struct {
 	loader *Loader
 	window connection.Window
-	next   *upstream.Page // at the window's position, if that was needed
+	next   *upstream.Page // at the window's position, if it was needed
 	made   int            // calls that were made for the window
-	alone  int            // calls that it would have made alone
+	alone  int            // calls that the window would have needed alone
 }
 
 // take reads pages from a base until the window can be cut out of them, or they
@@ -141,7 +140,7 @@ func (r *reading) read(ctx context.Context, wk *walk, extent int) (pages []upstr
 	return pages, held, err
 }
 
-// base returns where a window is read from.
+// base returns the cursor from which a window is read.
 func (l *Loader) base(w connection.Window, front int) connection.Base {
 	if !w.Against() {
 		return w.Base(0, nil)
@@ -149,8 +148,8 @@ func (l *Loader) base(w connection.Window, front int) connection.Base {
 	return w.Base(front, l.memory.previous(l.key, w.List()))
 }
 
-// reaches returns [ErrTooFar] if the operation has not enough calls or time left for a
-// walk to an extent.
+// reaches returns [ErrTooFar] if the operation does not have enough calls or time
+// left to extend a walk to an extent.
 func (l *Loader) reaches(ctx context.Context, wk *walk, extent int) error {
 	l.mu.Lock()
 	left := l.calls
@@ -165,8 +164,8 @@ func (l *Loader) reaches(ctx context.Context, wk *walk, extent int) error {
 	return nil
 }
 
-// callsFor returns how many calls it takes to read so many users. A list without
-// users takes one as well.
+// callsFor returns how many calls it takes to read a number of users. A list
+// without users takes one call as well.
 func callsFor(users int) int { return max(1, (users+upstream.MaxPageSize-1)/upstream.MaxPageSize) }
 
 func (l *Loader) save(calls int) {
@@ -177,8 +176,8 @@ func (l *Loader) save(calls int) {
 	}
 }
 
-// Saved returns how many more calls the windows so far would have made, had each
-// been loaded by itself.
+// Saved returns how many more calls the windows so far would have needed if each
+// had been loaded by itself.
 func (l *Loader) Saved() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -191,15 +190,15 @@ func (l *Loader) LookUp(ctx context.Context, userID string) (*upstream.User, err
 	if err != nil {
 		return nil, err
 	}
-	// According to the upstream, search matches exactly. If it ever matches
-	// otherwise, the user of another ID must not be returned.
+	// According to the upstream, search matches exactly. If it ever matches in
+	// another way, a user with another ID must not be returned.
 	if slice.Len() == 0 || slice.User(0).ID != userID {
 		return nil, ErrNoUser
 	}
 	return slice.User(0), nil
 }
 
-// walk returns the walk that begins at a start, and has it expect so many users.
+// walk returns the walk that begins at a start, and makes it expect an extent.
 func (l *Loader) walk(at start, extent int) *walk {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,8 +16,8 @@ import (
 	"rollcall/upstream"
 )
 
-// BenchmarkOnePage compares, turn by turn, a page by way of the loader with the
-// same page by the bare client, from a server on loopback.
+// BenchmarkOnePage alternates between a page by way of the loader and the same
+// page by the client alone, from a server on loopback.
 func BenchmarkOnePage(b *testing.B) {
 	var users []string
 	for i := range 30 {

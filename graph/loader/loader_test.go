@@ -17,7 +17,7 @@ import (
 	"rollcall/upstream"
 )
 
-// source is an upstream of so many users, whose cursors are offsets.
+// source is an upstream with a number of users, whose cursors are offsets.
 type source struct {
 	users int
 	fail  func(upstream.PageQuery) error
@@ -97,7 +97,7 @@ func ids(s connection.Slice) []string {
 	return out
 }
 
-// newLoader returns a loader that remembers nothing of others.
+// newLoader returns a loader with a memory of its own.
 func newLoader(t testing.TB, source loader.Source, maxCalls int) *loader.Loader {
 	return loader.New(source, newMemory(t, 0), upstream.NewAPIKey("key"), maxCalls)
 }
@@ -138,16 +138,16 @@ func TestFewestCalls(t *testing.T) {
 		windows []connection.Window
 		sizes   []int // of the calls
 	}{
-		"a lone window":                        {[]connection.Window{first(30)}, []int{30}},
-		"twelve equal windows":                 {twelve, []int{30}},
-		"twelve sizes of one page":             {sizes, []int{96}},
-		"windows that begin on the same page":  {[]connection.Window{first(20), window(t, upstream.Query{}, 50, middle)}, []int{60}},
-		"windows that begin on other pages":    {[]connection.Window{first(20), window(t, upstream.Query{}, 50, end)}, []int{20, 50}},
-		"a window of several pages":            {[]connection.Window{first(250)}, []int{50, 100, 100}},
-		"windows of several pages":             {[]connection.Window{first(130), first(150), first(180), first(5)}, []int{80, 100}},
-		"other filters":                        {[]connection.Window{window(t, agent("a"), 3, ""), window(t, agent("b"), 3, ""), window(t, agent("a"), 3, "")}, []int{3, 3}},
-		"other sorts":                          {[]connection.Window{first(3), window(t, upstream.Query{Ascending: true}, 3, "")}, []int{3, 3}},
-		"an empty window that asks for a next": {[]connection.Window{first(0)}, []int{1}},
+		"a lone window":                       {[]connection.Window{first(30)}, []int{30}},
+		"twelve equal windows":                {twelve, []int{30}},
+		"twelve sizes of one page":            {sizes, []int{96}},
+		"windows that begin on the same page": {[]connection.Window{first(20), window(t, upstream.Query{}, 50, middle)}, []int{60}},
+		"windows that begin on other pages":   {[]connection.Window{first(20), window(t, upstream.Query{}, 50, end)}, []int{20, 50}},
+		"a window of several pages":           {[]connection.Window{first(250)}, []int{50, 100, 100}},
+		"windows of several pages":            {[]connection.Window{first(130), first(150), first(180), first(5)}, []int{80, 100}},
+		"other filters":                       {[]connection.Window{window(t, agent("a"), 3, ""), window(t, agent("b"), 3, ""), window(t, agent("a"), 3, "")}, []int{3, 3}},
+		"other sorts":                         {[]connection.Window{first(3), window(t, upstream.Query{Ascending: true}, 3, "")}, []int{3, 3}},
+		"an empty window":                     {[]connection.Window{first(0)}, []int{1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestUnexpectedWindowsShareAWalk(t *testing.T) {
 				t.Fatalf("%d users, err %v", got.Len(), err)
 			}
 		}
-		// Ten, and the twenty that followed them.
+		// The first ten users, and then the twenty that follow them.
 		if want := []int{10, 20}; !slices.Equal(s.sizes(), want) {
 			t.Errorf("calls of the sizes %v, want %v", s.sizes(), want)
 		}
@@ -256,14 +256,14 @@ func TestLookUps(t *testing.T) {
 	})
 }
 
-type liar struct{}
+type wrongSource struct{}
 
-func (liar) ListUsers(context.Context, upstream.PageQuery) (upstream.Page, error) {
+func (wrongSource) ListUsers(context.Context, upstream.PageQuery) (upstream.Page, error) {
 	return upstream.Page{Users: []upstream.User{{ID: "Alice"}}}, nil
 }
 
 func TestLookUpChecksTheID(t *testing.T) {
-	if u, err := newLoader(t, liar{}, 1).LookUp(t.Context(), "alice"); !errors.Is(err, loader.ErrNoUser) {
+	if u, err := newLoader(t, wrongSource{}, 1).LookUp(t.Context(), "alice"); !errors.Is(err, loader.ErrNoUser) {
 		t.Errorf("got %v, %v", u, err)
 	}
 }
@@ -295,10 +295,10 @@ func TestFailedCallsAreNotRepeated(t *testing.T) {
 	})
 }
 
-// chain is an upstream that leads from cursor to cursor, with so many users on
-// each page.
+// chain is an upstream whose cursors lead to each other, with a number of users
+// on each page.
 type chain struct {
-	next  map[string]string // with "*", from any other to a new one
+	next  map[string]string // "*" leads from any other cursor to a new one
 	users int
 	calls int
 }
@@ -355,7 +355,7 @@ func TestCallLimit(t *testing.T) {
 	})
 }
 
-func TestWaitersEndWithTheContext(t *testing.T) {
+func TestCancelledLoads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 		defer cancel()
@@ -399,7 +399,7 @@ func TestMixedWindows(t *testing.T) {
 				}
 			}
 			if made, alone := done-begun, len(s.calls)-done; l.Saved() != alone-made {
-				t.Fatalf("%d calls together, %d alone, %d said to be saved", made, alone, l.Saved())
+				t.Fatalf("%d calls together, %d alone, %d reported as saved", made, alone, l.Saved())
 			}
 		})
 	}

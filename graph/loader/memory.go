@@ -10,29 +10,29 @@ import (
 )
 
 // Memory is what the operations of a process remember for each other, separately
-// for each API key: which cursor led to which, how long a call takes, and how many
-// users a filter selects. To lose any of it costs calls, and changes no result.
+// for each API key: which cursor led to which, how long a call takes, and how
+// many users a filter selects. Losing it costs calls, and changes no result.
 //
 // It is safe for concurrent use.
 type Memory struct {
 	links  *otter.Cache[linkKey, link]
 	paces  *otter.Cache[upstream.APIKey, time.Duration]
-	counts *otter.Cache[countKey, count] // nil if none is kept
+	counts *otter.Cache[countKey, count] // nil if counts are not remembered
 }
 
 const (
-	// linksBytes is about how much memory the links may take.
+	// linksBytes is approximately how much memory the links may take.
 	linksBytes = 16 << 20
-	// linkLife is how long a link is remembered after it was last seen: as long as
-	// it takes to page back.
+	// linkLife is how long a link is remembered after it was last seen: long
+	// enough to page back.
 	linkLife = time.Hour
 	// maxPaces is how many keys' paces are remembered, and paceLife for how long.
 	maxPaces = 1000
 	paceLife = 10 * time.Second
-	// kept is the longest time that a page takes which the source has kept. It says
-	// nothing of the pace of calls.
-	kept = time.Millisecond
-	// maxCounts is how many counts are kept.
+	// cachedPage is the longest time in which the source returns a cached page. Such
+	// a time says nothing about the pace of calls.
+	cachedPage = time.Millisecond
+	// maxCounts is how many counts are remembered.
 	maxCounts = 10_000
 )
 
@@ -43,8 +43,8 @@ type linkKey struct {
 	next  string
 }
 
-// link is the page that led there: the cursor that it began at, and how many
-// users it had.
+// link is the page that led to a cursor: the cursor at which it began, and the
+// number of its users.
 type link struct {
 	cursor string
 	users  int
@@ -56,10 +56,10 @@ type countKey struct {
 	filter upstream.Filter
 }
 
-// count is how many users were read of a list.
+// count is how many users of a list were read.
 type count struct {
 	users int
-	all   bool // whether the list has no more
+	all   bool // whether the list has no more users
 }
 
 // within returns the count if it is known whether it exceeds a limit.
@@ -73,8 +73,8 @@ func (c count) within(limit int) (n int, exceeded, known bool) {
 	return 0, false, false
 }
 
-// NewMemory returns a memory that keeps counts for as long as pages are kept; 0
-// keeps none.
+// NewMemory returns a memory that remembers counts for countTTL, which is how
+// long pages are cached; 0 remembers none.
 func NewMemory(countTTL time.Duration) *Memory {
 	m := &Memory{links: otter.Must(&otter.Options[linkKey, link]{
 		MaximumWeight:    linksBytes,
@@ -96,7 +96,7 @@ func NewMemory(countTTL time.Duration) *Memory {
 	return m
 }
 
-// Close ends what the memory does in the background.
+// Close stops the memory's background goroutines.
 func (m *Memory) Close() {
 	m.links.StopAllGoroutines()
 	m.paces.StopAllGoroutines()
@@ -105,18 +105,19 @@ func (m *Memory) Close() {
 	}
 }
 
-// link remembers a page of a list by the cursor that it led to.
+// link remembers a page of a list by the cursor to which it led.
 func (m *Memory) link(key upstream.APIKey, q upstream.Query, page link, next string) {
 	k := linkKey{key, q, next}
 	if known, ok := m.links.GetIfPresent(k); ok && known == page {
 		return
 	}
-	// A page's strings are parts of its body, which must not be kept.
+	// A page's strings share memory with the other strings of the page, which
+	// would be kept alive.
 	k.next, page.cursor = strings.Clone(next), strings.Clone(page.cursor)
 	m.links.Set(k, page)
 }
 
-// previous returns what led to the cursors of a list.
+// previous returns a function that looks up links of a list.
 func (m *Memory) previous(key upstream.APIKey, q upstream.Query) func(next string) (cursor string, users int, ok bool) {
 	return func(next string) (string, int, bool) {
 		l, ok := m.links.GetIfPresent(linkKey{key, q, next})
@@ -124,9 +125,9 @@ func (m *Memory) previous(key upstream.APIKey, q upstream.Query) func(next strin
 	}
 }
 
-// observe remembers how long a call took.
+// observe records how long a call took.
 func (m *Memory) observe(key upstream.APIKey, took time.Duration) {
-	if took <= kept {
+	if took <= cachedPage {
 		return
 	}
 	if average, ok := m.paces.GetIfPresent(key); ok {

@@ -8,9 +8,9 @@ import (
 	"rollcall/upstream"
 )
 
-// walk reads a list page by page, from a cursor on, for every window that
-// begins there, and for counts. It reads one page at a time, because each needs
-// the cursor of the one before. A failure ends the walk: all windows that need
+// walk reads a list page by page, from a cursor on, for every window that begins
+// there, and for counts. It reads one page at a time, because each request needs
+// the cursor of the page before. A failure ends the walk: all windows that need
 // more than was read until then return it.
 type walk struct {
 	loader   *Loader
@@ -26,8 +26,8 @@ type walk struct {
 	finished bool
 }
 
-// read returns the pages from the start on, once they hold extent users or the
-// list has ended, how many users they hold, and how many calls that took.
+// read returns the pages from the start until they have extent users or the list
+// ends, the number of their users, and the number of calls.
 func (w *walk) read(ctx context.Context, extent int) (pages []upstream.Page, held, calls int, err error) {
 	for ; ; calls++ {
 		pages, held, done, err := w.step(ctx, extent)
@@ -54,7 +54,7 @@ func (w *walk) step(ctx context.Context, extent int) (pages []upstream.Page, hel
 		return nil, 0, false, w.err
 	}
 	err = w.next(ctx, extent)
-	if ctx.Err() == nil { // else a window with more time may still read on
+	if ctx.Err() == nil { // otherwise a window with more time may continue
 		w.err = err
 	}
 	return w.pages, w.held, false, err
@@ -85,9 +85,9 @@ func (w *walk) next(ctx context.Context, extent int) error {
 	return nil
 }
 
-// checkProgress refuses a page that leads back to a cursor of the walk, which
-// would go on until the operation's calls are used up. Pages without users are no
-// mistake, as long as each leads on.
+// checkProgress returns an error if a page leads back to a cursor of the walk:
+// the walk would use up the operation's calls. Pages without users are allowed as
+// long as each leads to a new cursor.
 func (w *walk) checkProgress(page upstream.Page) error {
 	if page.Next == "" {
 		return nil
@@ -98,9 +98,9 @@ func (w *walk) checkProgress(page upstream.Page) error {
 	return nil
 }
 
-var errCycle = errors.New("next_cursor is one that the list has had before")
+var errCycle = errors.New("next_cursor is one that the list had before")
 
-// callsTo returns how many calls the walk has still to make to read so many users.
+// callsTo returns how many more calls the walk needs to read a number of users.
 func (w *walk) callsTo(extent int) int {
 	w.loader.mu.Lock()
 	missing, finished := extent-w.held, w.finished

@@ -83,7 +83,7 @@ func str(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// strOrNull writes null for a string that the upstream left out.
+// strOrNull writes a string, or null if the upstream left it out.
 func strOrNull(b []byte, s string) []byte {
 	if s == "" {
 		return null(b)

@@ -1,14 +1,14 @@
-// Package render writes lists of users as the JSON that an operation selects of
-// them, byte for byte what gqlgen would write, in a fraction of the time: gqlgen
-// starts a goroutine for every edge, and a marshaler for every field of it.
+// Package render writes lists of users as JSON, as an operation selects them. The
+// bytes are those that gqlgen would write, in a fraction of the time: gqlgen
+// starts a goroutine for every edge, and uses a marshaler for every field of it.
 //
-// What an operation selects is read once and becomes a tree of functions; they
-// read the upstream's users and append. A selection that holds something which
-// has to be resolved first, such as the users of an agent under a user, is
-// incomplete, and is left to gqlgen.
+// A selection is read once and becomes a tree of functions, which read the
+// upstream's users and append JSON. A selection is incomplete if it has a field
+// that must be resolved first, such as the users of an agent under a user. An
+// incomplete selection is left to gqlgen.
 //
-// The package knows the schema's types and fields by their names. It knows
-// nothing of how users come by.
+// The package knows the schema's types and fields by their names. It does not
+// know where users come from.
 package render
 
 import (
@@ -22,29 +22,29 @@ import (
 	"rollcall/graph/connection"
 )
 
-// Selection is what an operation selects of a UserConnection. It is safe for
+// Selection is an operation's selection of a UserConnection. It is safe for
 // concurrent use.
 type Selection struct {
-	// The parts of it for which the upstream's pages may be needed.
+	// The parts of the selection for which the upstream's pages may be needed.
 	Users           bool // any edges or nodes
 	Cursors         bool // of edges
 	HasNextPage     bool
 	HasPreviousPage bool
 	StartCursor     bool
 	EndCursor       bool
-	// Counts are its fields totalCount. The limits are arguments, and may be
-	// variables, so that they are read for each operation.
+	// Counts are the fields totalCount. Their limits are arguments and may be
+	// variables, so they are read for each operation.
 	Counts []graphql.CollectedField
 
 	incomplete bool
 	connection object[target]
-	rowSize    atomic.Int64 // in bytes, of the last first row of a list
+	rowSize    atomic.Int64 // in bytes; that of the last list's first row
 }
 
-// List is what a list of users has come to.
+// List is a list of users to be written.
 type List struct {
 	Slice connection.Slice
-	// Counts has a number, or null, for each of the selection's Counts.
+	// Counts has a number or null for each of the selection's Counts.
 	Counts []*int
 }
 
@@ -55,22 +55,22 @@ func Select(op *graphql.OperationContext, set ast.SelectionSet) *Selection {
 	return r.selection
 }
 
-// Complete reports whether Append writes all of the selection.
+// Complete reports whether Append writes the whole selection.
 func (s *Selection) Complete() bool { return !s.incomplete }
 
-// firstRowSize is what a row is taken to need until one has been written, with
-// most of its fields.
+// firstRowSize is the assumed size of a row until one has been written. It is
+// that of a row with most of its fields.
 const firstRowSize = 400
 
-// Size is about how many bytes a slice of n users will take.
+// Size returns approximately how many bytes a slice of n users takes.
 func (s *Selection) Size(n int) int {
 	return (n + 1) * int(cmp.Or(s.rowSize.Load(), firstRowSize))
 }
 
-// Append appends a list as a JSON object. The selection has to be complete. After
-// each row, flush receives b, and returns what the next row is appended to: it may
-// take the bytes away, or panic to stop. Append panics with [TooLarge] if b grows
-// beyond maxRow between two flushes.
+// Append appends a list as a JSON object. The selection must be complete. After
+// each row it calls flush with b, and appends the next row to the result: flush
+// may remove the bytes, or panic to stop. Append panics with [TooLarge] if b
+// grows beyond maxRow between two flushes.
 func (s *Selection) Append(b []byte, list List, flush func([]byte) []byte) []byte {
 	return s.connection.write(b, target{list, s, flush})
 }
@@ -82,7 +82,7 @@ type TooLarge struct{}
 // what an upstream with very long strings, selected by many aliases, can allocate.
 const maxRow = 1 << 20
 
-// target is a list that is being written.
+// target is a list with its destination.
 type target struct {
 	List
 	selection *Selection
@@ -112,9 +112,9 @@ type reader struct {
 	selection *Selection
 }
 
-// read reads the selection set of one type, whose name comes first among the
-// types that it satisfies. The value of a field that field does not know makes
-// the selection incomplete.
+// read reads the selection set of one type. satisfies has the names of the types
+// that it satisfies, its own first. If field returns no writer for a field, the
+// selection is incomplete.
 func read[T any](r *reader, set ast.SelectionSet, satisfies []string, field func(graphql.CollectedField) writer[T]) object[T] {
 	fields := graphql.CollectFields(r.op, set, satisfies)
 	o := make(object[T], 0, len(fields))
@@ -178,7 +178,7 @@ func (r *reader) connection(set ast.SelectionSet) object[target] {
 	})
 }
 
-// row is a place in a slice.
+// row is a user of a slice by index.
 type row struct {
 	slice connection.Slice
 	index int

@@ -12,9 +12,9 @@ import (
 	"rollcall/graph/render"
 )
 
-// TestComplete holds that every field of a list can be written without gqlgen,
-// except lists inside of it: a field that is missing is only slower, so that no
-// comparison of responses would show it.
+// TestComplete checks that every field of a list can be written without gqlgen,
+// except lists inside of it. A field that render does not know is only slower, so
+// no comparison of responses would detect it.
 func TestComplete(t *testing.T) {
 	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
 	var everything func(typeName string) string

@@ -8,7 +8,7 @@ import (
 	"rollcall/upstream"
 )
 
-// user writes a user, and null if its ID cannot be requested.
+// user writes a user, or null if its ID cannot be requested.
 func (r *reader) user(set ast.SelectionSet) writer[*upstream.User] {
 	user := read(r, set, userType, func(f graphql.CollectedField) writer[*upstream.User] {
 		switch f.Name {
@@ -87,7 +87,7 @@ func globalID(b []byte, typeName, id string) []byte {
 	return append(b, '"')
 }
 
-// agent writes an agent by its ID, and null if that is empty or cannot be
+// agent writes an agent by its ID, or null if the ID is empty or cannot be
 // requested. The agent's users have to be resolved.
 func (r *reader) agent(set ast.SelectionSet) writer[string] {
 	agent := read(r, set, agentType, func(f graphql.CollectedField) writer[string] {

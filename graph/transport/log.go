@@ -15,7 +15,7 @@ import (
 )
 
 // The log has one line for each request. It contains no variables, literals,
-// keys, cursors or user IDs. What a caller chooses in it is bounded, and cannot
+// keys, cursors or user IDs. Text that a caller can choose is bounded, and cannot
 // be mistaken for more than one word.
 
 // write logs a request that has ended.

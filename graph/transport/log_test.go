@@ -12,7 +12,7 @@ import (
 	"rollcall/graph/transport"
 )
 
-func TestTheLogHasALineForEachRequest(t *testing.T) {
+func TestLog(t *testing.T) {
 	var log bytes.Buffer
 	w := newWatched(t, graphtest.Options{Passthrough: true, Transport: func(c *transport.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) }})
 	line := func() map[string]any {
@@ -43,7 +43,8 @@ func TestTheLogHasALineForEachRequest(t *testing.T) {
 	if len(a["caller"].(string)) != 12 || len(a["document"].(string)) != 16 || len(a["trace_id"].(string)) != 32 || a["took_us"].(float64) <= 0 || a["waited_us"].(float64) <= 0 || a["errors"] != nil {
 		t.Errorf("got %v", a)
 	}
-	// Literals make no difference, names do; and callers do.
+	// The document's fingerprint depends on names, not on literals; the caller's
+	// hash depends on the key.
 	one, other := ask("key-a", `{ user(userId: "canary-1") { id } }`, nil), ask("key-b", `{ user( userId: "canary-2" ) { id } }`, nil)
 	third := ask("key-a", `{ user(userId: "canary-1") { userId } }`, nil)
 	if one["document"] != other["document"] || one["document"] == third["document"] || one["caller"] == other["caller"] || one["caller"] != third["caller"] {

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// A caller that requests a large response and does not read it would keep it in
-// memory. So large responses are written in pieces, each with a deadline. What fits
-// into the kernel's buffers counts as read.
+// A caller that requests a large response and does not read it would keep the
+// response in memory. Therefore large responses are written in pieces, each with
+// a deadline. Bytes in the kernel's buffers count as read.
 const (
-	// pieceSize is the number of bytes that are written with one deadline. Smaller
-	// responses have the server's deadline.
+	// pieceSize is the number of bytes that are written with one deadline.
+	// Smaller responses have the server's deadline.
 	pieceSize = 64 << 10
 	// maxStall is how long a caller may read nothing.
 	maxStall = 10 * time.Second
-	// minRate is how many bytes a second a caller has to read, and rateGrace how
-	// long it may be slower than that in all.
+	// minRate is how many bytes a second a caller has to read, and rateGrace is
+	// the total time for which it may be slower.
 	minRate   = 64 << 10
 	rateGrace = 10 * time.Second
 )
 
-// progress is how far a response has been written.
+// progress records how much of a response has been written.
 type progress struct {
 	large   bool // whether the response is larger than pieceSize
 	control *http.ResponseController
@@ -38,7 +38,7 @@ func (p *progress) write(w io.Writer, part []byte) error {
 	}
 	for len(part) > 0 {
 		piece := part[:min(len(part), pieceSize)]
-		_ = p.control.SetWriteDeadline(p.deadline(time.Now())) // not every writer of a test has deadlines
+		_ = p.control.SetWriteDeadline(p.deadline(time.Now())) // a test's writer need not support deadlines
 		n, err := w.Write(piece)
 		p.written += n
 		if err != nil {
@@ -49,7 +49,7 @@ func (p *progress) write(w io.Writer, part []byte) error {
 	return nil
 }
 
-// deadline returns until when the next piece has to be written.
+// deadline returns the deadline of the next piece.
 func (p *progress) deadline(now time.Time) time.Time {
 	slowest := p.began.Add(rateGrace + time.Duration(p.written)*time.Second/minRate)
 	if stalled := now.Add(maxStall); stalled.Before(slowest) {

@@ -13,8 +13,9 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// slowReader is a response writer whose caller reads so many bytes a second, 0 for
-// none. A write fails when its deadline expires, as on a connection.
+// slowReader is a response writer whose caller reads at a rate in bytes a second,
+// or not at all if it is 0. A write fails when its deadline expires, as on a
+// connection.
 type slowReader struct {
 	header   http.Header
 	rate     int

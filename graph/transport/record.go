@@ -11,8 +11,8 @@ import (
 	"rollcall/upstream"
 )
 
-// record is what is known of one request. The handler fills it in, and when the
-// request ends it becomes a line in the log, a span and a few measurements.
+// record is what is known of one request. The handler completes it. When the
+// request ends, it becomes a line in the log, a span and a few measurements.
 type record struct {
 	requestID string
 	began     time.Time
@@ -32,8 +32,7 @@ func withRecord(ctx context.Context, r *record) context.Context {
 	return context.WithValue(ctx, recordKey{}, r)
 }
 
-// recordOf returns the record of the request that ctx belongs to. Every request
-// has one.
+// recordOf returns the record of ctx's request. Every request has one.
 func recordOf(ctx context.Context) *record {
 	r, ok := ctx.Value(recordKey{}).(*record)
 	if !ok {
@@ -42,7 +41,7 @@ func recordOf(ctx context.Context) *record {
 	return r
 }
 
-// answered records the response. A request that joined another one has its
+// answered records the response. A request that joined another one records the
 // response without its work.
 func (r *record) answered(resp *response, status int, joined bool) {
 	r.result, r.status = *resp.Result, status

@@ -14,8 +14,8 @@ import (
 	"rollcall/graph"
 )
 
-// response is what a request is answered with. Equal requests share one, so it
-// is never modified.
+// response is the response to a request. Equal requests share it, so it is never
+// modified.
 type response struct {
 	// status is the HTTP status; 0 for the one that the media type implies for a
 	// well-formed request.
@@ -28,7 +28,7 @@ func refuse(status int, code, sentence string) *response {
 	return &response{status, &graph.Result{Errors: graph.Refusal(code, sentence)}}
 }
 
-// malformed returns the response to a body that is no GraphQL request.
+// malformed returns the response to a body that is not a GraphQL request.
 func malformed(sentence string) *response {
 	return refuse(http.StatusBadRequest, graph.CodeBadUserInput, sentence)
 }
@@ -85,8 +85,8 @@ func (r *response) isOverloaded() bool {
 	return len(r.Data) == 0 && len(r.Errors) > 0 && graph.CodeOf(r.Errors[0]) == graph.CodeOverloaded
 }
 
-// start returns the response's JSON up to its data. Its errors have the ID of
-// the request that is answered.
+// start returns the response's JSON up to its data. Its errors carry the ID of
+// the request.
 func (r *response) start(requestID string) []byte {
 	if len(r.Errors) == 0 {
 		return []byte(`{"data":`)

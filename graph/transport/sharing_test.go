@@ -20,7 +20,7 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// inProcess is an upstream without a network, so that tests with it can be in fake
+// inProcess is an upstream without a network, so that its tests can run in fake
 // time. Each call takes a second.
 type inProcess struct {
 	http.Handler
@@ -88,7 +88,7 @@ func TestCallersOfOneKey(t *testing.T) {
 			}
 		})
 	})
-	t.Run("a cursor opens for a colleague", func(t *testing.T) {
+	t.Run("a cursor works for another caller of the key", func(t *testing.T) {
 		s := graphtest.New(t, graphtest.Options{Transport: subjects})
 		r := s.Ask(page, nil, "Subject", "alice")
 		cursor := graphtest.Get(r.Data, "users", "edges", 3, "cursor")
@@ -164,7 +164,7 @@ func disconnect(handler http.Handler, r *http.Request) {
 	handler.ServeHTTP(httptest.NewRecorder(), r)
 }
 
-// stuck is the response to a caller that reads nothing until it is closed.
+// stuck is the response to a caller that reads nothing until read is closed.
 type stuck struct {
 	*httptest.ResponseRecorder
 	read chan struct{}
@@ -176,7 +176,7 @@ func (s stuck) Write(b []byte) (int, error) {
 }
 
 func TestLargeResponsesInMemory(t *testing.T) {
-	var size int // of its response
+	var size int // of the response
 	start := func(t *testing.T) *graphtest.Service {
 		world := emulator.New(emulator.Options{Users: 500})
 		if size == 0 {
@@ -194,7 +194,8 @@ func TestLargeResponsesInMemory(t *testing.T) {
 		r.Header.Set("xi-api-key", key)
 		return r
 	}
-	// hold has so many callers of a key that do not read until the returned function is called.
+	// hold has n callers of a key whose responses are not read until the returned
+	// function is called.
 	hold := func(s *graphtest.Service, n int, query func(i int) string, key string) (release func()) {
 		read := make(chan struct{})
 		var wg sync.WaitGroup
@@ -223,7 +224,7 @@ func TestLargeResponsesInMemory(t *testing.T) {
 				t.Errorf("a small response: %d %.300s", w.Code, w.Body)
 			}
 		},
-		"a request waits until there is room": func(t *testing.T) {
+		"a request waits until there is capacity": func(t *testing.T) {
 			s := start(t)
 			release := hold(s, 2, own, "a")
 			var w *httptest.ResponseRecorder
@@ -259,7 +260,7 @@ func TestLargeResponsesInMemory(t *testing.T) {
 			s := start(t)
 			release := hold(s, 2, own, "a")
 			for i := range 5 {
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // it has its pages after five
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // its pages arrive after five
 				disconnect(s.Handler, request(own(10+i), "a").WithContext(ctx))
 				cancel()
 			}

@@ -46,7 +46,7 @@ type telemetry struct {
 	outcomes instrument.Table[outcome]
 }
 
-// The reasons for which an operation needs fewer calls than its fields request.
+// The reasons why an operation sent fewer calls than its fields requested.
 var (
 	savedByBatch = instrument.Label("reason", "batched") // its fields share them
 	savedByShare = instrument.Label("reason", "shared")  // equal ones were in flight
@@ -102,8 +102,8 @@ func newTelemetry(c Config) *telemetry {
 	return t
 }
 
-// handler gives each request an ID and a record, and publishes the record when
-// the request ends.
+// handler gives each request an ID and a record. It publishes the record when the
+// request ends.
 func (t *telemetry) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r := &record{requestID: req.Header.Get(requestIDHeader), began: time.Now(), method: knownMethod(req.Method), route: req.Pattern}
@@ -125,8 +125,8 @@ func (t *telemetry) handler(next http.Handler) http.Handler {
 	})
 }
 
-// startSpan starts a request's span, in the trace that the caller names. The
-// span gets its final name once the operation is known.
+// startSpan starts a request's span, in the trace that the caller names. The span
+// gets its final name when the operation is known.
 func (t *telemetry) startSpan(ctx context.Context, r *record, header http.Header) context.Context {
 	if header["Traceparent"] != nil {
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(header))

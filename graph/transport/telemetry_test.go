@@ -28,7 +28,7 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// watched is a service whose telemetry is written down.
+// watched is a service whose spans and metrics are recorded.
 type watched struct {
 	*graphtest.Service
 	t      testing.TB
@@ -45,8 +45,8 @@ func newWatched(t testing.TB, o graphtest.Options) watched {
 	return w
 }
 
-// metrics returns every series as "name{labels}" with its value, or the count
-// of its measurements.
+// metrics returns every series as "name{labels}", with its value or the number of
+// its measurements.
 func (w watched) metrics() map[string]float64 {
 	w.t.Helper()
 	var all metricdata.ResourceMetrics
@@ -86,7 +86,7 @@ func (w watched) metrics() map[string]float64 {
 	return series
 }
 
-// tags are a span's attributes.
+// tags returns a span's attributes.
 func tags(s sdktrace.ReadOnlySpan) map[string]string {
 	m := make(map[string]string)
 	for _, a := range s.Attributes() {
@@ -95,7 +95,7 @@ func tags(s sdktrace.ReadOnlySpan) map[string]string {
 	return m
 }
 
-func TestAnOperationIsOneSpanAndEachAttemptAnother(t *testing.T) {
+func TestSpans(t *testing.T) {
 	failed := false
 	world := emulator.New(emulator.Options{Users: 500})
 	w := newWatched(t, graphtest.Options{Upstream: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -154,7 +154,7 @@ func TestAnOperationIsOneSpanAndEachAttemptAnother(t *testing.T) {
 	}
 }
 
-func TestWhoJoinsIsLinkedToWhoCameFirst(t *testing.T) {
+func TestSpansOfSharedWork(t *testing.T) {
 	const first = `query A { users(first: 3) { nodes { userId } } }`
 	for name, second := range map[string]string{
 		"an equal request":          first,
@@ -172,7 +172,7 @@ func TestWhoJoinsIsLinkedToWhoCameFirst(t *testing.T) {
 			both.Go(func() { w.Ask(first, nil, "X-Request-Id", "first") })
 			<-arrived
 			both.Go(func() { w.Ask(second, nil, "X-Request-Id", "second") })
-			for active := 0.0; active < 2; { // the second has been taken
+			for active := 0.0; active < 2; { // the second request has arrived
 				active = w.metrics()["http.server.active_requests{}"]
 			}
 			time.Sleep(50 * time.Millisecond) //nolint:forbidigo // real sockets: it has joined by then
@@ -197,7 +197,7 @@ func TestWhoJoinsIsLinkedToWhoCameFirst(t *testing.T) {
 	}
 }
 
-func TestWhatIsCounted(t *testing.T) {
+func TestMetrics(t *testing.T) {
 	const server = "http.server.request.duration{%shttp.request.method=%s,http.response.status_code=%d,url.scheme=http}"
 	for name, c := range map[string]struct {
 		query    string
@@ -290,7 +290,7 @@ func TestWhatIsCounted(t *testing.T) {
 	}
 }
 
-func TestACallerWhoLeavesIsCountedAsOne(t *testing.T) {
+func TestMetricsOfDisconnectedCaller(t *testing.T) {
 	var log bytes.Buffer
 	arrived := make(chan struct{})
 	w := newWatched(t, graphtest.Options{
@@ -335,7 +335,7 @@ func TestACallerWhoLeavesIsCountedAsOne(t *testing.T) {
 	}
 }
 
-func TestAPanicOutsideOfAnOperationIsCounted(t *testing.T) {
+func TestMetricsOfPanic(t *testing.T) {
 	w := newWatched(t, graphtest.Options{Transport: func(c *transport.Config) {
 		c.Authenticate = func(*http.Request) (upstream.Caller, error) { panic("canary") }
 	}})
@@ -357,8 +357,8 @@ func TestAPanicOutsideOfAnOperationIsCounted(t *testing.T) {
 	}
 }
 
-// BenchmarkTelemetry measures what is told of a request by what it takes
-// without an upstream and without anybody who listens.
+// BenchmarkTelemetry measures the cost of a request's telemetry, with a request
+// that needs no upstream call and telemetry that is not exported.
 func BenchmarkTelemetry(b *testing.B) {
 	body := `{"query":"query Name { __typename }"}`
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
@@ -367,7 +367,7 @@ func BenchmarkTelemetry(b *testing.B) {
 		b.Cleanup(func() { _ = p.Shutdown(context.Background()) })
 		return p
 	}
-	logger := slog.New(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil)) // which is written, and lost
+	logger := slog.New(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil)) // formatted, but written nowhere
 	for _, c := range []struct {
 		name   string
 		config func(*transport.Config)

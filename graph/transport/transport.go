@@ -1,7 +1,7 @@
 // Package transport serves GraphQL over HTTP: it reads requests, decides who may
 // send them, writes responses, and records each request in the log, in a span and
-// in metrics. What a request is answered with is graph's; this package knows
-// neither the schema nor its resolvers.
+// in metrics. The content of responses is the responsibility of package graph;
+// this package knows neither the schema nor its resolvers.
 package transport
 
 import (
@@ -20,7 +20,7 @@ import (
 	"rollcall/upstream"
 )
 
-// Config determines who may send requests and how requests are recorded.
+// Config configures who may send requests and how requests are recorded.
 // Executor, Authenticate, MaxBody and Log are required.
 type Config struct {
 	Executor *graph.Executor
@@ -32,20 +32,23 @@ type Config struct {
 	Authenticate func(*http.Request) (upstream.Caller, error)
 	// Challenge is the WWW-Authenticate header of a 401; empty for none.
 	Challenge string
+	// ScopeChallenge is that of a 403 for credentials that lack a permission.
+	ScopeChallenge string
 	// Wait returns how long a caller must wait before it may cause upstream calls
 	// again; 0 if it need not. A nil Wait never makes a caller wait.
 	Wait func(upstream.Caller) time.Duration
 	// MaxBody bounds the body of a request, in bytes.
 	MaxBody int
-	// ExecuteEach executes each request by itself. Otherwise equal requests of one
-	// API key that are in flight share one execution.
+	// ExecuteEach executes each request by itself. Otherwise equal requests of
+	// one API key that are in flight share one execution.
 	ExecuteEach bool
 
 	Log *slog.Logger
 	// LogSecret is the key of the hash that the log names callers by, if they have
 	// no API key.
 	LogSecret string
-	// TracerProvider and MeterProvider get spans and measurements; nil for none.
+	// TracerProvider and MeterProvider receive spans and measurements; nil for
+	// none.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
 }

@@ -20,7 +20,7 @@ const (
 	typeJSON    = "application/json; charset=utf-8"
 )
 
-// TestRequests is about what the reference audits (e2e) do not look at.
+// TestRequests covers what the reference audits (e2e) do not.
 func TestRequests(t *testing.T) {
 	const ok = `{"query":"{ __typename }"}`
 	padded := func(size int) string { return ok + strings.Repeat(" ", size-len(ok)) }
@@ -29,7 +29,7 @@ func TestRequests(t *testing.T) {
 		headers []string
 		status  int
 		media   string
-		answer  string // a part of it
+		answer  string // a part of the body
 	}{
 		"plain":                          {ok, nil, 200, typeJSON, `{"data":{"__typename":"Query"}}`},
 		"with a charset":                 {ok, []string{"Content-Type", "Application/JSON; charset=UTF-8"}, 200, typeJSON, ""},
@@ -76,7 +76,7 @@ func TestRequests(t *testing.T) {
 				t.Errorf("a refusal has data: %s", w.Body)
 			}
 			if strings.Contains(w.Body.String(), "canary") && !strings.Contains(w.Body.String(), "VALIDATION") {
-				t.Errorf("the answer repeats the request: %s", w.Body)
+				t.Errorf("the response repeats the request: %s", w.Body)
 			}
 			if w.Header().Get("Cache-Control") != "private, no-store" || w.Header().Get("Referrer-Policy") != "no-referrer" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("the headers are %v", w.Header())
@@ -88,7 +88,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-func TestOtherMethodsAreRefused(t *testing.T) {
+func TestMethods(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPatch} {
 		w := httptest.NewRecorder()
@@ -99,7 +99,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	}
 }
 
-func TestWhoIsNotKnownIsRefusedBeforeAnyCall(t *testing.T) {
+func TestAuthenticationPrecedesCalls(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{Passthrough: true})
 	w := s.Post(`{"query":"{ users { nodes { id } } }"}`)
 	if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "UNAUTHENTICATED") || s.Count() != 0 {
@@ -123,9 +123,9 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
-// TestNothingCrossesBetweenCallers has two callers ask the same at the same
-// time, and look at the other's cursors. The upstream shows each key other users.
-func TestNothingCrossesBetweenCallers(t *testing.T) {
+// TestKeysShareNothing has two callers send the same request at the same time, and
+// use each other's cursors. The upstream has different users for each key.
+func TestKeysShareNothing(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{Passthrough: true, Upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"users":[{"user_id":%q,"last_contact_unix_secs":2,"first_contact_unix_secs":1,"conversation_count":1,"last_contact_conversation_id":"c"}],"next_cursor":"next","has_more":true}`, r.Header.Get("xi-api-key"))
 	})})
@@ -154,7 +154,7 @@ func TestNothingCrossesBetweenCallers(t *testing.T) {
 	wg.Wait()
 }
 
-// allowance is a quota of so many calls.
+// allowance is a quota of a number of calls.
 type allowance struct{ left int }
 
 func (a *allowance) Wait(upstream.Caller) time.Duration {
@@ -166,7 +166,7 @@ func (a *allowance) Wait(upstream.Caller) time.Duration {
 
 func (a *allowance) Spend(upstream.Caller) { a.left-- }
 
-func TestAQuotaIsSpentByUpstreamCalls(t *testing.T) {
+func TestQuota(t *testing.T) {
 	q := &allowance{left: 5}
 	s := graphtest.New(t, graphtest.Options{OnCall: q.Spend, Transport: func(c *transport.Config) { c.Wait = q.Wait }})
 	s.Must(`{ __typename users(first: 0) { nodes { id } } }`, nil) // costs nothing

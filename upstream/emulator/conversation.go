@@ -7,40 +7,41 @@ import (
 
 // Conversation is one conversation of a user with an agent.
 type Conversation struct {
-	// ID is the conversation's own. Of a user's conversations that start in the
-	// same second, the one with the greatest ID is the last.
+	// ID is the conversation's own. If several conversations of a user start in
+	// the same second, the one with the greatest ID counts as the last.
 	ID string
 
-	// UserID is whatever the integrating application calls its user. A
-	// conversation without one is in nobody's count.
+	// UserID is the ID that the integrating application gave its user. A
+	// conversation without one counts for no user.
 	UserID string
 
-	// AgentID is agent_…, or its alias seng_…. Empty where the agent is gone.
+	// AgentID is agent_…, or its alias seng_…. It is empty if the agent was
+	// deleted.
 	AgentID string
 
-	// AgentName may be empty: not every agent has one.
+	// AgentName may be empty: an agent need not have a name.
 	AgentName string
 
-	// BranchID is the agent's version that took the call, or empty.
+	// BranchID is the version of the agent that took the call, or empty.
 	BranchID string
 
-	// StartedAt counts in whole seconds: fractions are cut off.
+	// StartedAt is truncated to whole seconds.
 	StartedAt time.Time
 
-	// Sentiment is nil where the conversation has not been scored.
+	// Sentiment is nil if the conversation has not been scored.
 	Sentiment *Sentiment
 }
 
-// Sentiment is how a user felt in a conversation. Both scales are guesses: the
-// SDK says only that they are numbers. Neither may be NaN or infinite, which
-// JSON cannot say.
+// Sentiment is a user's sentiment in a conversation. Both scales are guesses: the
+// SDK says only that they are numbers. Neither value may be NaN or infinite,
+// which JSON cannot represent.
 type Sentiment struct {
 	Score       float64 // from -1, bad, to 1, good
 	Frustration float64 // from 0, none, to 1
 }
 
-// label is the word for a score. The words are the SDK's; where one ends and
-// the next begins is a guess.
+// label returns the word for a score. The words are the SDK's; the limits between
+// them are a guess.
 func (s Sentiment) label() string {
 	switch {
 	case s.Score >= 0.25:
@@ -52,7 +53,8 @@ func (s Sentiment) label() string {
 	}
 }
 
-// compare orders conversations by start, and those of one second by ID.
+// compare orders conversations by start, and by ID if they start in the same
+// second.
 func (c Conversation) compare(other Conversation) int {
 	return cmp.Or(c.StartedAt.Compare(other.StartedAt), cmp.Compare(c.ID, other.ID))
 }

@@ -1,13 +1,13 @@
 // Package emulator serves the contract of GET /v1/convai/users over synthetic
 // conversations: for a demo without an account, for tests, and for benchmarks.
 //
-// It is written from the vendor's reference page (List users) and what is known
-// beyond that, as another team would write it. It must know nothing of the
+// It is written from the vendor's reference page (List users) and from what is
+// known beyond that, as another team would write it. It must not import the
 // project's client: a type that both shared would hide the mistakes of both.
 //
-// Users do not exist by themselves. As upstream, they are what the
-// conversations that a filter selects add up to, so that counts, contacts and
-// sentiment agree under every filter.
+// As upstream, users are not stored. They are computed from the conversations
+// that a filter selects, so that counts, contacts and sentiment are consistent
+// under every filter.
 package emulator
 
 import (
@@ -21,47 +21,47 @@ import (
 	"time"
 )
 
-// endpoint is the one path that is served, of the vendor's reference page.
+// endpoint is the only path that is served; it is that of the vendor's reference
+// page.
 const endpoint = "/v1/convai/users"
 
-// Options are what a world can be given. The zero value is the demo's.
+// Options configure a world. The zero value is the demo's world.
 type Options struct {
-	// Seed decides everything that is made up: the same seed gives the same
-	// world and the same answers. Default 1.
+	// Seed determines all generated data: the same seed gives the same world and
+	// the same responses. Default 1.
 	Seed uint64
 
-	// Users is how many users have talked in the 180 days before
-	// 2026-11-01T00:00:00Z. Default 10,000; below zero there are none, only
-	// agents that nobody has talked to.
+	// Users is the number of users with a conversation in the 180 days before
+	// 2026-11-01T00:00:00Z. Default 10,000. If it is negative, there are no
+	// users, only agents without conversations.
 	Users int
 
-	// Latency is how long each answer is held back. Default none.
+	// Latency delays each response. Default 0.
 	Latency time.Duration
 
-	// Keys are the API keys that are accepted. With none, every well-formed key
-	// is.
+	// Keys are the API keys that are accepted. Default: every well-formed key.
 	Keys []string
 
 	// Maximum is sent with each response as the number of requests that a key may
-	// have in flight, with the number that are (the vendor's manual). It is not
-	// enforced. Default none: the headers are not sent.
+	// have in flight, together with the number of requests in flight (the vendor's
+	// manual). It is not enforced. Default 0: the headers are not sent.
 	Maximum int
 }
 
-// Emulator is an http.Handler that answers as the upstream does. It is safe for
-// concurrent use.
+// Emulator is an [http.Handler] that responds as the upstream does. It is safe
+// for concurrent use.
 type Emulator struct {
-	seed    uint64
-	latency time.Duration
-	maximum int
-	current atomic.Int64 // requests that are being served, of all keys
-	keys    keyring
-	cursors cursors
-	ledger  *ledger
-	answers atomic.Uint64 // how many there have been, which numbers their trace IDs
+	seed     uint64
+	latency  time.Duration
+	maximum  int
+	current  atomic.Int64 // requests in flight, of all keys
+	keys     keyring
+	cursors  cursors
+	ledger   *ledger
+	requests atomic.Uint64 // served so far; the number becomes the trace ID
 }
 
-// New makes up a world and returns it ready to serve.
+// New generates a world and returns an emulator that serves it.
 func New(o Options) *Emulator {
 	if o.Seed == 0 {
 		o.Seed = 1
@@ -82,11 +82,12 @@ func New(o Options) *Emulator {
 // Record adds a conversation. Requests that begin after it returns see it.
 func (e *Emulator) Record(c Conversation) { e.ledger.record(c) }
 
-// ServeHTTP answers one request. Where the caller goes away while the answer is
-// held back, it is a 503, which nobody reads.
+// ServeHTTP responds to one request. If the request is cancelled during the
+// latency, the status is 503, but no client reads it.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// Support asks for this ID, and errors repeat it as detail.request_id.
-	trace := fmt.Sprintf("%016x%016x", e.seed, e.answers.Add(1))
+	// The vendor's support requests this ID; errors repeat it as
+	// detail.request_id.
+	trace := fmt.Sprintf("%016x%016x", e.seed, e.requests.Add(1))
 	w.Header().Set("x-trace-id", trace)
 	current := e.current.Add(1)
 	defer e.current.Add(-1)
@@ -107,11 +108,10 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, page)
 }
 
-// page is the answer to a request that nothing is wrong with.
+// page returns the response to a request that is valid in every respect.
 //
-// That the path is looked at first, then the method, the key, the parameters,
-// the agent and the cursor is a guess, except for the first two: any web
-// framework does so.
+// The checks are ordered: path, method, key, parameters, cursor, agent. The order
+// is a guess, except for the first two, which any web framework checks first.
 func (e *Emulator) page(r *http.Request) (page, *refusal) {
 	if r.URL.Path != endpoint {
 		return page{}, notFound()
@@ -127,7 +127,7 @@ func (e *Emulator) page(r *http.Request) (page, *refusal) {
 	if len(faults) > 0 {
 		return page{}, invalidParameters(faults)
 	}
-	var from *place
+	var from *position
 	if q.cursor != "" {
 		p, err := e.cursors.open(q.cursor, q, key)
 		if err != nil {
@@ -135,17 +135,17 @@ func (e *Emulator) page(r *http.Request) (page, *refusal) {
 		}
 		from = &p
 	}
-	answer, last, err := e.ledger.page(q, from)
+	response, last, err := e.ledger.page(q, from)
 	if err != nil {
 		return page{}, unknownAgent(q.agentID)
 	}
-	if answer.HasMore {
-		answer.NextCursor = e.cursors.seal(last, q, key)
+	if response.HasMore {
+		response.NextCursor = e.cursors.seal(last, q, key)
 	}
-	return answer, nil
+	return response, nil
 }
 
-// wait returns after d, or with an error when ctx ends before.
+// wait returns after d, or returns an error if ctx is cancelled before.
 func wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
@@ -160,13 +160,13 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// write sends body as JSON. A caller who has gone away is nobody's fault.
+// write sends body as JSON. It ignores write errors: the client has disconnected.
 func write(w http.ResponseWriter, status int, body any) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false) // upstream, user IDs with & and < come as they are
+	encoder.SetEscapeHTML(false) // the upstream does not escape & and < in user IDs either
 	if err := encoder.Encode(body); err != nil {
-		http.Error(w, "the answer is no JSON: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, "the response cannot be encoded: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

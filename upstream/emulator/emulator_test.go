@@ -14,8 +14,8 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// user and page are what these tests read of an answer: not the package's own
-// forms, so that a misspelt member shows.
+// user and page are the members of a response that these tests read. They are not
+// the package's own types, so that a misspelt member is noticed.
 type user struct {
 	ID             string         `json:"user_id"`
 	Last           int64          `json:"last_contact_unix_secs"`
@@ -43,7 +43,7 @@ type page struct {
 	HasMore *bool   `json:"has_more"`
 }
 
-// get sends a request with a key, and returns the answer.
+// get sends a request with a key, and returns the response.
 func get(h http.Handler, parameters url.Values) *httptest.ResponseRecorder {
 	return getAs(h, "a-key", parameters)
 }
@@ -58,7 +58,7 @@ func getAs(h http.Handler, key string, parameters url.Values) *httptest.Response
 	return w
 }
 
-// read returns the page that a request must be answered with.
+// read returns the page of a request that must succeed.
 func read(t testing.TB, h http.Handler, parameters url.Values) page {
 	t.Helper()
 	w := get(h, parameters)
@@ -72,7 +72,7 @@ func read(t testing.TB, h http.Handler, parameters url.Values) page {
 	return p
 }
 
-// with returns parameters with some more of them.
+// with returns a copy of parameters with more of them.
 func with(parameters url.Values, more ...string) url.Values {
 	all := make(url.Values)
 	for name, values := range parameters {
@@ -84,7 +84,7 @@ func with(parameters url.Values, more ...string) url.Values {
 	return all
 }
 
-// walk reads all pages, of the sizes in turn.
+// walk reads all pages, using the sizes in turn.
 func walk(t testing.TB, h http.Handler, parameters url.Values, sizes ...int) []user {
 	t.Helper()
 	var all []user
@@ -110,7 +110,7 @@ func ids(users []user) []string {
 	return all
 }
 
-func TestEqualSeedsAnswerAlike(t *testing.T) {
+func TestSeed(t *testing.T) {
 	a, b := emulator.New(emulator.Options{Users: 300}), emulator.New(emulator.Options{Users: 300, Seed: 1})
 	other := emulator.New(emulator.Options{Users: 300, Seed: 2})
 	traces := make(map[string]bool)
@@ -124,14 +124,14 @@ func TestEqualSeedsAnswerAlike(t *testing.T) {
 		traces[x.Header().Get("x-trace-id")] = true
 	}
 	if len(traces) != 5 {
-		t.Errorf("five answers have the trace IDs %v", traces)
+		t.Errorf("five responses have the trace IDs %v", traces)
 	}
 	if get(a, nil).Body.String() == get(other, nil).Body.String() {
 		t.Error("another seed gives the same world")
 	}
 }
 
-func TestHowManyUsersThereAre(t *testing.T) {
+func TestUserCount(t *testing.T) {
 	for _, c := range []struct{ option, want int }{{-1, 0}, {1, 1}, {10, 10}, {37, 37}, {0, 10_000}} {
 		e := emulator.New(emulator.Options{Users: c.option})
 		if got := len(walk(t, e, nil, 100)); got != c.want {
@@ -140,17 +140,17 @@ func TestHowManyUsersThereAre(t *testing.T) {
 	}
 }
 
-func TestTheFirstPageIsFitToBeShown(t *testing.T) {
+func TestLatestCallersAreComplete(t *testing.T) {
 	for _, users := range []int{50, 500, 10_000} {
 		for _, u := range read(t, emulator.New(emulator.Options{Users: users}), url.Values{"page_size": {"10"}}).Users {
 			if len(u.ID) != len("user_00042") || u.Sentiment["average_sentiment_score"] == nil || u.AgentName == nil {
-				t.Errorf("of %d users, %+v is among the first ten", users, u)
+				t.Errorf("with %d users, %+v is among the first ten", users, u)
 			}
 		}
 	}
 }
 
-func TestTheWorldHasWhatReadersStumbleOver(t *testing.T) {
+func TestWorldHasDifficultData(t *testing.T) {
 	e := emulator.New(emulator.Options{})
 	var found struct{ hard, unscored, tied, once, dozens, nullName, noName int }
 	agents := make(map[string]bool)
@@ -202,17 +202,17 @@ func TestTheWorldHasWhatReadersStumbleOver(t *testing.T) {
 	}
 }
 
-func TestEachUserIsFoundByExactlyTheirID(t *testing.T) {
-	e := emulator.New(emulator.Options{Users: 1600}) // each of the hard IDs
+func TestSearch(t *testing.T) {
+	e := emulator.New(emulator.Options{Users: 1600}) // includes each of the hard IDs
 	for _, u := range walk(t, e, nil, 100) {
 		found := read(t, e, url.Values{"search": {u.ID}, "page_size": {"1"}})
 		if len(found.Users) != 1 || found.Users[0].ID != u.ID || found.Users[0].Count != u.Count {
 			t.Errorf("%q gives %v", u.ID, ids(found.Users))
 		}
 	}
-	for _, nobody := range []string{"user_", "USER_00001", "user_00001 ", "%", "*"} {
-		if found := read(t, e, url.Values{"search": {nobody}}); len(found.Users) > 0 {
-			t.Errorf("%q gives %v", nobody, ids(found.Users))
+	for _, unknown := range []string{"user_", "USER_00001", "user_00001 ", "%", "*"} {
+		if found := read(t, e, url.Values{"search": {unknown}}); len(found.Users) > 0 {
+			t.Errorf("%q gives %v", unknown, ids(found.Users))
 		}
 	}
 }
@@ -231,28 +231,28 @@ func TestLatency(t *testing.T) {
 	})
 }
 
-func TestACancelledRequestDoesNotWait(t *testing.T) {
+func TestCancelledRequest(t *testing.T) {
 	e := emulator.New(emulator.Options{Users: 1, Latency: time.Hour})
 	server := httptest.NewServer(e)
-	defer server.Close() // waits for what it serves
+	defer server.Close() // waits for the requests in flight
 	client := server.Client()
 	client.Timeout = 20 * time.Millisecond
 	if _, err := client.Get(server.URL + "/v1/convai/users"); err == nil {
-		t.Error("answered at once")
+		t.Error("the request did not wait")
 	}
 }
 
-func TestParametersThatAreAsGoodAsNone(t *testing.T) {
+func TestParametersWithoutEffect(t *testing.T) {
 	e := emulator.New(emulator.Options{Users: 100})
 	want := ids(read(t, e, nil).Users)
 	if len(want) != 30 {
 		t.Fatalf("the default page has %d users", len(want))
 	}
 	for name, parameters := range map[string]url.Values{
-		"empty texts":       {"agent_id": {""}, "branch_id": {""}, "search": {""}, "cursor": {""}},
-		"the defaults":      {"page_size": {"30"}, "sort_by": {"last_contact_unix_secs"}, "sort_direction": {"desc"}},
-		"an unknown one":    {"colour": {"red"}},
-		"enormous instants": {"call_start_after_unix": {"-99999999999999999999"}, "call_start_before_unix": {"99999999999999999999"}},
+		"empty values":         {"agent_id": {""}, "branch_id": {""}, "search": {""}, "cursor": {""}},
+		"the defaults":         {"page_size": {"30"}, "sort_by": {"last_contact_unix_secs"}, "sort_direction": {"desc"}},
+		"an unknown parameter": {"colour": {"red"}},
+		"enormous instants":    {"call_start_after_unix": {"-99999999999999999999"}, "call_start_before_unix": {"99999999999999999999"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := ids(read(t, e, parameters).Users); !slices.Equal(got, want) {

@@ -1,7 +1,7 @@
 package emulator
 
 // keyring is the set of API keys that are accepted. An empty one accepts every
-// key that is well formed.
+// well-formed key.
 type keyring map[string]bool
 
 func newKeyring(keys []string) keyring {
@@ -12,8 +12,9 @@ func newKeyring(keys []string) keyring {
 	return k
 }
 
-// check returns why a key is refused, or nil. That the page lists xi-api-key as
-// optional is FastAPI's way of saying that its absence is no 422: it is a 401.
+// check returns why a key is refused, or nil. The reference page lists xi-api-key
+// as optional because FastAPI would otherwise report its absence as a 422: it is a
+// 401.
 func (k keyring) check(key string) *refusal {
 	switch {
 	case key == "":
@@ -26,8 +27,8 @@ func (k keyring) check(key string) *refusal {
 	return nil
 }
 
-// wellFormed tells whether a key could be one: up to 256 bytes of visible
-// ASCII. What exactly upstream takes for malformed is a guess.
+// wellFormed reports whether a key could be one: up to 256 bytes of visible
+// ASCII. Which keys the upstream considers malformed is a guess.
 func wellFormed(key string) bool {
 	for i := range len(key) {
 		if key[i] <= ' ' || key[i] > '~' {

@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// errAgent says that no such agent exists.
+// errAgent reports that there is no such agent.
 var errAgent = errors.New("no such agent")
 
-// ledger is every conversation, by user. It is safe for concurrent use.
+// ledger has every conversation, by user. It is safe for concurrent use.
 type ledger struct {
 	mu     sync.RWMutex
 	users  []*user
 	byID   map[string]*user
 	agents map[string]bool
 
-	rankings rankings // of what is in the ledger now; emptied under mu
+	rankings rankings // of the present conversations; cleared under mu
 }
 
-// user is one user's conversations, in the order of Conversation.compare.
+// user has one user's conversations, in the order of Conversation.compare.
 type user struct {
 	id            string
 	conversations []Conversation
@@ -57,23 +57,23 @@ func (l *ledger) record(c Conversation) {
 	l.rankings.forget()
 }
 
-// page returns the users that q selects after from, or from the start where that
-// is nil, and the place of the last of them. NextCursor is left to the caller.
-// Of an agent that is unknown it returns errAgent; an unknown branch has nobody.
-func (l *ledger) page(q query, from *place) (p page, last place, err error) {
+// page returns the users that q selects after a position, or from the start if
+// from is nil, and the position of the last of them. The caller sets NextCursor.
+// It returns errAgent if the agent is unknown; an unknown branch has no users.
+func (l *ledger) page(q query, from *position) (p page, last position, err error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if q.agentID != "" && !l.agents[q.agentID] {
-		return page{}, place{}, errAgent
+		return page{}, position{}, errAgent
 	}
 	ranked, more := l.ranking(q).take(from, q.ascending, q.size)
 	p = page{Users: make([]userForm, 0, len(ranked)), HasMore: more}
 	for _, r := range ranked {
 		p.Users = append(p.Users, newUserForm(r.userID, r.user.matching(q.filter, nil)))
-		last = r.place
+		last = r.position
 	}
-	// The last page may leave the cursor out or say null (the vendor's OpenAPI):
-	// readers shall meet both.
+	// The last page may omit the cursor or have null (the vendor's OpenAPI). Both
+	// occur here, so that clients are tested with both.
 	p.NextCursor = optional("", len(ranked) > 0)
 	return p, last, nil
 }
@@ -85,7 +85,7 @@ func (l *ledger) ranking(q query) ranking {
 		if u == nil {
 			return nil
 		}
-		return newRanking([]*user{u}, q) // cheap, and would crowd others out
+		return newRanking([]*user{u}, q) // cheap, and would evict others from rankings
 	}
 	order := rankingKey{q.filter, q.sort}
 	r, ok := l.rankings.get(order)
@@ -96,9 +96,9 @@ func (l *ledger) ranking(q query) ranking {
 	return r
 }
 
-// matching returns the user's conversations that f selects, in their order. What
-// it returns is the ledger's or buffer's memory: read it while mu is held, and
-// before buffer is used again.
+// matching returns the user's conversations that f selects, in order. The slice
+// shares memory with the ledger or with buffer: read it while mu is held, and
+// before buffer is reused.
 func (u *user) matching(f filter, buffer []Conversation) []Conversation {
 	notAfter := func(second int64) int {
 		n, _ := slices.BinarySearchFunc(u.conversations, second, func(c Conversation, second int64) int {

@@ -10,7 +10,7 @@ type page struct {
 }
 
 // userForm is ConversationUserResponseModel of the vendor's reference page. Its
-// last two members are of the SDK, which requires the first of them.
+// last two members are the SDK's, which requires the first of them.
 type userForm struct {
 	UserID                    string           `json:"user_id"`
 	LastContactUnixSecs       int64            `json:"last_contact_unix_secs"`
@@ -23,8 +23,8 @@ type userForm struct {
 	MostFrustrated            []frustratedForm `json:"most_frustrated_conversations,omitempty"`
 }
 
-// sentimentForm is the SDK's SentimentAggregate. Averages are null where nothing
-// was scored.
+// sentimentForm is the SDK's SentimentAggregate. Averages are null if no
+// conversation was scored.
 type sentimentForm struct {
 	Scored             int      `json:"scored_conversation_count"`
 	Positive           int      `json:"positive_count"`
@@ -51,7 +51,8 @@ type frustratedForm struct {
 	Frustration    float64 `json:"overall_frustration_score"`
 }
 
-// newUserForm describes a user by conversations, oldest first and at least one.
+// newUserForm describes a user by their conversations: at least one, oldest
+// first.
 func newUserForm(id string, conversations []Conversation) userForm {
 	first, last := conversations[0], conversations[len(conversations)-1]
 	null := saysNull(last.ID)
@@ -83,15 +84,15 @@ func newSentimentForm(all, recent tally) sentimentForm {
 		Scored: all.scored, Positive: all.positive, Neutral: all.neutral, Negative: all.negative,
 		RecentScored: recent.scored, RecentPositive: recent.positive, RecentNeutral: recent.neutral, RecentNegative: recent.negative,
 	}
-	if all.scored > 0 { // and so is one of the recent
+	if all.scored > 0 { // then one of the recent conversations is scored too
 		s.AverageScore, s.AverageFrustration = new(all.averageScore()), new(all.averageFrustration())
 		s.RecentAverageScore, s.RecentAverageFrustration = new(recent.averageScore()), new(recent.averageFrustration())
 	}
 	return s
 }
 
-// optional is the value of a member that leaves out what is nil: text, or where
-// that is empty, null or nothing. The vendor's OpenAPI allows both.
+// optional returns the value of a member that omits nil: the text, or if it is
+// empty, null or nothing. The vendor's OpenAPI allows both.
 func optional(text string, null bool) any {
 	switch {
 	case text != "":
@@ -103,8 +104,9 @@ func optional(text string, null bool) any {
 	}
 }
 
-// saysNull tells how a conversation says what it does not have: half of them
-// with null, the others not at all, so that readers meet both.
+// saysNull reports whether a conversation's missing values are null, as for half
+// of the conversations. The others omit them, so that clients are tested with
+// both.
 func saysNull(conversationID string) bool {
 	h := fnv.New32a()
 	h.Write([]byte(conversationID))

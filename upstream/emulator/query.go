@@ -9,34 +9,34 @@ import (
 	"strings"
 )
 
-// The sorts are of the vendor's reference page, except for the last, which is of
-// the vendor's OpenAPI.
+// The sort keys. The last is in the vendor's OpenAPI, the others are on its
+// reference page.
 const (
 	byLastContact = "last_contact_unix_secs"
 	byCount       = "conversation_count"
 	bySentiment   = "average_sentiment_score"
 )
 
-// The limits of page_size are of the vendor's OpenAPI, its default is of the
-// vendor's reference page.
+// The limits of page_size are in the vendor's OpenAPI, its default is on the
+// reference page.
 const (
 	minPageSize     = 1
 	maxPageSize     = 100
 	defaultPageSize = 30
 )
 
-// filter selects conversations. An empty string selects by nothing.
+// filter selects conversations. An empty string does not restrict the selection.
 type filter struct {
-	agentID  string // agent_…, aliases resolved
+	agentID  string // agent_…; aliases are resolved
 	branchID string
 	userID   string // exactly
 
-	// A conversation starts after one and not after the other, in Unix seconds.
-	// At the ends of int64, neither excludes any.
+	// A conversation is selected if it starts after the one instant and not after
+	// the other, in Unix seconds. The least and greatest int64 exclude none.
 	after, before int64
 }
 
-// query is a request's parameters, valid and with defaults.
+// query has a request's parameters, valid and with defaults.
 type query struct {
 	filter
 	sort      string
@@ -45,9 +45,8 @@ type query struct {
 	cursor    string // empty for the first page
 }
 
-// parseQuery reads the parameters, in the order of the vendor's reference page.
-// It returns everything that is wrong with them, not just the first. Parameters
-// that nobody knows are passed over.
+// parseQuery reads the parameters in the order of the vendor's reference page. It
+// returns all faults, not just the first. It ignores unknown parameters.
 func parseQuery(values url.Values) (query, []fault) {
 	p := parameters{values: values}
 	var q query
@@ -63,9 +62,9 @@ func parseQuery(values url.Values) (query, []fault) {
 	return q, p.faults
 }
 
-// resolveAgent returns the agent that an ID is of: seng_… is another name of
-// what agent_… names (the vendor's reference page). That the two differ by no
-// more than that is made up.
+// resolveAgent returns the agent_… ID of an agent. A seng_… ID is an alias of an
+// agent_… ID (the vendor's reference page). It is a guess that the two differ
+// only in the prefix.
 func resolveAgent(id string) string {
 	if rest, isAlias := strings.CutPrefix(id, "seng_"); isAlias {
 		return "agent_" + rest
@@ -73,7 +72,7 @@ func resolveAgent(id string) string {
 	return id
 }
 
-// parameters reads values and collects what is wrong with them.
+// parameters reads values and collects their faults.
 type parameters struct {
 	values url.Values
 	faults []fault
@@ -88,16 +87,16 @@ func (p *parameters) last(name string) (value string, ok bool) {
 	return all[len(all)-1], true
 }
 
-// text returns a parameter for which empty is as good as absent. For a cursor
-// that is known, for the others it is a guess.
+// text returns a parameter for which an empty value means the same as none. That
+// is known for a cursor, and a guess for the others.
 func (p *parameters) text(name string) string {
 	value, _ := p.last(name)
 	return value
 }
 
-// integer returns a whole number. One beyond int64 is cut off there, which
-// changes no answer: Python, which has no such limit, would select the same.
-// Empty is not absent here, but no number, as it is to FastAPI.
+// integer returns a whole number. A number beyond int64 becomes the nearest
+// int64, which changes no response: Python has no such limit and would select the
+// same. An empty value is a fault, as in FastAPI.
 func (p *parameters) integer(name string, absent int64) int64 {
 	value, ok := p.last(name)
 	if !ok {
@@ -105,7 +104,7 @@ func (p *parameters) integer(name string, absent int64) int64 {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		p.blame(name, value, "int_parsing", "Input should be a valid integer, unable to parse string as an integer", nil)
+		p.addFault(name, value, "int_parsing", "Input should be a valid integer, unable to parse string as an integer", nil)
 		return absent
 	}
 	return n
@@ -115,14 +114,14 @@ func (p *parameters) integerWithin(name string, low, high, absent int64) int64 {
 	n := p.integer(name, absent)
 	switch {
 	case n < low:
-		p.blame(name, p.text(name), "greater_than_equal", "Input should be greater than or equal to "+strconv.FormatInt(low, 10), map[string]any{"ge": low})
+		p.addFault(name, p.text(name), "greater_than_equal", "Input should be greater than or equal to "+strconv.FormatInt(low, 10), map[string]any{"ge": low})
 	case n > high:
-		p.blame(name, p.text(name), "less_than_equal", "Input should be less than or equal to "+strconv.FormatInt(high, 10), map[string]any{"le": high})
+		p.addFault(name, p.text(name), "less_than_equal", "Input should be less than or equal to "+strconv.FormatInt(high, 10), map[string]any{"le": high})
 	}
 	return n
 }
 
-// choice returns one of a few words. Empty is none of them.
+// choice returns one of the words. An empty value is a fault.
 func (p *parameters) choice(name, absent string, words ...string) string {
 	value, ok := p.last(name)
 	if !ok {
@@ -130,12 +129,12 @@ func (p *parameters) choice(name, absent string, words ...string) string {
 	}
 	if !slices.Contains(words, value) {
 		expected := "'" + strings.Join(words[:len(words)-1], "', '") + "' or '" + words[len(words)-1] + "'"
-		p.blame(name, value, "enum", "Input should be "+expected, map[string]any{"expected": expected})
+		p.addFault(name, value, "enum", "Input should be "+expected, map[string]any{"expected": expected})
 	}
 	return value
 }
 
-func (p *parameters) blame(name, input, kind, message string, limits map[string]any) {
+func (p *parameters) addFault(name, input, kind, message string, limits map[string]any) {
 	p.faults = append(p.faults, fault{
 		Type: kind, Location: []string{"query", name}, Message: message, Input: input, Context: limits,
 	})

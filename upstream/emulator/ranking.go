@@ -7,28 +7,28 @@ import (
 	"sync"
 )
 
-// place is where a user stands in an order.
-type place struct {
+// position is a user's position in an order.
+type position struct {
 	key    float64 // seconds, a count or a score; all of them are exact
 	userID string
 }
 
-// compare orders places by key, and those of one key by user ID: no two users
-// have the same place. How upstream breaks ties is a guess.
-func (p place) compare(other place) int {
+// compare orders positions by key, and by user ID if the keys are equal: no two
+// users have the same position. How the upstream breaks ties is a guess.
+func (p position) compare(other position) int {
 	return cmp.Or(cmp.Compare(p.key, other.key), cmp.Compare(p.userID, other.userID))
 }
 
-// ranking is users in ascending order. A descending list is one read backwards,
-// and so its exact reverse.
+// ranking has users in ascending order. A descending list is a ranking read
+// backwards, and so its exact reverse.
 type ranking []ranked
 
 type ranked struct {
-	place
+	position
 	user *user
 }
 
-// newRanking ranks those of users that have a conversation under q's filter.
+// newRanking ranks the users that have a conversation under q's filter.
 func newRanking(users []*user, q query) ranking {
 	r := make(ranking, 0, len(users))
 	var buffer []Conversation
@@ -40,14 +40,14 @@ func newRanking(users []*user, q query) ranking {
 		if q.agentID != "" || q.branchID != "" {
 			buffer = selected
 		}
-		r = append(r, ranked{place{sortKey(selected, q.sort), u.id}, u})
+		r = append(r, ranked{position{sortKey(selected, q.sort), u.id}, u})
 	}
-	slices.SortFunc(r, func(a, b ranked) int { return a.compare(b.place) })
+	slices.SortFunc(r, func(a, b ranked) int { return a.compare(b.position) })
 	return r
 }
 
-// sortKey is what a user with these conversations is sorted by. Without a score
-// that is below every score: last in descending order, which is a guess.
+// sortKey returns the sort key of a user with these conversations. A user without
+// a score sorts below every score: last in descending order, which is a guess.
 func sortKey(selected []Conversation, sort string) float64 {
 	switch sort {
 	case byCount:
@@ -62,9 +62,9 @@ func sortKey(selected []Conversation, sort string) float64 {
 	}
 }
 
-// take returns up to n users after from, or from the start where that is nil,
-// and whether there are more after them.
-func (r ranking) take(from *place, ascending bool, n int) (taken []ranked, more bool) {
+// take returns up to n users after a position, or from the start if from is nil,
+// and whether more follow.
+func (r ranking) take(from *position, ascending bool, n int) (taken []ranked, more bool) {
 	if ascending {
 		if from != nil {
 			at, found := r.search(*from)
@@ -86,19 +86,19 @@ func (r ranking) take(from *place, ascending bool, n int) (taken []ranked, more 
 	return taken, n < len(r)
 }
 
-// search returns how many users stand before p, and whether one stands there.
-func (r ranking) search(p place) (before int, found bool) {
-	return slices.BinarySearchFunc(r, p, func(x ranked, p place) int { return x.compare(p) })
+// search returns how many users precede p, and whether a user is at p.
+func (r ranking) search(p position) (before int, found bool) {
+	return slices.BinarySearchFunc(r, p, func(x ranked, p position) int { return x.compare(p) })
 }
 
 // maxRankings bounds memory: a ranking of 10,000 users takes 320 kB.
 const maxRankings = 64
 
-// rankings keeps the rankings that were asked for, so that paging through one
-// sorts once. Its zero value is empty. It is safe for concurrent use.
+// rankings caches rankings, so that a walk over a list sorts it once. The zero
+// value is empty. It is safe for concurrent use.
 type rankings struct {
-	mu   sync.Mutex
-	kept map[rankingKey]ranking
+	mu    sync.Mutex
+	byKey map[rankingKey]ranking
 }
 
 type rankingKey struct {
@@ -109,23 +109,23 @@ type rankingKey struct {
 func (r *rankings) get(key rankingKey) (ranking, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	kept, ok := r.kept[key]
-	return kept, ok
+	cached, ok := r.byKey[key]
+	return cached, ok
 }
 
-// put keeps a ranking. When there are too many it starts anew: to sort again
-// costs milliseconds, to find out which one to drop would cost code.
+// put caches a ranking. If there are too many, it drops all of them: sorting
+// again costs milliseconds, and choosing one to drop would cost code.
 func (r *rankings) put(key rankingKey, made ranking) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.kept == nil || len(r.kept) >= maxRankings {
-		r.kept = make(map[rankingKey]ranking)
+	if r.byKey == nil || len(r.byKey) >= maxRankings {
+		r.byKey = make(map[rankingKey]ranking)
 	}
-	r.kept[key] = made
+	r.byKey[key] = made
 }
 
 func (r *rankings) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.kept = nil
+	r.byKey = nil
 }

@@ -12,13 +12,13 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-func TestEveryRefusalHasItsBody(t *testing.T) {
+func TestRefusals(t *testing.T) {
 	e := emulator.New(emulator.Options{Users: 20, Keys: []string{"good-key", "other-key"}})
 	for name, c := range map[string]struct {
-		method, path, key string // GET, the endpoint and good-key where empty
+		method, path, key string // GET, the endpoint and good-key if empty
 		parameters        url.Values
 		status            int
-		detail            string // JSON; R stands for the trace ID, and "message" is not looked at
+		detail            string // JSON; R stands for the trace ID, and "message" is not compared
 	}{
 		"no key":               {key: "-", status: 401, detail: `{"type":"authentication_error","code":"needs_authorization","status":"needs_authorization","request_id":"R"}`},
 		"an unknown key":       {key: "bad-key", status: 401, detail: `{"type":"authentication_error","code":"invalid_api_key","status":"invalid_api_key","request_id":"R"}`},
@@ -31,11 +31,11 @@ func TestEveryRefusalHasItsBody(t *testing.T) {
 		"a longer path":        {path: "/v1/convai/users/", status: 404, detail: `"Not Found"`},
 		"a POST":               {method: http.MethodPost, status: 405, detail: `"Method Not Allowed"`},
 		"a HEAD":               {method: http.MethodHead, status: 405, detail: `"Method Not Allowed"`},
-		"a page of none": {parameters: url.Values{"page_size": {"0"}}, status: 422,
+		"a page size of 0": {parameters: url.Values{"page_size": {"0"}}, status: 422,
 			detail: `[{"type":"greater_than_equal","loc":["query","page_size"],"msg":"Input should be greater than or equal to 1","input":"0","ctx":{"ge":1}}]`},
-		"a page of 101": {parameters: url.Values{"page_size": {"101"}}, status: 422,
+		"a page size of 101": {parameters: url.Values{"page_size": {"101"}}, status: 422,
 			detail: `[{"type":"less_than_equal","loc":["query","page_size"],"msg":"Input should be less than or equal to 100","input":"101","ctx":{"le":100}}]`},
-		"a page beyond int64": {parameters: url.Values{"page_size": {"99999999999999999999"}}, status: 422,
+		"a page size beyond int64": {parameters: url.Values{"page_size": {"99999999999999999999"}}, status: 422,
 			detail: `[{"type":"less_than_equal","loc":["query","page_size"],"msg":"Input should be less than or equal to 100","input":"99999999999999999999","ctx":{"le":100}}]`},
 		"all faults at once": {parameters: url.Values{"page_size": {"ten"}, "sort_by": {"shoe_size"}, "sort_direction": {"up"}, "call_start_after_unix": {"1.5"}, "call_start_before_unix": {"now"}, "cursor": {"x"}}, status: 422,
 			detail: `[{"type":"int_parsing","loc":["query","call_start_before_unix"],"msg":"Input should be a valid integer, unable to parse string as an integer","input":"now"},
@@ -95,7 +95,7 @@ func normal(t *testing.T, text string) string {
 	return string(b)
 }
 
-func TestACursorBelongsToItsList(t *testing.T) {
+func TestCursorBelongsToItsList(t *testing.T) {
 	e := emulator.New(emulator.Options{Users: -1})
 	for _, c := range calls(240) {
 		e.Record(c)
@@ -103,22 +103,22 @@ func TestACursorBelongsToItsList(t *testing.T) {
 	home := url.Values{"agent_id": {"agent_1"}, "call_start_after_unix": {"1001"}, "page_size": {"3"}}
 	cursor := *read(t, e, home).Next
 	for name, c := range map[string]struct {
-		key        string // a-key where empty
+		key        string // a-key if empty
 		parameters url.Values
 		status     int
 	}{
-		"its own list":     {"", home, 200},
-		"another size":     {"", with(home, "page_size", "50"), 200},
-		"the alias":        {"", with(home, "agent_id", "seng_1"), 200},
-		"another agent":    {"", with(home, "agent_id", "agent_2"), 400},
-		"another branch":   {"", with(home, "branch_id", "b0"), 400},
-		"another time":     {"", with(home, "call_start_after_unix", "1002"), 400},
-		"another end":      {"", with(home, "call_start_before_unix", "1050"), 400},
-		"another search":   {"", with(home, "search", "u1"), 400},
-		"another sort":     {"", with(home, "sort_by", "conversation_count"), 400},
-		"another way":      {"", with(home, "sort_direction", "asc"), 400},
-		"another key":      {"other-key", home, 400},
-		"no filter at all": {"", url.Values{}, 400},
+		"its own list":      {"", home, 200},
+		"another size":      {"", with(home, "page_size", "50"), 200},
+		"the alias":         {"", with(home, "agent_id", "seng_1"), 200},
+		"another agent":     {"", with(home, "agent_id", "agent_2"), 400},
+		"another branch":    {"", with(home, "branch_id", "b0"), 400},
+		"another time":      {"", with(home, "call_start_after_unix", "1002"), 400},
+		"another end":       {"", with(home, "call_start_before_unix", "1050"), 400},
+		"another search":    {"", with(home, "search", "u1"), 400},
+		"another sort":      {"", with(home, "sort_by", "conversation_count"), 400},
+		"another direction": {"", with(home, "sort_direction", "asc"), 400},
+		"another key":       {"other-key", home, 400},
+		"no filter at all":  {"", url.Values{}, 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			key := c.key
@@ -132,7 +132,7 @@ func TestACursorBelongsToItsList(t *testing.T) {
 	}
 }
 
-func TestACursorThatIsChangedAnywhereIsRefused(t *testing.T) {
+func TestForgedCursors(t *testing.T) {
 	e := emulator.New(emulator.Options{Users: 100})
 	for _, sort := range []string{"last_contact_unix_secs", "conversation_count", "average_sentiment_score"} {
 		cursor := *read(t, e, url.Values{"sort_by": {sort}, "page_size": {"3"}}).Next

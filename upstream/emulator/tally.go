@@ -7,12 +7,12 @@ import (
 
 // Both numbers are guesses.
 const (
-	recentConversations     = 5 // scored ones, that the recent_ numbers are over
-	frustratedConversations = 3 // that are listed
+	recentConversations     = 5 // scored conversations that the recent_ numbers cover
+	frustratedConversations = 3 // conversations that are listed
 )
 
-// tally adds up the sentiment of conversations. Those without a score do not
-// count.
+// tally sums up the sentiment of conversations. It ignores conversations without
+// a score.
 type tally struct {
 	scored, positive, neutral, negative int
 	score, frustration                  float64 // sums
@@ -28,7 +28,7 @@ func newTally(conversations []Conversation) tally {
 	return t
 }
 
-// newRecentTally adds up the last few that have a score.
+// newRecentTally sums up the last conversations that have a score.
 func newRecentTally(conversations []Conversation) tally {
 	var t tally
 	for i := len(conversations) - 1; i >= 0 && t.scored < recentConversations; i-- {
@@ -53,13 +53,14 @@ func (t *tally) add(s Sentiment) {
 	}
 }
 
-// averageScore and averageFrustration need something scored.
+// averageScore and averageFrustration require a scored conversation.
 func (t tally) averageScore() float64       { return t.score / float64(t.scored) }
 func (t tally) averageFrustration() float64 { return t.frustration / float64(t.scored) }
 
-// mostFrustrated returns the conversations with the most frustration, those
-// first that have most, and of equals the latest. It leaves out those with none,
-// and those whose agent is gone: the SDK requires an agent ID.
+// mostFrustrated returns the conversations with the most frustration, the
+// greatest first, and the latest first among equals. It leaves out conversations
+// without frustration, and those whose agent was deleted: the SDK requires an
+// agent ID.
 func mostFrustrated(conversations []Conversation) []Conversation {
 	var some []Conversation
 	for _, c := range conversations {

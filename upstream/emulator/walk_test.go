@@ -15,7 +15,7 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// keys read what each sort is by.
+// keys return a user's sort key, by sort.
 var keys = map[string]func(user) float64{
 	"last_contact_unix_secs": func(u user) float64 { return float64(u.Last) },
 	"conversation_count":     func(u user) float64 { return float64(u.Count) },
@@ -27,7 +27,7 @@ var keys = map[string]func(user) float64{
 	},
 }
 
-func TestEveryWalkGivesEveryUserOnceInOrder(t *testing.T) {
+func TestWalk(t *testing.T) {
 	const users = 350
 	e := emulator.New(emulator.Options{Users: users})
 	for sort, key := range keys {
@@ -45,7 +45,7 @@ func TestEveryWalkGivesEveryUserOnceInOrder(t *testing.T) {
 				for direction, want := range map[string][]string{"desc": ids(down), "asc": up} {
 					parameters := url.Values{"sort_by": {sort}, "sort_direction": {direction}}
 					if got := ids(walk(t, e, parameters, sizes...)); !slices.Equal(got, want) {
-						t.Errorf("in pages of %v, %s differs", sizes, direction)
+						t.Errorf("with pages of %v, the %s list differs", sizes, direction)
 					}
 				}
 			}
@@ -53,7 +53,7 @@ func TestEveryWalkGivesEveryUserOnceInOrder(t *testing.T) {
 	}
 }
 
-func TestAPageCanBeReadAgainWithAnotherSize(t *testing.T) {
+func TestPageSizeMayChange(t *testing.T) {
 	e := emulator.New(emulator.Options{Users: 300})
 	cursor := *read(t, e, url.Values{"page_size": {"11"}}).Next
 	all := ids(walk(t, e, nil, 100))
@@ -65,8 +65,8 @@ func TestAPageCanBeReadAgainWithAnotherSize(t *testing.T) {
 	}
 }
 
-// calls are made-up conversations of a small world: few users, agents and
-// seconds, so that everything ties.
+// calls returns n conversations of a small world: so few users, agents and
+// seconds that ties are frequent.
 func calls(n int) []emulator.Conversation {
 	r := rand.New(rand.NewPCG(7, 7))
 	all := make([]emulator.Conversation, n)
@@ -84,7 +84,7 @@ func calls(n int) []emulator.Conversation {
 	return all
 }
 
-func TestUsersAreWhatTheirConversationsAddUpTo(t *testing.T) {
+func TestUsersAreSumsOfConversations(t *testing.T) {
 	all := calls(240)
 	e := emulator.New(emulator.Options{Users: -1})
 	for _, c := range all {
@@ -128,11 +128,11 @@ func TestUsersAreWhatTheirConversationsAddUpTo(t *testing.T) {
 	}
 }
 
-// compare counts a user's conversations again, in the plainest way.
+// compare computes a user's numbers again, in the simplest way.
 func compare(t *testing.T, u user, calls []emulator.Conversation) {
 	t.Helper()
 	if len(calls) == 0 {
-		t.Errorf("%s is there", u.ID)
+		t.Errorf("%s was not expected", u.ID)
 		return
 	}
 	slices.SortFunc(calls, func(a, b emulator.Conversation) int {
@@ -174,7 +174,7 @@ func compare(t *testing.T, u user, calls []emulator.Conversation) {
 			t.Errorf("%s: %+v is wrong", u.ID, f)
 		}
 	}
-	for _, c := range scored { // nobody who was left out is more frustrated
+	for _, c := range scored { // no conversation that was left out has more frustration
 		if n := len(u.MostFrustrated); n == 3 && c.Sentiment.Frustration > u.MostFrustrated[2].Frustration &&
 			!slices.ContainsFunc(u.MostFrustrated, func(f frustrated) bool { return f.ID == c.ID }) {
 			t.Errorf("%s: %s is left out", u.ID, c.ID)
@@ -182,7 +182,7 @@ func compare(t *testing.T, u user, calls []emulator.Conversation) {
 	}
 }
 
-// addUp writes the six numbers of scored conversations.
+// addUp adds the six numbers of scored conversations to a map.
 func addUp(to map[string]any, prefix string, scored []emulator.Conversation) {
 	count := map[string]float64{}
 	var score, frustration float64
@@ -201,7 +201,8 @@ func addUp(to map[string]any, prefix string, scored []emulator.Conversation) {
 	}
 }
 
-// label is for scores in quarters: 0 is neutral.
+// label returns the label of a score that is a multiple of a quarter: 0 is
+// neutral.
 func label(score float64) string {
 	switch {
 	case score > 0:
@@ -212,7 +213,7 @@ func label(score float64) string {
 	return "neutral"
 }
 
-func TestTheAgentsShareOutTheConversations(t *testing.T) {
+func TestFiltersPartitionConversations(t *testing.T) {
 	e := emulator.New(emulator.Options{Users: -1})
 	for _, c := range calls(240) {
 		e.Record(c)
@@ -238,7 +239,7 @@ func TestTheAgentsShareOutTheConversations(t *testing.T) {
 	}
 }
 
-func TestChurnNeitherSkipsNorRepeatsWhoStays(t *testing.T) {
+func TestChurn(t *testing.T) {
 	e := emulator.New(emulator.Options{Users: 200})
 	before := ids(walk(t, e, nil, 100))
 	moved := make(map[string]bool)
@@ -252,7 +253,8 @@ func TestChurnNeitherSkipsNorRepeatsWhoStays(t *testing.T) {
 			break
 		}
 		parameters.Set("cursor", *p.Next)
-		// Someone who was read, someone who was not, and whoever the page ended with call again.
+		// Three users call again: one who was read, one who was not, and the last
+		// user of the page.
 		for j, id := range []string{before[i*10], before[199-i], p.Users[len(p.Users)-1].ID} {
 			moved[id] = true
 			e.Record(emulator.Conversation{ID: fmt.Sprintf("conv_new%d_%d", i, j), UserID: id, AgentID: "agent_new", StartedAt: now.Add(time.Duration(i*3+j) * time.Second)})
@@ -265,11 +267,11 @@ func TestChurnNeitherSkipsNorRepeatsWhoStays(t *testing.T) {
 		t.Errorf("got %v\nwant %v", stayed(got), stayed(before))
 	}
 	if now := read(t, e, url.Values{"page_size": {"1"}}).Users[0]; !moved[now.ID] {
-		t.Errorf("%s is the first, who did not call again", now.ID)
+		t.Errorf("the first is %s, who did not call again", now.ID)
 	}
 }
 
-func TestRecordingWhileServing(t *testing.T) {
+func TestRecordDuringRequests(t *testing.T) {
 	e := emulator.New(emulator.Options{Users: 100})
 	var wg sync.WaitGroup
 	for i := range 4 {
@@ -293,7 +295,7 @@ func TestRecordingWhileServing(t *testing.T) {
 	}
 }
 
-func TestFractionsOfASecondAreCutOff(t *testing.T) {
+func TestFractionsOfSeconds(t *testing.T) {
 	e := emulator.New(emulator.Options{Users: -1})
 	for i := range 9 {
 		e.Record(emulator.Conversation{ID: fmt.Sprintf("conv_%d", i), UserID: fmt.Sprintf("u%d", i), AgentID: "seng_1", StartedAt: time.Unix(1000, int64(i)*1e8)})

@@ -6,27 +6,28 @@ import (
 	"time"
 )
 
-// The world ends at a fixed instant, so that a README's sample stays true.
+// The world ends at a fixed instant, so that the README's sample stays true.
 const (
 	worldEnd  = 1793491200 // 2026-11-01T00:00:00Z, in Unix seconds
 	worldSpan = 180 * 24 * 60 * 60
-	quietSpan = 60 * 60 // at the end, when only the latest callers called
+	quietSpan = 60 * 60 // at the end, in which only the latest callers called
 )
 
 const (
-	latestCallers = 10 // those at the top of the default order, fit to be shown
-	mostTalkative = 60 // conversations, that nobody has more than
+	latestCallers    = 10 // the first users in the default order, whose data are complete
+	maxConversations = 60 // the most conversations of one user
 )
 
-// world makes up conversations. Everything comes from random, in one order.
+// world generates conversations. All random numbers come from one source, in a
+// fixed order.
 type world struct {
 	random *rand.Rand
 	ledger *ledger
 	agents []agent
-	latest int // how many latest callers there are
+	latest int // number of latest callers so far
 }
 
-// newWorld returns the conversations of some users.
+// newWorld returns the conversations of a number of users.
 func newWorld(seed uint64, users int) *ledger {
 	w := world{random: rand.New(rand.NewPCG(seed, 0)), ledger: newLedger()}
 	w.agents = w.newAgents()
@@ -39,26 +40,26 @@ func newWorld(seed uint64, users int) *ledger {
 	return w.ledger
 }
 
-// addUser makes up a user: at home with one agent, in one mood, and mostly with
-// a conversation or two.
+// addUser generates a user, who has a home agent, a mood, and in most cases one
+// or two conversations.
 func (w *world) addUser(number, of int) {
 	id := userID(number)
-	home, mood := w.anyAgent(), w.random.NormFloat64()*0.4+0.15
-	for range w.talkativeness() {
+	home, mood := w.randomAgent(), w.random.NormFloat64()*0.4+0.15
+	for range w.conversationCount() {
 		a := home
 		if w.random.IntN(10) < 3 {
-			a = w.anyAgent()
+			a = w.randomAgent()
 		}
 		c := w.conversation(id, a, w.instant())
 		if w.random.IntN(10) < 7 {
 			c.Sentiment = w.sentiment(mood)
 		}
 		if w.random.IntN(150) == 0 {
-			c.AgentID, c.AgentName, c.BranchID = "", "", "" // deleted since
+			c.AgentID, c.AgentName, c.BranchID = "", "", "" // the agent was deleted since
 		}
 		w.ledger.record(c)
 	}
-	// The latest callers come from all over the users, and have plain IDs.
+	// The latest callers are spread over all users, and have plain IDs.
 	if w.latest < latestCallers && number >= w.latest*(of/latestCallers) && !isHard(number) {
 		const each = quietSpan / latestCallers
 		at := worldEnd - each*int64(w.latest) - 1 - w.random.Int64N(each-1)
@@ -80,14 +81,14 @@ func (w *world) conversation(userID string, a agent, at int64) Conversation {
 	}
 }
 
-// talkativeness is a number of conversations: one for most users, a few dozens
-// for a few.
-func (w *world) talkativeness() int {
-	return min(mostTalkative, int(math.Pow(1-w.random.Float64(), -0.7)))
+// conversationCount returns a number of conversations: one for most users, a few
+// dozen for a few users.
+func (w *world) conversationCount() int {
+	return min(maxConversations, int(math.Pow(1-w.random.Float64(), -0.7)))
 }
 
-// instant is a second before the latest callers'. One in ten is nine o'clock
-// sharp, when agents make their calls, so that users tie.
+// instant returns a second before those of the latest callers. One in ten is
+// exactly nine o'clock, when agents make their calls, so that users tie.
 func (w *world) instant() int64 {
 	const day = 24 * 60 * 60
 	if w.random.IntN(10) == 0 {
@@ -97,16 +98,16 @@ func (w *world) instant() int64 {
 }
 
 func (w *world) sentiment(mood float64) *Sentiment {
-	score := between(-1, mood+w.random.NormFloat64()*0.3, 1)
-	frustration := between(0, (1-score)/2-0.3+w.random.NormFloat64()*0.15, 1)
+	score := clamp(-1, mood+w.random.NormFloat64()*0.3, 1)
+	frustration := clamp(0, (1-score)/2-0.3+w.random.NormFloat64()*0.15, 1)
 	return &Sentiment{Score: hundredths(score), Frustration: hundredths(frustration)}
 }
 
-func between(low, x, high float64) float64 { return max(low, min(x, high)) }
+func clamp(low, x, high float64) float64 { return max(low, min(x, high)) }
 
 func hundredths(x float64) float64 { return math.Round(x*100) / 100 }
 
-// letters are n digits and lower-case letters, without those that look alike.
+// letters returns n digits and lower-case letters, without those that look alike.
 func (w *world) letters(n int) string {
 	const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 	b := make([]byte, n)

@@ -37,12 +37,12 @@ type Service struct {
 	calls []url.Values
 }
 
-// Options are what a test may change.
+// Options change a service for a test.
 type Options struct {
 	Upstream     http.Handler      // default: an emulator of 500 users
-	RoundTripper http.RoundTripper // an upstream without a network, instead; its calls are not recorded
+	RoundTripper http.RoundTripper // replaces Upstream, without a network; its calls are not recorded
 	CacheTTL     time.Duration
-	Passthrough  bool          // callers send their key; otherwise it is "service-key"
+	Passthrough  bool          // callers send their own key; otherwise the key is "service-key"
 	Timeout      time.Duration // default 5 s
 	OnCall       func(upstream.Caller)
 	Tracers      trace.TracerProvider
@@ -117,8 +117,8 @@ func New(t testing.TB, o Options) *Service {
 	return s
 }
 
-// Post sends a request body and returns the recorded response. Headers are
-// names and values in turn.
+// Post sends a request body and returns the recorded response. Headers are pairs
+// of names and values.
 func (s *Service) Post(body string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/graphql", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
@@ -191,8 +191,8 @@ func Get(v any, path ...any) any {
 	return v
 }
 
-// Refuse returns an upstream that answers every call alike. Headers are names
-// and values in turn.
+// Refuse returns an upstream that sends the same response to every call. Headers
+// are pairs of names and values.
 func Refuse(status int, body string, headers ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(headers); i += 2 {

@@ -1,5 +1,5 @@
-// Command emulator serves the emulator of the upstream by itself, for anything
-// that speaks its REST.
+// Command emulator serves the emulator of the upstream by itself, for any client
+// of that API.
 package main
 
 import (
@@ -25,14 +25,14 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// settings are what the flags say.
+// settings are the values of the flags.
 type settings struct {
 	addr    string
 	options emulator.Options
 }
 
-// run serves until ctx ends. It returns the exit code: 0 after a graceful stop or
-// -help, 1 where serving failed, 2 where a flag is wrong.
+// run serves until ctx is cancelled. It returns the exit code: 0 after a graceful
+// stop or -help, 1 if serving failed, 2 if a flag is invalid.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	s, err := parse(args, stderr)
 	switch {
@@ -48,21 +48,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// parse reads the flags, and says on stderr what is wrong with them.
+// parse reads the flags. It reports an error on stderr and returns it.
 func parse(args []string, stderr io.Writer) (settings, error) {
 	var s settings
 	var keys string
 	flags := flag.NewFlagSet("emulator", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&s.addr, "addr", "127.0.0.1:9100", "listen on `host:port`; port 0 takes a free one")
-	flags.IntVar(&s.options.Users, "users", 10_000, "make up so many users; 0 for none")
-	flags.Uint64Var(&s.options.Seed, "seed", 1, "make up the world of this seed, from 1: the same seed, the same world")
-	flags.DurationVar(&s.options.Latency, "latency", 0, "hold each answer back for so long, such as 40ms")
-	flags.IntVar(&s.options.Maximum, "maximum", 0, "send such a maximum of concurrent requests in the vendor's headers; 0 for no headers")
-	flags.StringVar(&keys, "keys", "", "accept these `keys` alone, comma-separated; without, every well-formed key")
+	flags.StringVar(&s.addr, "addr", "127.0.0.1:9100", "listen on `host:port`; port 0 selects a free port")
+	flags.IntVar(&s.options.Users, "users", 10_000, "number of users to generate; 0 for none")
+	flags.Uint64Var(&s.options.Seed, "seed", 1, "seed of the generated world, from 1: the same seed gives the same world")
+	flags.DurationVar(&s.options.Latency, "latency", 0, "delay each response, for example 40ms")
+	flags.IntVar(&s.options.Maximum, "maximum", 0, "maximum of concurrent requests to send in the vendor's headers; 0 for no headers")
+	flags.StringVar(&keys, "keys", "", "accept only these `keys`, comma-separated; default: every well-formed key")
 	flags.Usage = func() {
-		fmt.Fprint(stderr, "Emulator answers GET /v1/convai/users as the upstream does, over made-up conversations.\n"+
-			"It prints its base URL once it serves. Send any key: curl -H 'xi-api-key: any' URL/v1/convai/users\n\n"+
+		fmt.Fprint(stderr, "Emulator serves GET /v1/convai/users as the upstream does, over generated conversations.\n"+
+			"It prints its base URL when it is ready. Send any key: curl -H 'xi-api-key: any' URL/v1/convai/users\n\n"+
 			"Usage: emulator [flags]\n\n")
 		flags.PrintDefaults()
 	}
@@ -84,7 +84,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	return s, nil
 }
 
-// serve listens and answers until ctx ends, and then what has been taken.
+// serve serves requests until ctx is cancelled. It then completes the requests in
+// flight.
 func serve(ctx context.Context, s settings, stdout io.Writer) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
 	if err != nil {
@@ -92,7 +93,7 @@ func serve(ctx context.Context, s settings, stdout io.Writer) error {
 	}
 	users := s.options.Users
 	if users == 0 {
-		s.options.Users = -1 // to emulator.Options, 0 is the default
+		s.options.Users = -1 // in emulator.Options, 0 is the default
 	}
 	server := &http.Server{
 		Handler:           emulator.New(s.options),

@@ -10,18 +10,18 @@ import (
 	"testing"
 )
 
-func TestItServesUntilItIsStopped(t *testing.T) {
+func TestServe(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stdout, line := io.Pipe()
 	code := make(chan int, 1)
 	go func() {
 		code <- run(ctx, []string{"-addr", "127.0.0.1:0", "-users", "12", "-seed", "3", "-keys", "one,two"}, line, io.Discard)
 	}()
-	said := make([]byte, 200)
-	n, err := stdout.Read(said)
-	found := regexp.MustCompile(`^emulator: (http://127\.0\.0\.1:\d+) \(12 users, seed 3\)\n$`).FindSubmatch(said[:n])
+	printed := make([]byte, 200)
+	n, err := stdout.Read(printed)
+	found := regexp.MustCompile(`^emulator: (http://127\.0\.0\.1:\d+) \(12 users, seed 3\)\n$`).FindSubmatch(printed[:n])
 	if found == nil {
-		t.Fatalf("said %q (%v)", said[:n], err)
+		t.Fatalf("printed %q (%v)", printed[:n], err)
 	}
 	for key, want := range map[string]int{"one": 200, "two": 200, "three": 401} {
 		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, string(found[1])+"/v1/convai/users", nil)
@@ -41,11 +41,11 @@ func TestItServesUntilItIsStopped(t *testing.T) {
 	}
 }
 
-func TestHowItStarts(t *testing.T) {
+func TestExitCodes(t *testing.T) {
 	for name, c := range map[string]struct {
-		args []string
-		code int
-		says string
+		args   []string
+		code   int
+		stderr string // a part of it
 	}{
 		"help":            {[]string{"-help"}, 0, "-latency"},
 		"an unknown flag": {[]string{"-x"}, 2, "-x"},
@@ -55,8 +55,8 @@ func TestHowItStarts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stderr bytes.Buffer
-			if code := run(t.Context(), c.args, io.Discard, &stderr); code != c.code || !strings.Contains(stderr.String(), c.says) {
-				t.Errorf("exit code %d, said %s", code, stderr.String())
+			if code := run(t.Context(), c.args, io.Discard, &stderr); code != c.code || !strings.Contains(stderr.String(), c.stderr) {
+				t.Errorf("exit code %d, printed %s", code, stderr.String())
 			}
 		})
 	}
