@@ -835,6 +835,9 @@ describe("the example application", () => {
           await goto("?sort=conversations");
           await row(20).waitFor();
           await check("list");
+          await goto("?page=last");
+          await page.getByRole("button", { name: "Show 50 users before these" }).waitFor();
+          await check("last page");
           await goto(`?id=${user.id}`);
           await page.locator(".frustrated").waitFor();
           await check("user");
