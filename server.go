@@ -371,6 +371,9 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 	switch c.Auth {
 	case config.AuthJWT:
 		t.Challenge = "Bearer"
+		if c.JWT.Scope != "" { // RFC 6750, section 3.1; a scope needs no escapes
+			t.ScopeChallenge = fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, c.JWT.Scope)
+		}
 	case config.AuthPassthrough: // no registered scheme sends a key in a separate header
 		t.Challenge = `ApiKey header="xi-api-key"`
 	}

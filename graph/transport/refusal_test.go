@@ -33,12 +33,12 @@ func TestRefusal(t *testing.T) {
 	}{
 		"an expired token":          {refusal{reason: "expired"}, 401, "UNAUTHENTICATED", "Bearer", "reason=expired"},
 		"a wrapped refusal":         {fmt.Errorf("token: %w", refusal{reason: "unknown key"}), 401, "UNAUTHENTICATED", "Bearer", `reason="unknown key"`},
-		"a token without the scope": {refusal{reason: "scope", forbidden: true}, 403, "FORBIDDEN", "", "reason=scope"},
+		"a token without the scope": {refusal{reason: "scope", forbidden: true}, 403, "FORBIDDEN", `Bearer error="insufficient_scope"`, "reason=scope"},
 		"another error":             {errors.New("send a valid token"), 401, "UNAUTHENTICATED", "Bearer", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := graphtest.New(t, graphtest.Options{Transport: func(config *transport.Config) {
-				config.Challenge = "Bearer"
+				config.Challenge, config.ScopeChallenge = "Bearer", `Bearer error="insufficient_scope"`
 				config.Authenticate = func(*http.Request) (upstream.Caller, error) { return upstream.Caller{}, c.err }
 			}})
 			w := s.Post(`{"query":"{ __typename }"}`)

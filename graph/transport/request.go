@@ -81,13 +81,19 @@ func (h *handler) unauthenticated(w http.ResponseWriter, r *http.Request, err er
 	if refusal, ok := errors.AsType[Refusal](err); ok {
 		recordOf(r.Context()).reason = refusal.Reason()
 		if refusal.Forbidden() {
+			challenge(w, h.config.ScopeChallenge)
 			return refuse(http.StatusForbidden, graph.CodeForbidden, "The service does not admit you: "+err.Error()+".")
 		}
 	}
-	if h.config.Challenge != "" {
-		w.Header().Set("WWW-Authenticate", h.config.Challenge)
-	}
+	challenge(w, h.config.Challenge)
 	return refuse(http.StatusUnauthorized, graph.CodeUnauthenticated, "The service could not authenticate the request: "+err.Error()+".")
+}
+
+// challenge sets the header that says how to authenticate, unless it is empty.
+func challenge(w http.ResponseWriter, value string) {
+	if value != "" {
+		w.Header().Set("WWW-Authenticate", value)
+	}
 }
 
 func tooLarge(limit int) *response {

@@ -32,6 +32,8 @@ type Config struct {
 	Authenticate func(*http.Request) (upstream.Caller, error)
 	// Challenge is the WWW-Authenticate header of a 401; empty for none.
 	Challenge string
+	// ScopeChallenge is that of a 403 for credentials that lack a permission.
+	ScopeChallenge string
 	// Wait returns how long a caller must wait before it may cause upstream calls
 	// again; 0 if it need not. A nil Wait never makes a caller wait.
 	Wait func(upstream.Caller) time.Duration
