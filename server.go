@@ -358,6 +358,7 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 			return upstream.Caller{Key: upstream.NewAPIKey(caller.Key), Subject: caller.Subject}, err
 		},
 		MaxBody:        c.MaxBody,
+		RefuseGET:      !c.HTTPGet,
 		ExecuteEach:    !c.ShareRequests,
 		Log:            log,
 		LogSecret:      secret,
@@ -388,7 +389,7 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 			log.Info("the playground loads GraphiQL from a CDN; make playground embeds it in the next build")
 		}
 	}
-	return origin.CORS(c.CORSOrigins, mux)
+	return origin.CORS(c.CORSOrigins, transport.Methods(c.HTTPGet), mux)
 }
 
 // callerSecret seals cursors, and is the key of callers' hashes in the log, if

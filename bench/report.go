@@ -45,11 +45,10 @@ const (
 )
 
 var targets = []target{
-	{"W2", reverseProxy, 2.5},
-	{"W2", tailcall, 0.8},
-	{"W2", serviceBefore, 0.3},
-	{"W1", tailcallDedupe, 1.0},
-	{"W3", tailcallDedupe, 0.8},
+	{"W1", tailcallDedupe, 1.3},
+	{"W2", reverseProxy, 2.4},
+	{"W2", tailcall, 1.0},
+	{"W3", tailcallDedupe, 0.7},
 }
 
 // ratio returns one server's processor time divided by the other's: the median

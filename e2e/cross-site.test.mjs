@@ -57,6 +57,16 @@ describe("the rules for pages of other sites", () => {
       body: JSON.stringify({ query: "{ users { nodes { userId } } }" }),
     }).then((r) => r.text(), (e) => `refused: ${e.name}`);
 
+  const document = "{ users { nodes { userId } } }";
+  const withCredentials = { "xi-api-key": "x", authorization: "Bearer x" };
+  /** Requests that a page may send in other ways than by POST. */
+  const others = {
+    GET: { query: "?query=" + encodeURIComponent(document), headers: withCredentials },
+    "a GET without a preflight": { query: "?query=" + encodeURIComponent(document) },
+    QUERY: { method: "QUERY", headers: { "content-type": "application/json", ...withCredentials }, body: JSON.stringify({ query: document }) },
+  };
+  const read = ({ url, request }) => fetch(url + (request.query ?? ""), request).then((r) => r.text(), (e) => `refused: ${e.name}`);
+
   /** Sends a request that needs no preflight, and whose response the page could not read. */
   const sendWithoutPreflight = ({ url, request }) => fetch(url + (request.query ?? ""), { mode: "no-cors", ...request }).then(() => "sent", String);
 
@@ -80,6 +90,49 @@ describe("the rules for pages of other sites", () => {
     const rebound = service.url.replace("127.0.0.1", "rebound.test");
     assert.match(await from(rebound.replace("/graphql", "/"), ask, undefined, rebound), /"FORBIDDEN"/);
     assert.equal(calls, 0);
+  });
+
+  for (const [name, request] of Object.entries(others)) {
+    it(`are the same for ${name}`, async () => {
+      const users = '{"data":{"users":{"nodes":[]}}}';
+      for (const origin of [allowed(), own()]) {
+        assert.equal(await from(origin, read, request), users);
+        assert.equal(calls, 1);
+      }
+      assert.equal(await from(foreign(), read, request), "refused: TypeError");
+      assert.equal(calls, 0);
+      const rebound = service.url.replace("127.0.0.1", "rebound.test");
+      assert.match(await from(rebound.replace("/graphql", "/"), read, request, rebound), /"FORBIDDEN"/);
+      assert.equal(calls, 0);
+    });
+  }
+  it("make no call for another origin's link, frame or image", async () => {
+    const open = ({ url, request }) => {
+      const frame = document.createElement("iframe");
+      const image = document.createElement("img");
+      const loaded = [frame, image].map((e) => new Promise((resolve) => (e.onload = e.onerror = resolve)));
+      frame.src = image.src = url + request.query;
+      document.body.append(frame, image);
+      return Promise.all(loaded).then(() => "sent");
+    };
+    assert.equal(await from(foreign(), open, others.GET), "sent");
+    assert.equal(calls, 0);
+    const page = await browser.newPage();
+    await page.goto(foreign());
+    await page.evaluate((to) => { location.href = to; }, service.url + others.GET.query);
+    await page.waitForURL((url) => url.pathname === "/graphql");
+    assert.match(await page.locator("body").innerText(), /"FORBIDDEN"/);
+    assert.equal(calls, 0);
+    await page.close();
+  });
+  it("let a person open a query's URL", async () => {
+    calls = 0;
+    const page = await browser.newPage();
+    const response = await page.goto(service.url + others.GET.query);
+    assert.equal(await response.text(), '{"data":{"users":{"nodes":[]}}}');
+    assert.equal(response.headers()["cache-control"], "private, no-store");
+    assert.equal(calls, 1);
+    await page.close();
   });
 
   const withoutPreflight = {

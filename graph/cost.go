@@ -80,15 +80,33 @@ func (c *costing) field(f *ast.Field) int {
 
 // size returns the size of a list, or 0 if the size is invalid.
 func (c *costing) size(f *ast.Field) int {
-	args := f.ArgumentMap(c.variables)
-	size := args["first"]
-	if args["last"] != nil {
-		size = args["last"]
+	size := c.argument(f, "last")
+	if size == nil {
+		size = c.argument(f, "first")
 	}
 	if size == nil {
 		return connection.DefaultSize
 	}
 	return within(size, 0, connection.MaxSize)
+}
+
+// argument returns the value of a field's argument; nil if it is null, or absent
+// without a default value.
+func (c *costing) argument(f *ast.Field, name string) any {
+	if a := f.Arguments.ForName(name); a != nil {
+		if a.Value.Kind != ast.Variable {
+			value, _ := a.Value.Value(c.variables) // it is valid
+			return value
+		}
+		if value, ok := c.variables[a.Value.Raw]; ok {
+			return value
+		}
+	}
+	if d := f.Definition.Arguments.ForName(name); d != nil && d.DefaultValue != nil {
+		value, _ := d.DefaultValue.Value(nil)
+		return value
+	}
+	return nil
 }
 
 // counts returns the cost of the totalCount fields of a list. They count once for
@@ -117,7 +135,7 @@ func (c *costing) counts(set ast.SelectionSet) (sum int) {
 
 // count returns the cost of a field totalCount, or 0 if its limit is invalid.
 func (c *costing) count(f *ast.Field) int {
-	limit := f.ArgumentMap(c.variables)["limit"]
+	limit := c.argument(f, "limit")
 	if limit == nil {
 		return defaultCountLimit / countsPerUser
 	}
@@ -134,7 +152,7 @@ func within(value any, low, high int) int {
 }
 
 func (c *costing) length(f *ast.Field, argument string) int {
-	list, ok := f.ArgumentMap(c.variables)[argument].([]any)
+	list, ok := c.argument(f, argument).([]any)
 	if !ok {
 		return 1 // a single value is coerced to a list
 	}

@@ -107,7 +107,9 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 	known, refused := e.documents.read(params.Query)
 	if refused != nil {
 		work.Document = fingerprint(params.Query)
-		return e.refuse(ctx, coded(refused), work)
+		result := e.refuse(ctx, coded(refused), work)
+		result.Mutation = refused.Mutation
+		return result
 	}
 	work.Document = known.fingerprint
 	request, refused := e.request(known, params)

@@ -34,7 +34,13 @@ func (l lists) Exec(ctx context.Context) graphql.ResponseHandler {
 			}
 			wg.Wait()
 		}
-		return &graphql.Response{Data: op.output.write(ctx, func(w *writer) {
+		estimate := 0
+		for _, value := range values {
+			if list, ok := value.(rendered); ok {
+				estimate += list.size()
+			}
+		}
+		return &graphql.Response{Data: op.output.write(ctx, estimate, func(w *writer) {
 			for i, list := range all {
 				w.buf = append(w.buf, "{,"[min(i, 1)])
 				graphql.MarshalString(list.field.Alias).MarshalGQL(w)

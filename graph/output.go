@@ -19,11 +19,11 @@ import (
 
 // A response of 30 users has 10 kB, and is written into a buffer that grows. The
 // largest ones have megabytes; callers choose how many of those are in memory, and
-// a caller that reads slowly keeps its own. So a large response is written twice.
-// The first time its bytes are counted and dropped, until they exceed the limit.
-// Then the operation waits until the budget for all responses has that many bytes,
-// and the second time it writes into a buffer of exactly that size. A response that
-// waits is not in memory.
+// a caller that reads slowly keeps its own. So a large response takes its buffer
+// from the budget for all responses. If the budget does not have that many bytes
+// at once, the operation gives back what it holds, and the rest of the response is
+// counted and dropped. Then the operation waits until the budget has exactly that
+// many bytes, and writes the response again. A response that waits is not in memory.
 //
 // If gqlgen executes an operation, the values of all fields are in memory before
 // anything is written. An operation of many fields takes its share of the budget
@@ -133,42 +133,60 @@ func (o *output) finish(size int) (held int, err error) {
 // close gives back what is held if the operation ended without finish.
 func (o *output) close() { _, _ = o.finish(0) }
 
-// write returns what f writes, or nil.
-func (o *output) write(ctx context.Context, f func(*writer)) []byte {
-	small, size := o.measure(ctx, f)
-	if small != nil || o.failure() != nil {
-		return small
+// tryReserve makes the operation hold size bytes of the budget, if the budget has
+// them at once. Otherwise the operation holds nothing afterwards.
+func (o *output) tryReserve(size int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil && o.answers.TryAcquire(o.key, size-o.held) {
+		o.held = size
+		return true
 	}
-	w := &writer{out: make([]byte, 0, size), limit: size}
-	if err := w.write(f); err != nil {
-		o.fail(err)
+	o.answers.Release(o.key, o.held)
+	o.held = 0
+	return false
+}
+
+// write returns what f writes, about as many bytes as estimated, or nil.
+func (o *output) write(ctx context.Context, estimate int, f func(*writer)) []byte {
+	w := &writer{limit: o.limit, estimate: estimate, reserve: o.tryReserve}
+	if !o.collect(ctx, w, f) {
 		return nil
+	}
+	if w.dropping {
+		w = &writer{limit: w.size, out: make([]byte, 0, w.size)}
+		if err := w.write(f); err != nil {
+			o.fail(err)
+			return nil
+		}
+	}
+	if w.out == nil {
+		return w.buf
 	}
 	return w.out
 }
 
-// measure returns what f writes if that is small. Otherwise it returns only the
-// number of bytes, and has reserved them, or there is a failure.
-func (o *output) measure(ctx context.Context, f func(*writer)) (small []byte, size int) {
-	w := &writer{limit: o.limit}
+// collect calls f with a writer. If what f writes is dropped, the operation has
+// reserved its bytes afterwards. It returns false if there is a failure.
+func (o *output) collect(ctx context.Context, w *writer, f func(*writer)) bool {
 	if err := w.write(f); err != nil {
 		o.fail(err)
-		return nil, 0
+		return false
 	}
-	if w.size == 0 {
-		return w.buf, len(w.buf)
-	}
-	_ = o.reserve(ctx, w.size) // failure returns its error too
-	return nil, w.size
+	return !w.dropping || o.reserve(ctx, w.size) == nil
 }
 
-// writer collects JSON. It has a place for all of it, or else it keeps up to
-// smallResponse bytes, and drops and counts the others.
+// writer collects JSON. What may be a small response stays in buf. The rest is
+// flushed to out if reserve allows that, and otherwise counted and dropped.
 type writer struct {
-	buf   []byte // what has been written since the last flush
-	out   []byte // what has been flushed; nil to drop it
-	size  int    // of what has been flushed
-	limit int    // of all
+	limit    int            // of all bytes
+	estimate int            // of all bytes
+	reserve  func(int) bool // reports whether out may have a capacity; nil if it may not grow
+
+	buf      []byte // what has been written since the last flush
+	out      []byte // what has been flushed
+	size     int    // of what has been flushed
+	dropping bool
 }
 
 // Write implements io.Writer. It panics with [render.TooLarge] if the limit is
@@ -187,11 +205,24 @@ func (w *writer) flush(b []byte) []byte {
 	if w.out == nil && w.size == 0 && len(b) <= smallResponse {
 		return b
 	}
-	if w.out != nil {
+	if !w.dropping && w.size+len(b) > cap(w.out) {
+		w.grow(w.size + len(b))
+	}
+	if !w.dropping {
 		w.out = append(w.out, b...)
 	}
 	w.size += len(b)
 	return b[:0]
+}
+
+// grow makes room for at least size bytes in out, or has the writer drop them.
+func (w *writer) grow(size int) {
+	capacity := min(max(w.estimate, size)/8*9, w.limit)
+	if w.reserve == nil || !w.reserve(capacity) {
+		w.out, w.dropping = nil, true
+		return
+	}
+	w.out = append(make([]byte, 0, capacity), w.out...)
 }
 
 // write calls f with the writer.
@@ -234,15 +265,19 @@ func (o *output) root(ctx context.Context, next graphql.RootResolver) graphql.Ma
 
 func (o *output) measureRoots(ctx context.Context) {
 	o.measured.Do(func() {
-		small, size := o.measure(ctx, func(w *writer) {
+		w := &writer{limit: o.limit}
+		if !o.collect(ctx, w, func(w *writer) {
 			for _, r := range o.roots {
 				before := len(w.buf)
 				r.value.MarshalGQL(w)
 				r.size = len(w.buf) - before
 			}
-		})
+		}) {
+			return
+		}
+		small, size := w.buf, w.size+len(w.buf)
 		for _, r := range o.roots {
-			if small != nil {
+			if !w.dropping {
 				r.small, small = small[:r.size], small[r.size:]
 			}
 			r.size = size

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -112,9 +113,8 @@ func TestResponsesInMemory(t *testing.T) {
 	}
 }
 
-// TestLargeResponses checks that a response of more than 64 KiB, which is written
-// twice, is the same whether the service or gqlgen writes it, and that its limit
-// is exact.
+// TestLargeResponses checks that a response of more than 64 KiB is the same whether
+// the service or gqlgen writes it, and that its limit is exact.
 func TestLargeResponses(t *testing.T) {
 	world := emulator.New(emulator.Options{Users: 500})
 	names := aliases(29, "lastContactAgentName")
@@ -159,6 +159,37 @@ func TestLargeResponses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLargeResponsesThatWait has a budget for two of eight concurrent responses: the
+// others are dropped while they are written, and are written again later.
+func TestLargeResponsesThatWait(t *testing.T) {
+	const limit = 300_000
+	s := graphtest.New(t, graphtest.Options{Passthrough: true, Timeout: 30 * time.Second, Graph: func(c *graph.Config) {
+		c.Limits.Answer, c.Limits.Answers = limit, 2*limit
+	}})
+	query := func(i int) string { return body(strings.ReplaceAll(large(400, ""), "a0:", fmt.Sprintf("b%d:", i))) }
+	want := s.Post(query(9), "Xi-Api-Key", "key-9").Body.String()
+	if len(want) < limit*3/4 || len(want) > limit {
+		t.Fatalf("the response has %d bytes: %.200s", len(want), want)
+	}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 5 {
+				w := s.Post(query(i), "Xi-Api-Key", fmt.Sprintf("key-%d", i))
+				if got := strings.Replace(w.Body.String(), fmt.Sprintf("b%d", i), "b9", 1); cursorless(got) != cursorless(want) {
+					t.Errorf("%d bytes, want %d: %.200s", len(got), len(want), got)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// cursorless returns a response without its cursors, which each key has of its own.
+func cursorless(response string) string {
+	return regexp.MustCompile(`"cursor":"[^"]*"`).ReplaceAllString(response, "")
 }
 
 // TestResponseLimitOfErrors has a response whose errors are larger than its data.

@@ -17,6 +17,8 @@ import (
 type Result struct {
 	// Executed reports whether there was an operation to execute.
 	Executed bool
+	// Mutation reports that the document has a mutation, of which there are none.
+	Mutation bool
 	Errors   gqlerror.List
 	// Data is the value of the response's member data, as JSON; empty if nothing
 	// was executed.

@@ -10,8 +10,11 @@ import * as gateway from "./gateway.mjs";
 
 /** Starts Rollcall's demo on a free port. Returns { url, close }; the url is a promise, because Go compiles first. */
 function startRollcall() {
-  // If one of these were set, it would not be the demo.
-  const { ELEVENLABS_API_KEY, ELEVENLABS_API_KEY_FILE, UPSTREAM_URL, AUTH, ...env } = process.env;
+  // If one of these is set, Rollcall does not start its demo.
+  const {
+    ELEVENLABS_API_KEY, ELEVENLABS_API_KEY_FILE, ELEVENLABS_API_KEY_PREVIOUS, ELEVENLABS_API_KEY_PREVIOUS_FILE,
+    UPSTREAM_URL, UPSTREAM_REGION, AUTH, ...env
+  } = process.env;
   const child = spawn("go", ["run", "."], {
     cwd: fileURLToPath(new URL("../..", import.meta.url)),
     env: { ...env, LISTEN_ADDR: "127.0.0.1:0", ADMIN_ADDR: "off", LOG_FORMAT: "json" },

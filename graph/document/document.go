@@ -13,6 +13,8 @@
 package document
 
 import (
+	"slices"
+
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
@@ -34,10 +36,13 @@ const (
 type Refusal struct {
 	Kind   Kind
 	Errors gqlerror.List
+	// Mutation reports that the document has a mutation. The schema has none, so that
+	// the document is not valid.
+	Mutation bool
 }
 
 func refuse(kind Kind, message string) *Refusal {
-	return &Refusal{kind, gqlerror.List{{Message: message}}}
+	return &Refusal{Kind: kind, Errors: gqlerror.List{{Message: message}}}
 }
 
 // maxErrors is how many errors a refusal has. Validation stops there.
@@ -78,7 +83,7 @@ func (r *Reader) Read(text string) (*Document, *Refusal) {
 	}
 	query, err := parser.ParseQuery(source)
 	if err != nil {
-		return nil, &Refusal{ParseFailed, gqlerror.List{gqlerror.WrapIfUnwrapped(err)}}
+		return nil, &Refusal{Kind: ParseFailed, Errors: gqlerror.List{gqlerror.WrapIfUnwrapped(err)}}
 	}
 	if refused := checkSyntax(query); refused != nil {
 		return nil, refused
@@ -88,6 +93,7 @@ func (r *Reader) Read(text string) (*Document, *Refusal) {
 	}
 	document, refused := r.validate(query)
 	if refused != nil {
+		refused.Mutation = slices.ContainsFunc(query.Operations, func(o *ast.OperationDefinition) bool { return o.Operation == ast.Mutation })
 		return nil, refused
 	}
 	document.Nodes = nodes
@@ -102,7 +108,7 @@ func checkSyntax(query *ast.QueryDocument) *Refusal {
 	}
 	for _, f := range query.Fragments {
 		if len(f.VariableDefinition) > 0 {
-			return &Refusal{ParseFailed, gqlerror.List{at(f.Position, "A fragment cannot define variables.")}}
+			return &Refusal{Kind: ParseFailed, Errors: gqlerror.List{at(f.Position, "A fragment cannot define variables.")}}
 		}
 	}
 	if len(query.Operations) == 0 {

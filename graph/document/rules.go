@@ -81,12 +81,12 @@ func (r *Reader) validate(query *ast.QueryDocument) (_ *Document, refused *Refus
 			if _, ok := p.(enough); !ok {
 				panic(p)
 			}
-			refused = &Refusal{Invalid, errs}
+			refused = &Refusal{Kind: Invalid, Errors: errs}
 		}
 	}()
 	core.Walk(r.schema, query, observers)
 	if len(errs) > 0 {
-		return nil, &Refusal{Invalid, errs}
+		return nil, &Refusal{Kind: Invalid, Errors: errs}
 	}
 	l.rewrite()
 	return &Document{QueryDocument: query, nullable: l.nullable}, nil

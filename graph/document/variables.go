@@ -43,7 +43,7 @@ func (r *Reader) Variables(d *Document, operation *ast.OperationDefinition, give
 		})
 	}
 	if len(c.errs) > 0 {
-		return nil, &Refusal{BadVariable, c.errs}
+		return nil, &Refusal{Kind: BadVariable, Errors: c.errs}
 	}
 	return values, nil
 }

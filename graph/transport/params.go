@@ -5,17 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/url"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-faster/jx"
 )
 
-// Messages for a malformed body. They do not repeat the body.
+// Messages for malformed parameters. They do not repeat them.
 const (
 	noJSON    = "The body is not JSON."
 	noObject  = "The body must be a JSON object."
-	noQuery   = "The body has no query."
+	noQuery   = "The request has no query."
 	notAlone  = "There is something after the JSON object."
 	wrongType = "The body's members have the wrong types: query and operationName are strings, variables and extensions are objects."
 )
@@ -79,6 +80,53 @@ func whyNotJSON(body []byte) string {
 		return notAlone
 	}
 	return noJSON
+}
+
+// parseURL reads the parameters of a GET from its URL's query, or returns the
+// response to a malformed one. An empty parameter counts as absent, and unknown
+// ones are ignored.
+func parseURL(query []byte) (*graphql.RawParams, *response) {
+	values, err := url.ParseQuery(string(query))
+	if err != nil {
+		return nil, malformed("The URL's query is not encoded correctly.")
+	}
+	var params graphql.RawParams
+	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
+		switch given := values[name]; {
+		case len(given) > 1:
+			return nil, malformed("The URL has the parameter " + name + " more than once.")
+		case !utf8.ValidString(values.Get(name)):
+			return nil, malformed("The URL's parameter " + name + " is not UTF-8.")
+		}
+	}
+	params.Query, params.OperationName = values.Get("query"), values.Get("operationName")
+	for name, member := range map[string]*map[string]any{"variables": &params.Variables, "extensions": &params.Extensions} {
+		wrong := false
+		if *member, wrong = optionalObject(values.Get(name)); wrong {
+			return nil, malformed("The URL's parameter " + name + " must be a JSON object.")
+		}
+	}
+	if params.Query == "" {
+		return nil, malformed(noQuery)
+	}
+	return &params, nil
+}
+
+// optionalObject reads a JSON object that may be absent, or null. It reports
+// whether the text is none of these.
+func optionalObject(text string) (o map[string]any, wrong bool) {
+	if text == "" {
+		return nil, false
+	}
+	d := jx.DecodeStr(text)
+	kind := d.Next()
+	if !jx.Valid([]byte(text)) || kind != jx.Null && kind != jx.Object {
+		return nil, true
+	}
+	if kind == jx.Object {
+		o, _ = object(d) // it is valid
+	}
+	return o, false
 }
 
 // object reads a JSON object as encoding/json does with UseNumber.

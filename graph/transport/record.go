@@ -87,7 +87,7 @@ func (r *record) refusal() string {
 		return "credentials"
 	case http.StatusTooManyRequests:
 		return "quota"
-	case http.StatusRequestEntityTooLarge:
+	case http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong:
 		return "size"
 	case http.StatusInternalServerError:
 		return "internal"

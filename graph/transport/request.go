@@ -6,6 +6,7 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,18 +24,30 @@ const (
 // Content-Length alone, in bytes. Most bodies are shorter.
 const initialBody = 4 << 10
 
-// read checks a request and reads its body. If the request is refused, it
-// returns the response that says why.
-func (h *handler) read(w http.ResponseWriter, r *http.Request) (caller upstream.Caller, body []byte, refused *response) {
+// Methods returns the methods that the service accepts; a GET only executes
+// queries, and so does a QUERY (RFC 10008).
+func Methods(get bool) []string {
+	if get {
+		return []string{http.MethodGet, http.MethodPost, methodQuery}
+	}
+	return []string{http.MethodPost, methodQuery}
+}
+
+// methodQuery is a safe method with a body (RFC 10008).
+const methodQuery = "QUERY"
+
+// read checks a request and reads its parameters: the query of a GET's URL, or the
+// body. If the request is refused, it returns the response that says why.
+func (h *handler) read(w http.ResponseWriter, r *http.Request) (caller upstream.Caller, params []byte, refused *response) {
 	c := h.config
 	if c.Admit != nil && c.Admit(r) != nil {
 		return caller, nil, refuse(http.StatusForbidden, graph.CodeForbidden, "This service may not be used from that web site.")
 	}
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		return caller, nil, refuse(http.StatusMethodNotAllowed, graph.CodeBadUserInput, "GraphQL is served by POST alone.")
+	if !slices.Contains(h.methods, r.Method) {
+		w.Header().Set("Allow", h.allow)
+		return caller, nil, refuse(http.StatusMethodNotAllowed, graph.CodeBadUserInput, "The service accepts only these methods: "+h.allow+".")
 	}
-	if !isJSON(r.Header.Get("Content-Type")) {
+	if r.Method != http.MethodGet && !isJSON(r.Header.Get("Content-Type")) {
 		return caller, nil, refuse(http.StatusUnsupportedMediaType, graph.CodeBadUserInput, "The body must be "+typeJSON+" in UTF-8.")
 	}
 	caller, err := c.Authenticate(r)
@@ -50,21 +63,38 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) (caller upstream.
 			return caller, nil, refused
 		}
 	}
-	if r.ContentLength > int64(c.MaxBody) {
+	if r.Method == http.MethodGet {
+		params, refused = readURL(r, c.MaxBody)
+	} else {
+		params, refused = readBody(w, r, c.MaxBody)
+	}
+	return caller, params, refused
+}
+
+// readURL returns the query of a URL.
+func readURL(r *http.Request, limit int) ([]byte, *response) {
+	if len(r.URL.RawQuery) > limit {
+		return nil, refuse(http.StatusRequestURITooLong, graph.CodeBadUserInput, "The URL's query is longer than "+strconv.Itoa(limit)+" bytes.")
+	}
+	return []byte(r.URL.RawQuery), nil
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, *response) {
+	if r.ContentLength > int64(limit) {
 		w.Header().Set("Connection", "close") // so that net/http does not wait for the body
-		return caller, nil, tooLarge(c.MaxBody)
+		return nil, tooLarge(limit)
 	}
 	// A body need not arrive just because its length is announced, so little is
 	// allocated for it in advance.
 	arrived := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), initialBody)+bytes.MinRead))
-	_, err = arrived.ReadFrom(http.MaxBytesReader(w, r.Body, int64(c.MaxBody)))
+	_, err := arrived.ReadFrom(http.MaxBytesReader(w, r.Body, int64(limit)))
 	if _, beyond := errors.AsType[*http.MaxBytesError](err); beyond {
-		return caller, nil, tooLarge(c.MaxBody)
+		return nil, tooLarge(limit)
 	}
 	if err != nil {
-		return caller, nil, malformed("The body is incomplete.")
+		return nil, malformed("The body is incomplete.")
 	}
-	return caller, arrived.Bytes(), nil
+	return arrived.Bytes(), nil
 }
 
 // Refusal is an error of [Config.Authenticate] that says more than its text.

@@ -220,7 +220,7 @@ func (o outcome) attributes() []attribute.KeyValue {
 // knownMethod keeps callers from choosing a label, as the convention requires.
 func knownMethod(method string) string {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace, methodQuery:
 		return method
 	}
 	return "_OTHER"

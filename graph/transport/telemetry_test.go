@@ -401,3 +401,29 @@ func BenchmarkTelemetry(b *testing.B) {
 		})
 	}
 }
+
+// TestURLIsNotRecorded has variables in a URL.
+func TestURLIsNotRecorded(t *testing.T) {
+	w := newWatched(t, graphtest.Options{})
+	for _, target := range []string{
+		inURL("query", "query($id: ID!) { user(userId: $id) { id } }", "variables", `{"id":"canary"}`),
+		inURL("query", "{ canary }"), inURL("canary", "canary"), "/graphql?query=%7B__typename%7D&canary=%zz",
+	} {
+		if r := send(w.Service, http.MethodGet, target); r.Code == http.StatusMethodNotAllowed {
+			t.Fatal(r.Code)
+		}
+	}
+	for series := range w.metrics() {
+		if strings.Contains(series, "canary") {
+			t.Errorf("a metric: %s", series)
+		}
+	}
+	for _, span := range w.spans.Ended() {
+		if strings.Contains(fmt.Sprint(span.Name(), tags(span)), "canary") {
+			t.Errorf("a span: %s %v", span.Name(), tags(span))
+		}
+	}
+	if strings.Contains(w.Log.String(), "canary") || strings.Count(w.Log.String(), "\n") != 4 {
+		t.Errorf("logged %s", w.Log)
+	}
+}

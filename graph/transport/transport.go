@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -37,8 +38,11 @@ type Config struct {
 	// Wait returns how long a caller must wait before it may cause upstream calls
 	// again; 0 if it need not. A nil Wait never makes a caller wait.
 	Wait func(upstream.Caller) time.Duration
-	// MaxBody bounds the body of a request, in bytes.
+	// MaxBody bounds the body of a request, and the query of a GET's URL, in bytes.
 	MaxBody int
+	// RefuseGET refuses GET. Its parameters are in URLs, and therefore in the logs of
+	// proxies.
+	RefuseGET bool
 	// ExecuteEach executes each request by itself. Otherwise equal requests of
 	// one API key that are in flight share one execution.
 	ExecuteEach bool
@@ -55,14 +59,31 @@ type Config struct {
 
 // NewHandler returns the handler of GraphQL requests, for any path.
 func NewHandler(c Config) http.Handler {
-	return newTelemetry(c).handler(&handler{config: c})
+	h := &handler{config: c, methods: Methods(!c.RefuseGET)}
+	h.allow = strings.Join(h.methods, ", ")
+	recorded := newTelemetry(c).handler(h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header["Cache-Control"] = noStore
+		header["X-Content-Type-Options"] = noSniff
+		header["Referrer-Policy"] = noReferrer
+		header["Accept-Query"] = acceptQuery
+		if r.Method == http.MethodOptions { // also of a preflight, whose other headers are already set
+			header.Set("Allow", h.allow)
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		recorded.ServeHTTP(w, r)
+	})
 }
 
-// handler implements the specification GraphQL over HTTP, restricted to POST
-// with a body of JSON. gqlgen's transports repeat a malformed body in the
-// response, and fail some of the specification's audits.
+// handler implements the specification GraphQL over HTTP for GET, POST and QUERY,
+// with bodies of JSON. gqlgen's transports repeat a malformed body in the response,
+// and fail some of the specification's audits.
 type handler struct {
-	config Config
+	config  Config
+	methods []string
+	allow   string // the methods as a header
 	// flights has the requests that are being executed: equal ones share a response.
 	flights flight.Group[requestKey, *response]
 }
@@ -70,24 +91,21 @@ type handler struct {
 // requestKey determines whether two requests are equal. What the upstream
 // returns depends on the API key alone, so callers of one key share responses.
 type requestKey struct {
-	key  upstream.APIKey
-	body string
+	key    upstream.APIKey
+	url    bool // whether the parameters are from a URL
+	params string
 }
 
 // Headers of every response. The slices are shared and never modified.
 var (
-	noStore    = []string{"private, no-store"}
-	noSniff    = []string{"nosniff"}
-	noReferrer = []string{"no-referrer"} // the URL of a GET contains its variables
+	noStore     = []string{"private, no-store"}
+	noSniff     = []string{"nosniff"}
+	noReferrer  = []string{"no-referrer"} // the URL of a GET contains its variables
+	acceptQuery = []string{typeJSON}      // RFC 10008: the types of bodies that QUERY accepts
 )
 
 // ServeHTTP serves one request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	header := w.Header()
-	header["Cache-Control"] = noStore
-	header["X-Content-Type-Options"] = noSniff
-	header["Referrer-Policy"] = noReferrer
-
 	mediaType, acceptable := negotiate(r.Header.Values("Accept"))
 	ctx := r.Context()
 	record := recordOf(ctx)
@@ -98,7 +116,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			resp.send(w, mediaType, record.requestID)
 		}
 	}()
-	caller, body, refused := h.read(w, r)
+	caller, params, refused := h.read(w, r)
 	record.caller = caller
 	if refused == nil && !acceptable {
 		refused = refuse(http.StatusNotAcceptable, graph.CodeBadUserInput, "This service responds in "+typeGraphQL+" or "+typeJSON+".")
@@ -108,7 +126,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refused.send(w, mediaType, record.requestID)
 		return
 	}
-	resp, joined := h.respond(ctx, caller, body)
+	resp, joined := h.respond(ctx, caller, r.Method == http.MethodGet, params)
 	if resp == nil {
 		return // the caller disconnected while it waited for another request
 	}
@@ -120,20 +138,37 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case ctx.Err() != nil: // the caller disconnected during the execution
 		record.disconnected(resp)
 	default:
+		resp := h.withoutMutation(w, r.Method, resp)
 		record.answered(resp, resp.statusIn(mediaType), joined)
 		resp.send(w, mediaType, record.requestID)
+	}
+}
+
+// withoutMutation returns the response with the status of a mutation that a safe
+// method sent: 405 for GET (GraphQL over HTTP, "GET"), and 422 for QUERY.
+func (h *handler) withoutMutation(w http.ResponseWriter, method string, resp *response) *response {
+	switch {
+	case !resp.Mutation:
+		return resp
+	case method == http.MethodGet:
+		w.Header().Set("Allow", strings.Join(Methods(false), ", "))
+		return &response{http.StatusMethodNotAllowed, resp.Result}
+	case method == methodQuery:
+		return &response{http.StatusUnprocessableEntity, resp.Result}
+	default:
+		return resp
 	}
 }
 
 // respond executes a request, or joins an equal one of the same API key that is
 // being executed. It returns nil if the caller disconnects before there is a
 // response to join.
-func (h *handler) respond(ctx context.Context, caller upstream.Caller, body []byte) (resp *response, joined bool) {
+func (h *handler) respond(ctx context.Context, caller upstream.Caller, url bool, params []byte) (resp *response, joined bool) {
 	if h.config.ExecuteEach {
-		return h.execute(ctx, caller, body), false
+		return h.execute(ctx, caller, url, params), false
 	}
-	resp, joined, err := h.flights.Do(ctx, requestKey{caller.Key, string(body)}, func(ctx context.Context) (*response, error) {
-		return h.execute(ctx, caller, body), nil
+	resp, joined, err := h.flights.Do(ctx, requestKey{caller.Key, url, string(params)}, func(ctx context.Context) (*response, error) {
+		return h.execute(ctx, caller, url, params), nil
 	})
 	if _, panicked := errors.AsType[*panics.Error](err); panicked {
 		return &response{Result: h.config.Executor.Fault(ctx, err)}, joined
@@ -141,10 +176,14 @@ func (h *handler) respond(ctx context.Context, caller upstream.Caller, body []by
 	return resp, joined
 }
 
-func (h *handler) execute(ctx context.Context, caller upstream.Caller, body []byte) *response {
-	params, refused := parseBody(body)
+func (h *handler) execute(ctx context.Context, caller upstream.Caller, url bool, params []byte) *response {
+	parse := parseBody
+	if url {
+		parse = parseURL
+	}
+	request, refused := parse(params)
 	if refused != nil {
 		return refused
 	}
-	return &response{Result: h.config.Executor.Execute(ctx, caller, params)}
+	return &response{Result: h.config.Executor.Execute(ctx, caller, request)}
 }

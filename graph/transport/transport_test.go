@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -85,17 +84,6 @@ func TestRequests(t *testing.T) {
 				t.Errorf("%d upstream calls", n)
 			}
 		})
-	}
-}
-
-func TestMethods(t *testing.T) {
-	s := graphtest.New(t, graphtest.Options{})
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPatch} {
-		w := httptest.NewRecorder()
-		s.Handler.ServeHTTP(w, httptest.NewRequest(method, "/graphql?query={__typename}", nil))
-		if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != http.MethodPost {
-			t.Errorf("%s: %d, Allow %q", method, w.Code, w.Header().Get("Allow"))
-		}
 	}
 }
 

@@ -61,6 +61,17 @@ func (b *Budget[Owner]) Acquire(ctx context.Context, owner Owner, bytes int) err
 	return context.Cause(ctx)
 }
 
+// TryAcquire is like Acquire, but returns false if Acquire would wait.
+func (b *Budget[Owner]) TryAcquire(owner Owner, bytes int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.fits(owner, bytes) || len(b.waiting) > 0 {
+		return false
+	}
+	b.add(owner, bytes)
+	return true
+}
+
 // Add counts bytes that are in use already, whatever the bounds are.
 func (b *Budget[Owner]) Add(owner Owner, bytes int) {
 	b.mu.Lock()

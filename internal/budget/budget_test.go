@@ -57,4 +57,23 @@ func TestBudget(t *testing.T) {
 			}
 		})
 	})
+	t.Run("TryAcquire does not wait, and does not overtake", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := budget.New[string](100)
+			if !b.TryAcquire("a", 50) || b.TryAcquire("a", 1) || b.Used() != 50 {
+				t.Errorf("%d bytes are in use", b.Used())
+			}
+			b.Add("c", 40)
+			go func() { _ = b.Acquire(t.Context(), "b", 20) }()
+			synctest.Wait()
+			if b.TryAcquire("d", 5) {
+				t.Error("it took the bytes that another owner waits for")
+			}
+			b.Release("a", 50)
+			synctest.Wait()
+			if !b.TryAcquire("d", 5) || b.Used() != 65 {
+				t.Errorf("%d bytes are in use", b.Used())
+			}
+		})
+	})
 }

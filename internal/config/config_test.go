@@ -55,8 +55,9 @@ func TestLoad(t *testing.T) {
 		env  map[string]string
 		want func(config.Config) bool
 	}{
+		"GET can be refused": {map[string]string{"HTTP_GET": "off"}, func(c config.Config) bool { return !c.HTTPGet }},
 		"no variable is the demo": {nil, func(c config.Config) bool {
-			return c.Demo && c.Introspection && c.Playground && c.Upstream == nil && c.ListenAddr == "127.0.0.1:8080" && c.UpstreamTimeout == 10*time.Second
+			return c.Demo && c.Introspection && c.Playground && c.HTTPGet && c.Upstream == nil && c.ListenAddr == "127.0.0.1:8080" && c.UpstreamTimeout == 10*time.Second
 		}},
 		"an empty variable counts as unset": {map[string]string{"AUTH": "", "ELEVENLABS_API_KEY": "", "ELEVENLABS_API_KEY_FILE": "", "UPSTREAM_REGION": "", "ADMIN_ADDR": "", "PLAYGROUND": ""}, func(c config.Config) bool {
 			return c.Demo && c.Playground && c.AdminOptional && c.AdminAddr == "127.0.0.1:9090"
@@ -214,7 +215,8 @@ func TestFaults(t *testing.T) {
 			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://issuer.test/keys?p=canary#keys", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},
 			[]string{"JWT_JWKS_URL: must not have a fragment"},
 		},
-		"a wildcard": {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
+		"a wildcard":          {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
+		"GET as another word": {map[string]string{"HTTP_GET": "yes"}, []string{`HTTP_GET: "yes" is not one of on, off`}},
 		"fewer connections than calls of one key": {map[string]string{"UPSTREAM_CONNECTIONS": "7"}, []string{"UPSTREAM_CONNECTIONS: 7 is less than UPSTREAM_CONCURRENCY, 8"}},
 		"invalid numbers":                         {map[string]string{"LIMIT_COST": "many", "RATE_LIMIT": "some"}, []string{`LIMIT_COST: "many" is not a whole number such as 5000`, `RATE_LIMIT: "some" is not a number`}},
 		"a URL that is not Redis'":                {map[string]string{"REDIS_URL": "http://:canary@host", "AUTH": "passthrough"}, []string{"REDIS_URL: is not a URL of Redis"}},

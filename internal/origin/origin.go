@@ -121,17 +121,18 @@ func isLocal(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
-// CORS lets pages of the origins read the responses. A preflight allows the
-// headers that GraphQL clients, and the tracing libraries of browsers, add to the
-// requests of a page: they cannot be used to do any harm here, and without them
-// the page's request fails.
-func CORS(origins []string, next http.Handler) http.Handler {
+// CORS lets pages of the origins send requests with the methods, and read the
+// responses. A preflight allows the headers that GraphQL clients, and the tracing
+// libraries of browsers, add to the requests of a page: they cannot be used to do
+// any harm here, and without them the page's request fails. The next handler
+// completes the response to a preflight.
+func CORS(origins, methods []string, next http.Handler) http.Handler {
 	if len(origins) == 0 {
 		return next // the library would allow every origin
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: spellings(origins),
-		AllowedMethods: []string{http.MethodPost},
+		AllowedMethods: methods,
 		AllowedHeaders: []string{
 			"Accept", "Content-Type", "Authorization", "Xi-Api-Key", "X-Request-Id", "X-Requested-With",
 			// W3C Trace Context and Baggage
@@ -150,5 +151,7 @@ func CORS(origins []string, next http.Handler) http.Handler {
 		},
 		ExposedHeaders: []string{"X-Request-Id", "Retry-After"},
 		MaxAge:         600,
+
+		OptionsPassthrough: true,
 	}).Handler(next)
 }

@@ -8,10 +8,12 @@ import (
 	"rollcall/internal/origin"
 )
 
+var methods = []string{"GET", "POST", "QUERY"}
+
 // guarded is a handler with the checks that the service makes.
 func guarded(origins []string) http.Handler {
 	admit := origin.Admit(origins)
-	return origin.CORS(origins, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return origin.CORS(origins, methods, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if admit(r) != nil {
 			w.WriteHeader(http.StatusForbidden)
 		}
@@ -34,14 +36,24 @@ func TestCrossOrigin(t *testing.T) {
 		"a foreign page, from an old browser": {nil, "POST", map[string]string{"Origin": "https://evil.test"}, 403, ""},
 		"a foreign page's preflight":          {nil, "OPTIONS", map[string]string{"Origin": "https://evil.test", "Access-Control-Request-Method": "POST"}, 200, ""},
 		"an allowed page":                     {allowed, "POST", map[string]string{"Origin": "https://app.test", "Sec-Fetch-Site": "cross-site"}, 200, "https://app.test"},
-		"an allowed page's preflight":         {allowed, "OPTIONS", map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,xi-api-key"}, 204, "https://app.test"},
+		"an allowed page's preflight":         {allowed, "OPTIONS", map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,xi-api-key"}, 200, "https://app.test"},
 		"its preflight for headers of libraries": {allowed, "OPTIONS", map[string]string{
 			"Origin": "https://app.test", "Access-Control-Request-Method": "POST",
 			"Access-Control-Request-Headers": "apollographql-client-name,apollographql-client-version,baggage,content-type,traceparent,tracestate",
-		}, 204, "https://app.test"},
-		"its preflight for something else":   {allowed, "OPTIONS", map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-else"}, 204, ""},
+		}, 200, "https://app.test"},
+		"its preflight for QUERY":            {allowed, "OPTIONS", map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "QUERY", "Access-Control-Request-Headers": "content-type"}, 200, "https://app.test"},
+		"its preflight for GET":              {allowed, "OPTIONS", map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "xi-api-key"}, 200, "https://app.test"},
+		"its preflight for PUT":              {allowed, "OPTIONS", map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "PUT"}, 200, ""},
+		"an allowed page's GET":              {allowed, "GET", map[string]string{"Origin": "https://app.test", "Sec-Fetch-Site": "cross-site"}, 200, "https://app.test"},
+		"an allowed page's QUERY":            {allowed, "QUERY", map[string]string{"Origin": "https://app.test", "Sec-Fetch-Site": "cross-site"}, 200, "https://app.test"},
+		"a foreign page's GET":               {allowed, "GET", map[string]string{"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
+		"a foreign page's image":             {allowed, "GET", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403, ""},
+		"a neighbour's image":                {allowed, "GET", map[string]string{"Sec-Fetch-Site": "same-site"}, 403, ""},
+		"a foreign page's QUERY":             {allowed, "QUERY", map[string]string{"Origin": "https://evil.test"}, 403, ""},
+		"an address that is typed":           {allowed, "GET", map[string]string{"Sec-Fetch-Site": "none"}, 200, ""},
+		"its preflight for something else":   {allowed, "OPTIONS", map[string]string{"Origin": "https://app.test", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-else"}, 200, ""},
 		"a page that is not on the list":     {allowed, "POST", map[string]string{"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
-		"its preflight":                      {allowed, "OPTIONS", map[string]string{"Origin": "https://evil.test", "Access-Control-Request-Method": "POST"}, 204, ""},
+		"its preflight":                      {allowed, "OPTIONS", map[string]string{"Origin": "https://evil.test", "Access-Control-Request-Method": "POST"}, 200, ""},
 		"a page on a subdomain":              {allowed, "POST", map[string]string{"Origin": "https://x.app.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
 		"an allowed page without encryption": {allowed, "POST", map[string]string{"Origin": "http://app.test", "Sec-Fetch-Site": "cross-site"}, 403, ""},
 		"a page without an origin":           {allowed, "POST", map[string]string{"Origin": "null", "Sec-Fetch-Site": "cross-site"}, 403, ""},
@@ -55,6 +67,9 @@ func TestCrossOrigin(t *testing.T) {
 			guarded(c.origins).ServeHTTP(w, r)
 			if w.Code != c.status || w.Header().Get("Access-Control-Allow-Origin") != c.cors {
 				t.Errorf("got %d, %v", w.Code, w.Header())
+			}
+			if allowed := w.Header().Get("Access-Control-Allow-Methods"); c.cors != "" && c.method == "OPTIONS" && allowed != c.headers["Access-Control-Request-Method"] {
+				t.Errorf("the methods are %q", allowed)
 			}
 			if exposed := w.Header().Get("Access-Control-Expose-Headers"); c.cors != "" && c.method == "POST" && exposed != "X-Request-Id, Retry-After" {
 				t.Errorf("exposed is %q", exposed)
@@ -81,13 +96,16 @@ func TestDNSRebinding(t *testing.T) {
 			"a page of that host, in an old browser": {"Origin": "http://" + host},
 			"a program":                              nil,
 		} {
-			r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
-			r.Host = host
-			for k, v := range headers {
-				r.Header.Set(k, v)
-			}
-			if err := admit(r); (err == nil) != (ok || name == "a program") {
-				t.Errorf("%q, %s: %v", host, name, err)
+			for _, method := range methods {
+				r := httptest.NewRequest(method, "/graphql", nil)
+				r.Host = host
+				for k, v := range headers {
+					r.Header.Set(k, v)
+				}
+				mayBeProgram := name == "a program" && method != http.MethodGet // browsers send a GET without an origin
+				if err := admit(r); (err == nil) != (ok || mayBeProgram) {
+					t.Errorf("%s to %q, %s: %v", method, host, name, err)
+				}
 			}
 		}
 	}
