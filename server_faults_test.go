@@ -303,6 +303,34 @@ func TestMemoryStaysBounded(t *testing.T) {
 	}
 }
 
+// TestMemoryOfCachedPages fills the cache of pages twice over, within the memory of
+// deploy/kubernetes.
+func TestMemoryOfCachedPages(t *testing.T) {
+	t.Parallel()
+	const limit = 200 // MiB
+	base := realUpstream(t, emulator.New(emulator.Options{Users: 20_000}).ServeHTTP)
+	address, process := startBinary(t, buildBinary(t), "UPSTREAM_URL="+base.String(), "ELEVENLABS_API_KEY=k", "AUTH=none", "UPSTREAM_CONCURRENCY=15",
+		"CACHE_TTL=10m", fmt.Sprintf("GOMEMLIMIT=%dMiB", limit))
+	before := rss(t, process.Pid)
+	for round := range 32 {
+		var wg sync.WaitGroup
+		for list := range 20 {
+			wg.Go(func() { // five pages of a list of its own
+				query := fmt.Sprintf(`{ users(first: 500, filter: {callStartedAfter: "2026-01-01T00:%02d:%02dZ"}) { nodes { id } } }`, round, list)
+				if status, body := post(t, address, query, nil); status != http.StatusOK || strings.Contains(body, `"errors"`) {
+					t.Errorf("%d %.200s", status, body)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	peak := peakRSS(t, process.Pid)
+	t.Logf("RSS: %d MiB before, %d at most while 3,200 pages were cached", before>>10, peak>>10)
+	if peak > limit<<10 {
+		t.Errorf("RSS of %d KiB at most", peak)
+	}
+}
+
 // TestMemoryOfLargeResponses runs the built service within the memory of
 // deploy/kubernetes, with clients that request the largest responses and read
 // nothing. Other clients are served meanwhile.
