@@ -516,6 +516,8 @@ describe("the example application", () => {
         OPERATION_TOO_COMPLEX: ["Too much at once", []],
         GRAPHQL_PARSE_FAILED: ["This page is out of date", reload],
         GRAPHQL_VALIDATION_FAILED: ["This page is out of date", reload],
+        PERSISTED_QUERY_NOT_FOUND: ["This page is out of date", reload],
+        PERSISTED_QUERY_NOT_SUPPORTED: ["This page is out of date", reload],
         INTERNAL_SERVER_ERROR: ["Something broke inside the service", retry],
         A_CODE_OF_TOMORROW: ["Something broke inside the service", retry],
       });
