@@ -88,12 +88,13 @@ describe("the playground", () => {
   });
 
   describe("in the demo, without the internet", () => {
-    let view, list;
+    let view, list, end;
     before(async () => {
       view = await open(browser, demo);
       await view.ready();
-      const { data } = await query(demo.url, "{ users(first: 15) { nodes { userId lastContactAgent { agentId } } } }");
+      const { data } = await query(demo.url, "{ users(first: 15) { nodes { userId lastContactAt lastContactAgent { agentId } } } last: users(last: 15) { nodes { userId } } }");
       list = data.users.nodes;
+      end = ids(data.last);
     });
     after(() => view.close());
     const users = (from, to) => list.slice(from, to).map((user) => user.userId);
@@ -104,7 +105,7 @@ describe("the playground", () => {
     });
 
     it("opens with examples", async () => {
-      assert.deepEqual(await view.tabs(), ["FirstPage", "NextPage", "ByAgent", "OneUser", "NestedAgents", "Entities"]);
+      assert.deepEqual(await view.tabs(), ["FirstPage", "NextPage", "LastPage", "Count", "ByAgent", "OneUser", "NestedAgents", "Entities"]);
       assert.match(await view.query.get(), /query FirstPage/);
     });
 
@@ -115,7 +116,25 @@ describe("the playground", () => {
       assert.deepEqual(ids((await view.run(next)).data.users), users(10, 15));
     });
 
+    it("shows the last page, and the previous ones", async () => {
+      await view.tab("LastPage");
+      assert.deepEqual(ids((await view.run()).data.users), end.slice(10));
+      const previous = '[aria-label="Previous page"]';
+      assert.deepEqual(ids((await view.run(previous)).data.users), end.slice(5, 10));
+      assert.deepEqual(ids((await view.run(previous)).data.users), end.slice(0, 5));
+      assert.ok(await view.page.locator('[aria-label="Next page: for a query with $after"]').isDisabled());
+    });
+
     const examples = {
+      Count: async ({ users: page }) => {
+        const since = new Date(Date.parse(list[0].lastContactAt) - 24 * 60 * 60 * 1000).toISOString();
+        const text = "query ($since: DateTime!) { users(first: 500, filter: { callStartedAfter: $since }) { nodes { userId } pageInfo { hasNextPage } } }";
+        const { data } = await query(demo.url, text, { since });
+        assert.equal(data.users.pageInfo.hasNextPage, false);
+        assert.ok(page.totalCount > 5);
+        assert.equal(page.totalCount, data.users.nodes.length);
+        assert.deepEqual(ids(page), users(0, 5));
+      },
       NextPage: ({ users: page }) => {
         assert.deepEqual(ids(page), users(5, 10));
         assert.equal(page.pageInfo.hasPreviousPage, true);
@@ -142,7 +161,7 @@ describe("the playground", () => {
         await view.tab(name);
         const { data, errors } = await view.run();
         assert.equal(errors, undefined);
-        check(data);
+        await check(data);
         const { body } = view.seen.requests.at(-1);
         assert.equal(body.operationName, name);
         // The editor shows the variables that were sent.
@@ -198,7 +217,7 @@ describe("the playground", () => {
       await view.page.reload();
       await view.ready();
       assert.ok(await view.page.evaluate(() => document.body.classList.contains("graphiql-dark")));
-      assert.equal((await view.tabs()).length, 6);
+      assert.equal((await view.tabs()).length, 8);
       const [local, session] = await view.kept();
       assert.deepEqual(Object.keys(local), ["graphiql:theme"]);
       assert.match(session["graphiql:tabState"], /query FirstPage/);

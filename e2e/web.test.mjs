@@ -22,6 +22,7 @@ describe("the example application", () => {
   let browser, site, emulator, faults, service, page;
   let complaints; // the errors in the page's console
   let requests; // the variables of the page's requests for lists
+  let counts; // the variables of its requests for a total
 
   before(async () => {
     site = await startSite();
@@ -55,12 +56,14 @@ describe("the example application", () => {
     page.setDefaultTimeout(20_000);
     complaints = [];
     requests = [];
+    counts = [];
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("request", (request) => {
       if (!request.url().endsWith("/graphql") || request.method() !== "POST") return;
       const { query, variables } = request.postDataJSON();
       if (query.includes("UserTable_users")) requests.push(variables);
+      if (query.includes("totalCount")) counts.push(variables);
     });
   }
   const goto = (search = "") => page.goto(site.origin + "/" + search);
@@ -254,10 +257,10 @@ describe("the example application", () => {
       }
       await page.getByLabel("User ID").fill("nobody");
       await page.keyboard.press("Enter");
-      await says(page.locator(".empty"), "Nobody here");
+      await says(page.locator(".empty"), "No users");
       await shot("empty");
       await page.locator(".count").getByRole("button", { name: "Clear filters" }).click();
-      await says(status(), "The first 50 users");
+      await says(status(), "The first 50 of 700 users");
       assert.equal(await page.getByLabel("User ID").inputValue(), "");
     });
 
@@ -275,6 +278,28 @@ describe("the example application", () => {
       await says(row(0), top.userId);
       assert.equal(parseInt(await row(0).locator(".conversations").textContent()), top.conversationCount);
     });
+    it("keeps a row's numbers when the same list is fetched again in another order", async () => {
+      let reverse = false;
+      await page.route("**/graphql", async (route) => {
+        const response = await route.fetch();
+        const reply = await response.json();
+        if (reverse) reply.data.users.edges?.reverse();
+        return route.fulfill({ response, json: reply });
+      });
+      await goto("?sort=conversations");
+      await row(0).waitFor();
+      const before = await row(0).innerText();
+      reverse = true;
+      const header = page.getByRole("columnheader", { name: "Conversations" }).getByRole("button");
+      await header.click();
+      await until(() => search().get("order") === "asc", "the order is another");
+      await header.click(); // the first list again, as a new entry of the history
+      await until(async () => (await row(0).innerText()) !== before, "the list has the other order");
+      await page.goBack();
+      await page.goBack();
+      await until(async () => (await row(0).locator("bdi").textContent()) === before.split(/\s/)[0], "the first list is back");
+      assert.equal(await row(0).innerText(), before);
+    });
   });
 
   describe("navigation", () => {
@@ -284,9 +309,9 @@ describe("the example application", () => {
     async function openRow(i) {
       await row(0).waitFor();
       await until(async () => {
+        if (await row(i).count()) return true;
         const last = await page.locator("tbody tr[aria-rowindex]").last().getAttribute("aria-rowindex");
-        if (last >= i + 2) return true;
-        await page.mouse.wheel(0, 3000);
+        await page.mouse.wheel(0, last < i + 2 ? 3000 : -700);
         return false;
       }, `row ${i} is there`);
       await row(i).scrollIntoViewIfNeeded();
@@ -325,7 +350,7 @@ describe("the example application", () => {
       await row(180).waitFor();
       assert.equal(await page.evaluate(() => scrollY), scroll);
       assert.equal(await page.evaluate(() => document.activeElement.textContent), who);
-      await says(status(), /The first (2[0-9]0) users/);
+      await says(status(), /The first (2[0-9]0) of 700 users/);
       assert.equal(requests.length, before);
       await page.goForward();
       await says(page.locator("h1"), who);
@@ -372,6 +397,206 @@ describe("the example application", () => {
     });
   });
 
+  describe("pages", () => {
+    afterEach(() => assert.deepEqual(complaints, []));
+
+    const pager = (name) => page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: `${name} page` });
+    const isEnabled = async (name) => (await pager(name).getAttribute("href")) !== null;
+    const enabled = async () => (await Promise.all(["First", "Previous", "Next", "Last"].map(isEnabled))).map(Number).join("");
+    const shown = async (n = 12) => (await page.locator("tbody bdi").allTextContents()).slice(0, n);
+    /** Waits until the first rows are these users. */
+    const showsFrom = (users, i) => until(async () => String(await shown()) === String(users.slice(i, i + 12)), `the list begins at user ${i}`);
+
+    it("goes to the next, previous, last and first page, with an address for each", async () => {
+      const all = ids(await list());
+      await goto();
+      await showsFrom(all, 0);
+      await says(status(), "The first 50 of 700 users");
+      assert.equal(await enabled(), "0011");
+
+      await pager("Next").click();
+      await showsFrom(all, 50);
+      await says(status(), "50 of 700 users");
+      assert.equal(await enabled(), "1111");
+      assert.equal(await pager("Next").evaluate((link) => link === document.activeElement), true);
+      const second = page.url();
+      await pager("Next").click();
+      await showsFrom(all, 100);
+      await pager("Previous").click();
+      await showsFrom(all, 50);
+      assert.ok(search().get("before"));
+
+      await pager("Last").click();
+      await showsFrom(all, 650);
+      await says(status(), "The last 50 of 700 users");
+      assert.equal(await enabled(), "1100");
+      assert.equal(search().get("page"), "last");
+      await shot("last page");
+      await pager("Previous").click();
+      await showsFrom(all, 600);
+      await scrollTo(1e6);
+      await says(page.locator(".end"), "This is the end of the list.");
+      await scrollTo(0);
+
+      await page.goBack();
+      await showsFrom(all, 650);
+      await page.reload();
+      await showsFrom(all, 650);
+      await page.goto(second); // as a link from another person
+      await showsFrom(all, 50);
+      await pager("First").click();
+      await showsFrom(all, 0);
+      assert.equal(page.url(), site.origin + "/");
+    });
+
+    it("loads rows in both directions from a page, and keeps those on the screen in place", async () => {
+      const all = ids(await list({ sortBy: "AVERAGE_SENTIMENT_SCORE" }));
+      await goto("?sort=sentiment");
+      await pager("Next").click();
+      await pager("Next").click();
+      await showsFrom(all, 100);
+      const y = () => page.getByRole("link", { name: all[100], exact: true }).evaluate((link) => link.getBoundingClientRect().top);
+      const before = await y();
+      const button = page.getByRole("button", { name: "Show 50 users before these" });
+      await button.focus();
+      await page.keyboard.press("Enter");
+      await says(status(), "100 of 700 users");
+      assert.ok(Math.abs((await y()) - before) < 60, "the rows stay, without the space of the button");
+      // The focus is on the user ahead of them.
+      await until(async () => (await page.evaluate(() => document.activeElement.textContent)) === all[99], "the focus is on a row");
+      await page.keyboard.press("ArrowDown");
+      assert.equal(await page.evaluate(() => document.activeElement.textContent), all[100]);
+
+      await scrollTo(0);
+      await button.click();
+      await says(status(), "The first 150 of 700 users");
+      assert.equal(await button.count(), 0);
+      await scrollTo(0);
+      await row(0).waitFor();
+      assert.deepEqual(await walk(), all);
+      assert.deepEqual(requests.filter(({ before }) => before).map(({ first, last, after }) => [first, last, after]), Array(2).fill([null, 50, null]));
+      await says(page.locator(".end"), "These are all 700 users.");
+    });
+
+    it("continues after the page on the screen, however many rows follow it", async () => {
+      const all = ids(await list());
+      await goto();
+      await showsFrom(all, 0);
+      await scrollTo(1e6);
+      await row(70).waitFor();
+      await scrollTo(0);
+      await pager("Next").click();
+      await showsFrom(all, 50);
+      const before = await pager("Previous").getAttribute("href");
+      await until(async () => {
+        await scrollTo(60 * 56); // as far as there are rows
+        return (await pager("Previous").getAttribute("href")) !== before;
+      }, "another page is on the screen");
+      await pager("Previous").click();
+      await showsFrom(all, 50);
+    });
+
+    it("restores rows ahead of a page's address, the scroll position and the focus", async () => {
+      const all = ids(await list());
+      await goto();
+      await pager("Next").click();
+      await showsFrom(all, 50);
+      await page.getByRole("button", { name: "Show 50 users before these" }).click();
+      await says(status(), "The first 100 of 700 users");
+      await scrollTo(20 * 56);
+      await row(20).scrollIntoViewIfNeeded();
+      const scroll = await page.evaluate(() => scrollY);
+      await row(20).locator("td.user a").click();
+      await says(page.locator("h1"), all[20]);
+      const requested = requests.length;
+      await page.goBack();
+      await says(row(20), all[20]);
+      assert.equal(await page.evaluate(() => scrollY), scroll);
+      assert.equal(await page.evaluate(() => document.activeElement.textContent), all[20]);
+      assert.equal(requests.length, requested);
+      await page.reload();
+      await says(row(20), all[20]);
+      await until(async () => (await page.evaluate(() => scrollY)) === scroll, "the scroll position is restored");
+      assert.equal(requests.length, requested + 2);
+    });
+
+    it("shows a previous page that failed above the rows, and loads it on request", async () => {
+      const all = ids(await list());
+      await goto("?page=last");
+      await showsFrom(all, 650);
+      faults.rule = () => ({ status: 503 });
+      await page.getByRole("button", { name: "Show 50 users before these" }).click();
+      await says(page.locator(".fault"), "ElevenLabs is not available");
+      assert.deepEqual(await shown(3), all.slice(650, 653));
+      await shot("previous page failed");
+      faults.rule = () => undefined;
+      await page.getByRole("button", { name: "Try again" }).click();
+      await says(status(), "The last 100 of 700 users");
+      await says(page.locator("tbody"), all[649]);
+    });
+
+    it("starts over, with a notice, from an address with a cursor that is not valid", async () => {
+      const all = ids(await list());
+      for (const address of ["?after=nonsense", "?before=nonsense", "?sort=conversations&after=nonsense"]) {
+        await goto(address);
+        await says(page.locator(".notice"), "has started over from the top");
+        await row(0).waitFor();
+        assert.equal(search().get("after") ?? search().get("before"), null);
+      }
+      assert.equal(search().get("sort"), "conversations");
+      await goto();
+      await showsFrom(all, 0);
+      assert.equal(await page.locator(".notice").count(), 0);
+    });
+
+    it("explains a page that has no users", async () => {
+      const { data } = await query(service.url, "{ users(first: 1) { edges { cursor } } last: users(last: 1) { edges { cursor } } }");
+      const [first] = data.users.edges;
+      const [last] = data.last.edges;
+      for (const address of [`?before=${first.cursor}`, `?after=${last.cursor}`]) {
+        await goto(address);
+        await says(page.locator(".empty"), "No users on this page");
+        assert.equal(await enabled(), "1000");
+      }
+      await page.locator(".empty").getByRole("link", { name: "First page" }).click();
+      await row(0).waitFor();
+    });
+
+    it("counts the users once for each filter, up to 1,000", async (t) => {
+      await goto();
+      await says(status(), "The first 50 of 700 users");
+      await pager("Next").click();
+      await says(status(), "50 of 700 users");
+      await page.getByRole("columnheader", { name: "Conversations" }).getByRole("button").click();
+      await says(status(), "The first 50 of 700 users");
+      assert.equal(counts.length, 1);
+      const filter = { callStartedAfter: "2026-09-30T21:59:59Z" };
+      const october = await list({ filter });
+      await page.getByLabel("Talked from").fill("2026-10-01");
+      await says(status(), `The first 50 of ${october.length} users`);
+      assert.equal(counts.length, 2);
+      assert.equal(counts[0].limit, 1000);
+
+      const demo = await startService({ CORS_ORIGINS: site.origin });
+      t.after(() => demo.stop());
+      site.use(demo.url);
+      await goto();
+      await says(status(), "The first 50 of 1,000+ users");
+      await pager("Last").click();
+      await says(status(), "The last 50 of 1,000+ users");
+    });
+
+    it("shows the rows without a count that failed, and counts again with the next page", async () => {
+      faults.rule = (params) => (params.get("page_size") === "100" ? { status: 503 } : undefined);
+      await goto();
+      await row(0).waitFor();
+      await says(status(), /^The first 50 users$/);
+      faults.rule = () => undefined;
+      await pager("Next").click();
+      await says(status(), "50 of 700 users");
+    });
+  });
+
   describe("faults", () => {
     const isPage = (params) => params.get("page_size") === "50"; // not the request for the agents to select
 
@@ -379,7 +604,7 @@ describe("the example application", () => {
       let refused = 0;
       faults.rule = (params) => (isPage(params) && refused++ === 0 ? { status: 429, headers: { "retry-after": "4" } } : undefined);
       await goto();
-      await says(page.locator(".fault"), "Too many calls at once");
+      await says(page.locator(".fault"), "Too many requests");
       await says(page.locator(".countdown"), /Trying again in [234] s/);
       await says(page.locator(".ids"), "trace-of-a-fault");
       await shot("rate limited");
@@ -437,7 +662,7 @@ describe("the example application", () => {
     it("reports an upstream that does not respond in time", async () => {
       faults.rule = (params) => (isPage(params) ? { delay: 3500 } : undefined);
       await goto();
-      await says(page.locator(".fault"), "No answer in time");
+      await says(page.locator(".fault"), "No response in time");
       faults.rule = () => undefined;
       await page.getByRole("button", { name: "Try again" }).click();
       await row(0).waitFor();
@@ -450,7 +675,7 @@ describe("the example application", () => {
       await service.stop();
       service = await serve("new-key", host);
       await scrollTo(1e6);
-      await says(page.locator(".notice"), "starts over from the top");
+      await says(page.locator(".notice"), "has started over from the top");
       await row(0).waitFor();
       assert.equal(await page.evaluate(() => scrollY), 0);
       await shot("started over");
@@ -461,14 +686,14 @@ describe("the example application", () => {
 
     it("starts over only once", async () => {
       await page.route("**/graphql", (route) => {
-        if (!route.request().postDataJSON()?.variables?.cursor) return route.continue();
+        if (!route.request().postDataJSON()?.variables?.after) return route.continue();
         const errors = [{ message: "after: is not a cursor", extensions: { code: "BAD_USER_INPUT", argument: "after" } }];
         return route.fulfill({ status: 200, headers: { "access-control-allow-origin": site.origin }, json: { errors } });
       });
       await goto();
       await row(0).waitFor();
       await scrollTo(1e6);
-      await says(page.locator(".notice"), "starts over from the top");
+      await says(page.locator(".notice"), "has started over from the top");
       await row(0).waitFor();
       await scrollTo(1e6);
       await says(page.locator(".fault"), "after: is not a cursor");
@@ -501,25 +726,25 @@ describe("the example application", () => {
         seen[code] = [title, await page.locator(".fault button").allTextContents()];
         await says(page.locator(".fault .ids"), "the-request");
       }
-      const [retry, reload] = [["Try again"], ["Load the page anew"]];
+      const [retry, reload] = [["Try again"], ["Reload the page"]];
       assert.deepEqual(seen, {
-        BAD_USER_INPUT: ["That cannot be asked", []],
+        BAD_USER_INPUT: ["Invalid request", []],
         UNAUTHENTICATED: ["You are not signed in", []],
-        FORBIDDEN: ["This is not for you", []],
+        FORBIDDEN: ["No permission", []],
         UPSTREAM_CREDENTIALS: ["The service's key was refused", []],
         NOT_FOUND: ["No such agent", []], // without a filter
-        RATE_LIMITED: ["Too many calls at once", retry],
+        RATE_LIMITED: ["Too many requests", retry],
         OVERLOADED: ["The service is busy", retry],
-        UPSTREAM_TIMEOUT: ["No answer in time", retry],
+        UPSTREAM_TIMEOUT: ["No response in time", retry],
         UPSTREAM_UNAVAILABLE: ["ElevenLabs is not available", retry],
-        UPSTREAM_BAD_RESPONSE: ["An answer that makes no sense", retry],
-        OPERATION_TOO_COMPLEX: ["Too much at once", []],
+        UPSTREAM_BAD_RESPONSE: ["Invalid response", retry],
+        OPERATION_TOO_COMPLEX: ["Too large a request", []],
         GRAPHQL_PARSE_FAILED: ["This page is out of date", reload],
         GRAPHQL_VALIDATION_FAILED: ["This page is out of date", reload],
         PERSISTED_QUERY_NOT_FOUND: ["This page is out of date", reload],
         PERSISTED_QUERY_NOT_SUPPORTED: ["This page is out of date", reload],
-        INTERNAL_SERVER_ERROR: ["Something broke inside the service", retry],
-        A_CODE_OF_TOMORROW: ["Something broke inside the service", retry],
+        INTERNAL_SERVER_ERROR: ["The service has failed", retry],
+        A_CODE_OF_TOMORROW: ["The service has failed", retry],
       });
     });
 
@@ -527,10 +752,10 @@ describe("the example application", () => {
       let answer;
       await page.route("**/graphql", (route) => (answer ? route.fulfill({ headers: { "access-control-allow-origin": site.origin }, ...answer }) : route.abort()));
       for (const [a, title] of [
-        [{ status: 502, contentType: "text/html", body: "<h1>Bad Gateway</h1>" }, "Somebody else answered"],
-        [{ status: 200, json: [] }, "Somebody else answered"],
-        [{ status: 200, body: "null" }, "Somebody else answered"],
-        [{ status: 500, json: { errors: [{}] } }, "Something broke inside the service"],
+        [{ status: 502, contentType: "text/html", body: "<h1>Bad Gateway</h1>" }, "Not a response of the service"],
+        [{ status: 200, json: [] }, "Not a response of the service"],
+        [{ status: 200, body: "null" }, "Not a response of the service"],
+        [{ status: 500, json: { errors: [{}] } }, "The service has failed"],
         [undefined, "The service cannot be reached"],
       ]) {
         answer = a;
@@ -612,6 +837,9 @@ describe("the example application", () => {
           await goto("?sort=conversations");
           await row(20).waitFor();
           await check("list");
+          await goto("?page=last");
+          await page.getByRole("button", { name: "Show 50 users before these" }).waitFor();
+          await check("last page");
           await goto(`?id=${user.id}`);
           await page.locator(".frustrated").waitFor();
           await check("user");

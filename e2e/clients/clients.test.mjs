@@ -3,37 +3,25 @@
 // that fails.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { promisify } from "node:util";
 import { gql } from "@apollo/client";
 import { buildClientSchema, buildSchema, getIntrospectionQuery, lexicographicSortSchema, printSchema } from "graphql";
 import { query, root, startEmulator, startService } from "../processes.mjs";
 import { faults, startProxy } from "./fault.mjs";
+import { blocks, page, sh } from "./recipes.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const built = mkdtempSync(join(tmpdir(), "rollcall-clients-"));
 const since = "2026-10-31T12:00:00Z"; // as the recipes have it
 
-/** The blocks of the page by the file that each names. */
-const page = readFileSync(join(root, "docs/clients.md"), "utf8");
-const blocks = new Map([...page.matchAll(/^```\w+ file=(\S+)\n(.*?)^```$/gms)].map(([, file, text]) => [file, text]));
 const recipes = ["curl", "relay", "apollo", "urql", "go"];
 
 /** The block of a recipe's commands, with the continued lines joined. */
 const commands = (file) => blocks.get(file).replaceAll(/\\\n */g, "").trim().split("\n");
-
-/** Runs shell commands in a folder. Resolves to { code, lines, stderr }; lines are those of stdout. */
-async function sh(text, folder, env = {}) {
-  const { PATH, HOME } = process.env;
-  const settings = { PATH, HOME, npm_config_audit: "false", npm_config_fund: "false", npm_config_ignore_scripts: "true", ...env };
-  const { code = 0, stdout, stderr } = await promisify(execFile)("sh", ["-euc", text], { cwd: folder, env: settings, timeout: 120_000 }).catch((error) => error);
-  return { code, lines: stdout.split("\n").slice(0, -1), stderr };
-}
 
 describe("docs/clients.md", () => {
   let demo, emulator, withKeys, all;
@@ -99,12 +87,14 @@ describe("docs/clients.md", () => {
   });
 
   for (const name of recipes) {
-    describe(`the recipe for ${name}`, () => {
+    const programs = ["run.sh", "previous.sh"].filter((file) => blocks.has(`${name}/${file}`));
+    for (const program of programs) describe(`the recipe for ${name}, ${program}`, () => {
       const folder = join(built, name);
       let proxy;
       after(() => proxy?.close());
       before(async () => {
         proxy = await startProxy(demo.url);
+        if (program !== "run.sh") return; // the packages are installed
         const install = blocks.get(`${name}/install.sh`);
         if (!install) return;
         // The lock file holds the versions of what the packages themselves require.
@@ -114,7 +104,7 @@ describe("docs/clients.md", () => {
       });
 
       /** Runs the recipe's program against a service, as its last command does. */
-      const run = (url, key = "") => sh(commands(`${name}/run.sh`).at(-1), folder, { ROLLCALL_URL: url, XI_API_KEY: key });
+      const run = (url, key = "") => sh(commands(`${name}/${program}`).at(-1), folder, { ROLLCALL_URL: url, XI_API_KEY: key });
 
       /** Checks that the program has failed, and printed a reason that begins with a code if there is one. */
       function failed({ code, lines, stderr }, expected) {
@@ -130,7 +120,7 @@ describe("docs/clients.md", () => {
 
       it("prints each user once and in order, without a key", async () => {
         // XI_API_KEY is not set, and the commands before the last one run too.
-        const { code, lines, stderr } = await sh(blocks.get(`${name}/run.sh`), folder, { ROLLCALL_URL: demo.url });
+        const { code, lines, stderr } = await sh(blocks.get(`${name}/${program}`), folder, { ROLLCALL_URL: demo.url });
         assert.equal(code, 0, stderr);
         assert.deepEqual(lines.slice(-all.length), all);
       });
@@ -187,7 +177,8 @@ describe("docs/clients.md", () => {
     const { data } = await client.query(
       `{ users(first: 100) { edges { node {
         id sentiment { overall { positiveCount } recent { positiveCount } }
-        mostFrustratedConversations { startedAt conversation { conversationId } agent { id } } } } pageInfo { endCursor } } }`,
+        mostFrustratedConversations { startedAt conversation { conversationId } agent { id } } }
+        activity { sentiment { overall { positiveCount } } } } pageInfo { endCursor } } }`,
       {},
     );
     assert.ok(data.users.edges.some(({ node }) => node.sentiment && node.mostFrustratedConversations?.length));

@@ -2,7 +2,7 @@ import { transformAsync } from "@babel/core";
 import react from "@vitejs/plugin-react";
 import { defineConfig, loadEnv, type Plugin } from "vite";
 
-/** Puts what Relay's compiler made where the sources have graphql`…`. */
+/** Replaces graphql`…` in the sources with the artifacts of Relay's compiler. */
 const relay: Plugin = {
   name: "relay",
   enforce: "pre",
@@ -22,18 +22,18 @@ const relay: Plugin = {
   },
 };
 
-/** Where the service is in development, if not where `go run .` puts it. */
+/** The address of the service in development; the default is that of `go run .`. */
 const { ROLLCALL = "http://127.0.0.1:8080" } = loadEnv("", ".", "ROLLCALL");
 
 export default defineConfig({
-  base: "./", // runs from any folder of any server of files
+  base: "./", // runs from any folder of any file server
   plugins: [relay, react()],
   build: {
-    // What others wrote changes less often than the application: browsers keep it across releases.
+    // Dependencies change less often than the application: browsers keep their file across releases.
     rolldownOptions: { output: { codeSplitting: { groups: [{ name: "vendor", test: /node_modules/ }] } } },
   },
   server: {
-    // In development the application and the service share an origin.
+    // In development the application and the service have the same origin.
     proxy: { "/graphql": { target: ROLLCALL, changeOrigin: true } },
   },
 });

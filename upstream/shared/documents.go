@@ -26,7 +26,7 @@ func (s *Store) Documents(apiKey string) (*Documents, error) {
 	if apiKey == "" {
 		return nil, ErrNoKey
 	}
-	return &Documents{store: s, key: apiKey, seal: s.seal(apiKey)}, nil
+	return &Documents{store: s, key: apiKey, seal: s.seal(s.name("documents", apiKey), apiKey)}, nil
 }
 
 // Get returns the document with a hash, if Redis has it. A value whose text has

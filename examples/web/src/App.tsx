@@ -16,7 +16,7 @@ export function App() {
           </svg>
           Rollcall
         </Link>
-        <p>Everybody who has talked to your voice agents</p>
+        <p>The users of your voice agents</p>
       </header>
       {id === null ? <UsersPage place={place} /> : <UserPage key={place.key} id={id} place={place} />}
     </>

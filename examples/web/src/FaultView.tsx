@@ -4,12 +4,14 @@ import { toFault, wordingOf, type Fault } from "./fault";
 interface ViewProps {
   fault: Fault;
   onRetry: () => void;
-  /** Takes the filters away; without, there are none. */
+  /** Removes the filters, if there are any. */
   onWiden?: (() => void) | undefined;
+  /** Goes to the first page of the list, if this is another one. */
+  onFirstPage?: (() => void) | undefined;
 }
 
-/** A fault as a sentence, with what can be done about it. */
-export function FaultView({ fault, onRetry, onWiden }: ViewProps) {
+/** A fault as a sentence, with a button if one can help. */
+export function FaultView({ fault, onRetry, onWiden, onFirstPage }: ViewProps) {
   const { title, sentence, remedy } = wordingOf(fault);
   const { retryAfter, requestId, upstreamTraceId } = fault.details;
   return (
@@ -19,8 +21,9 @@ export function FaultView({ fault, onRetry, onWiden }: ViewProps) {
         <p>{sentence}</p>
       </div>
       {remedy === "retry" && (retryAfter ? <Countdown seconds={retryAfter} onEnd={onRetry} /> : <button onClick={onRetry}>Try again</button>)}
-      {remedy === "reload" && <button onClick={() => location.reload()}>Load the page anew</button>}
+      {remedy === "reload" && <button onClick={() => location.reload()}>Reload the page</button>}
       {remedy === "widen" && onWiden && <button onClick={onWiden}>Clear the filters</button>}
+      {remedy === "first page" && onFirstPage && <button onClick={onFirstPage}>Go to the first page</button>}
       {requestId && (
         <p className="ids">
           <span>
@@ -28,7 +31,7 @@ export function FaultView({ fault, onRetry, onWiden }: ViewProps) {
           </span>
           {upstreamTraceId && (
             <span>
-              ElevenLabs’ trace <code>{upstreamTraceId}</code>
+              ElevenLabs trace <code>{upstreamTraceId}</code>
             </span>
           )}
         </p>
@@ -37,7 +40,7 @@ export function FaultView({ fault, onRetry, onWiden }: ViewProps) {
   );
 }
 
-/** Counts down and then tries again. Screen readers hear of it once, and not each second. */
+/** Counts down and then tries again. Screen readers announce it once, and not each second. */
 function Countdown({ seconds, onEnd }: { seconds: number; onEnd: () => void }) {
   const [end] = useState(() => Date.now() + seconds * 1000);
   const [left, setLeft] = useState(seconds);
@@ -50,7 +53,7 @@ function Countdown({ seconds, onEnd }: { seconds: number; onEnd: () => void }) {
   }, [left <= 0]); // eslint-disable-line react-hooks/exhaustive-deps
   return (
     <p className="countdown">
-      <span className="visually-hidden">It is tried again by itself in {seconds} seconds.</span>
+      <span className="visually-hidden">The page tries again in {seconds} seconds.</span>
       <span aria-hidden="true" role="timer">
         Trying again in {Math.max(left, 0)} s
       </span>
@@ -60,12 +63,12 @@ function Countdown({ seconds, onEnd }: { seconds: number; onEnd: () => void }) {
 }
 
 interface BoundaryProps {
-  /** A new boundary for each attempt: give it a key. */
+  /** Each attempt needs a new boundary: give it a key. */
   children: ReactNode;
   fallback: (fault: Fault) => ReactNode;
 }
 
-/** Shows a fault instead of what met it. */
+/** Shows a fault instead of the children that threw it. */
 export class FaultBoundary extends Component<BoundaryProps, { fault: Fault | null }> {
   override state = { fault: null };
   static getDerivedStateFromError(error: unknown) {

@@ -2,7 +2,7 @@ import { graphql, useFragment } from "react-relay";
 import type { Sentiment_summary$key } from "./__generated__/Sentiment_summary.graphql";
 import { formatScore } from "./format";
 
-/** How conversations went: the shares of positive, neutral and negative ones as a bar, and their average score. */
+/** The sentiment of conversations: the shares of positive, neutral and negative ones as a bar, and the average score. */
 export function Sentiment({ of }: { of: Sentiment_summary$key | null | undefined }) {
   const s = useFragment(
     graphql`

@@ -9,7 +9,7 @@ interface Props {
 
 const another = "another";
 
-/** The filters, and on narrow screens, where the table has no header, the order. */
+/** The filters, and on narrow screens, whose table has no header, the order. */
 export function Toolbar({ list, onChange }: Props) {
   const id = useId();
   const agents = useAgents();
@@ -69,7 +69,7 @@ export function Toolbar({ list, onChange }: Props) {
   );
 }
 
-/** A form's way of handing over what its one field has. */
+/** Commits the value of a form's only field when the form is submitted. */
 function submitting(commit: (value: string) => void) {
   return (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
@@ -87,7 +87,7 @@ interface TextProps {
   autoFocus?: boolean;
 }
 
-/** A text that counts once it is submitted, or cleared. */
+/** A text that takes effect when it is submitted or cleared. */
 function Text({ value, onCommit, onLeave, ...rest }: TextProps) {
   const input = useFollowing(value);
   return (
@@ -108,7 +108,7 @@ function Text({ value, onCommit, onLeave, ...rest }: TextProps) {
   );
 }
 
-/** A day that counts once it is complete: while a year is typed, its first digits are a year as well. */
+/** A day that takes effect when it is complete: while a year is typed, its first digits are a year as well. */
 function Day({ id, label, value, onCommit }: { id: string; label: string; value: string; onCommit: (day: string) => void }) {
   const input = useFollowing(value);
   return (
@@ -130,7 +130,7 @@ function Day({ id, label, value, onCommit }: { id: string; label: string; value:
   );
 }
 
-/** An input that keeps what is typed, and follows the address when that changes. */
+/** An input that keeps the typed text, and follows the address when that changes. */
 function useFollowing(value: string) {
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {

@@ -5,7 +5,7 @@ import { FaultBoundary, FaultView } from "./FaultView";
 import { formatNumber, formatScore } from "./format";
 import { Instant } from "./Instant";
 import { Link } from "./Link";
-import { everybody, formatList } from "./list";
+import { allUsers, formatList } from "./list";
 import { useNavigation, type Place } from "./navigation";
 import { Sentiment } from "./Sentiment";
 import { useLoaded } from "./useLoaded";
@@ -52,7 +52,7 @@ const query = graphql`
   }
 `;
 
-/** Everything that is known of one user. */
+/** All data of one user, over all conversations. */
 export function UserPage({ id, place }: { id: string; place: Place }) {
   const navigation = useNavigation();
   const { reference, attempt, again } = useLoaded<UserPageQuery>(query, { id }, place);
@@ -88,7 +88,7 @@ function Loaded({ reference }: { reference: PreloadedQuery<UserPageQuery> }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${title} – Rollcall`;
-    heading.current?.focus({ preventScroll: true }); // a new page begins at its heading
+    heading.current?.focus({ preventScroll: true }); // reading a new page begins at its heading
   }, [title]);
 
   if (node?.__typename !== "User") {
@@ -97,7 +97,7 @@ function Loaded({ reference }: { reference: PreloadedQuery<UserPageQuery> }) {
         <h1 ref={heading} tabIndex={-1}>
           No such user
         </h1>
-        <p>Nobody with this address has talked to your agents.</p>
+        <p>No user with this ID has talked to your agents.</p>
       </div>
     );
   }
@@ -129,7 +129,7 @@ function Loaded({ reference }: { reference: PreloadedQuery<UserPageQuery> }) {
           <dt>Last agent</dt>
           <dd>
             {agent ? (
-              <Link to={formatList({ ...everybody, agent: agent.agentId })} title="Everybody who has talked to this agent">
+              <Link to={formatList({ ...allUsers, agent: agent.agentId })} title="All users who have talked to this agent">
                 {node.lastContactAgentName ?? agent.agentId}
               </Link>
             ) : (

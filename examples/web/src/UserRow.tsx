@@ -1,69 +1,76 @@
 import { memo } from "react";
 import { graphql, useFragment } from "react-relay";
-import type { UserRow_user$key } from "./__generated__/UserRow_user.graphql";
+import type { UserRow_edge$key } from "./__generated__/UserRow_edge.graphql";
 import { formatNumber } from "./format";
 import { Instant } from "./Instant";
 import { Link } from "./Link";
-import { everybody, formatList } from "./list";
+import { allUsers, formatList } from "./list";
 import { Sentiment } from "./Sentiment";
 
 interface Props {
-  user: UserRow_user$key;
+  edge: UserRow_edge$key;
   /** From 0. */
   index: number;
   onOpen: () => void;
 }
 
 export const UserRow = memo(
-  function UserRow({ user, index, onOpen }: Props) {
-    const u = useFragment(
+  function UserRow({ edge, index, onOpen }: Props) {
+    // The numbers are those of the list. A user's own fields are one record in Relay's store for all lists: each list
+    // would show the numbers of the list that was fetched last.
+    const { node, activity } = useFragment(
       graphql`
-        fragment UserRow_user on User {
-          id
-          userId
-          conversationCount
-          lastContactAt
-          lastContactAgentName
-          lastContactAgent {
-            agentId
+        fragment UserRow_edge on UserEdge {
+          node {
+            id
+            userId
           }
-          sentiment {
-            overall {
-              ...Sentiment_summary
+          activity {
+            conversationCount
+            lastContactAt
+            lastContactAgentName
+            lastContactAgent {
+              agentId
+            }
+            sentiment {
+              overall {
+                ...Sentiment_summary
+              }
             }
           }
         }
       `,
-      user,
+      edge,
     );
+    if (!node) return null;
     return (
       <tr role="row" aria-rowindex={index + 2}>
         <td role="cell" className="user">
-          <Link to={`?id=${u.id}`} onClick={onOpen} title={u.userId}>
-            <bdi>{u.userId}</bdi>
+          <Link to={`?id=${node.id}`} onClick={onOpen} title={node.userId}>
+            <bdi>{node.userId}</bdi>
           </Link>
         </td>
         <td role="cell" className="conversations">
-          {formatNumber(u.conversationCount ?? 0)}
-          <span className="unit"> {u.conversationCount === 1 ? "conversation" : "conversations"}</span>
+          {formatNumber(activity.conversationCount)}
+          <span className="unit"> {activity.conversationCount === 1 ? "conversation" : "conversations"}</span>
         </td>
         <td role="cell" className="mood">
-          <Sentiment of={u.sentiment?.overall} />
+          <Sentiment of={activity.sentiment?.overall} />
         </td>
         <td role="cell" className="agent">
-          {u.lastContactAgent ? (
-            <Link to={formatList({ ...everybody, agent: u.lastContactAgent.agentId })} title="Everybody who has talked to this agent">
-              {u.lastContactAgentName ?? u.lastContactAgent.agentId}
+          {activity.lastContactAgent ? (
+            <Link to={formatList({ ...allUsers, agent: activity.lastContactAgent.agentId })} title="All users who have talked to this agent">
+              {activity.lastContactAgentName ?? activity.lastContactAgent.agentId}
             </Link>
           ) : (
             <span className="unscored">unknown</span>
           )}
         </td>
         <td role="cell" className="contact">
-          <Instant at={u.lastContactAt} />
+          <Instant at={activity.lastContactAt} />
         </td>
       </tr>
     );
   },
-  (a, b) => a.user === b.user && a.index === b.index, // onOpen is another function each time, and does the same
+  (a, b) => a.edge === b.edge && a.index === b.index, // onOpen differs each time, but does the same for the same index
 );

@@ -3,33 +3,42 @@ import { graphql, usePreloadedQuery, type PreloadedQuery } from "react-relay";
 import type { UsersPageQuery } from "./__generated__/UsersPageQuery.graphql";
 import type { Fault } from "./fault";
 import { FaultBoundary, FaultView } from "./FaultView";
-import { plural } from "./format";
-import { everybody, formatList, isFiltered, parseList, variablesOf, type List } from "./list";
+import { formatNumber, plural } from "./format";
+import { allUsers, formatList, isFiltered, parseList, parsePosition, start, variablesOf, type List } from "./list";
 import { useNavigation, type Place } from "./navigation";
+import { noPages, Pager } from "./Pager";
 import { Skeleton, Spanning, TableHead } from "./table";
 import { Toolbar } from "./Toolbar";
 import { useLoaded } from "./useLoaded";
-import { pageSize, UserTable, type UserTableProps } from "./UserTable";
+import { pageSize, UserTable, type Shown, type UserTableProps } from "./UserTable";
+import { countLimit, useTotal, type Total } from "./useTotal";
 
+// Relay keeps one connection for each place: a list that begins at a cursor does not continue another one.
 const query = graphql`
-  query UsersPageQuery($count: Int!, $filter: ConversationUserFilter, $sortBy: ConversationUserSort, $sortDirection: SortDirection) {
-    ...UserTable_users @arguments(count: $count, filter: $filter, sortBy: $sortBy, sortDirection: $sortDirection)
+  query UsersPageQuery(
+    $first: Int
+    $after: String
+    $last: Int
+    $before: String
+    $filter: ConversationUserFilter
+    $sortBy: ConversationUserSort
+    $sortDirection: SortDirection
+    $place: String!
+  ) {
+    ...UserTable_users
+      @arguments(first: $first, after: $after, last: $last, before: $before, filter: $filter, sortBy: $sortBy, sortDirection: $sortDirection, place: $place)
   }
 `;
 
-/** What of the list is on the screen. */
-export interface Shown {
-  rows: number;
-  isComplete: boolean;
-}
-
-/** The list of users, as its address says. */
+/** The list of users that the address describes. */
 export function UsersPage({ place }: { place: Place }) {
   const navigation = useNavigation();
   const list = parseList(place.search);
-  const { reference, attempt, again } = useLoaded<UsersPageQuery>(query, variablesOf(list, pageSize), place);
+  const position = parsePosition(place.search);
+  const { reference, attempt, again } = useLoaded<UsersPageQuery>(query, { ...variablesOf(list, position, pageSize), place: place.key }, place);
+  const total = useTotal(list, place, attempt);
   const [shown, setShown] = useState<{ attempt: string; what: Shown | "fault" } | null>(null);
-  const [startedOver, setStartedOver] = useState(""); // the key of the place whose list was
+  const [startedOver, setStartedOver] = useState(""); // the key of the place at which the list started over
 
   const narrowed = isFiltered(list);
   useEffect(() => {
@@ -41,18 +50,16 @@ export function UsersPage({ place }: { place: Place }) {
   const heading = useRef<HTMLHeadingElement>(null);
   const widen = narrowed
     ? () => {
-        heading.current?.focus(); // the button that was pressed goes away
-        change({ ...everybody, sort: list.sort, order: list.order });
+        heading.current?.focus(); // the button that was pressed disappears
+        change({ ...allUsers, sort: list.sort, order: list.order });
       }
     : undefined;
   useEffect(() => {
-    if (place.isFresh) heading.current?.focus(); // it came in the place of a user's page
+    if (place.isFresh) heading.current?.focus(); // this page replaces a user's page
   }, []); // eslint-disable-line react-hooks/exhaustive-deps
   const startOver = () => {
-    setStartedOver(place.key);
-    navigation.remember({ rows: 0, scroll: 0, opened: null });
-    scrollTo(0, 0);
-    again();
+    navigation.replace(formatList(list));
+    setStartedOver(navigation.place.key);
   };
   const now = shown?.attempt === attempt ? shown.what : "loading";
 
@@ -65,15 +72,15 @@ export function UsersPage({ place }: { place: Place }) {
         className="skip"
         href="#users"
         onClick={(event) => {
-          event.preventDefault(); // the history is of lists and users
-          table.current?.querySelector<HTMLElement>("tbody a")?.focus();
+          event.preventDefault(); // the history has only lists and users
+          table.current?.querySelector<HTMLElement>("tbody td.user a")?.focus();
         }}
       >
         Skip to the users
       </a>
       <Toolbar list={list} onChange={change} />
       <div className="count">
-        <p role="status">{now === "loading" ? "Loading users…" : now === "fault" ? "" : countOf(now)}</p>
+        <p role="status">{now === "loading" ? "Loading users…" : now === "fault" ? "" : countOf(now, total)}</p>
         {widen && (
           <button className="quiet" onClick={widen}>
             Clear filters
@@ -82,24 +89,42 @@ export function UsersPage({ place }: { place: Place }) {
       </div>
       {startedOver === place.key && (
         <div className="notice">
-          <p role="status">The service no longer takes the place that this list had come to, perhaps because its key has changed. The list starts over from the top.</p>
+          <p role="status">The service no longer accepts the position of this list. Its key may have changed. The list has started over from the top.</p>
           <button className="quiet" onClick={() => setStartedOver("")}>
             Dismiss
           </button>
         </div>
       )}
-      <table ref={table} id="users" role="table" aria-label="Users" aria-busy={now === "loading"} aria-rowcount={typeof now === "object" && now.isComplete ? now.rows + 1 : -1}>
+      <table
+        ref={table}
+        id="users"
+        role="table"
+        aria-label="Users"
+        aria-busy={now === "loading"}
+        aria-rowcount={typeof now === "object" && !now.hasPrevious && !now.hasNext ? now.rows + 1 : -1}
+      >
         <TableHead list={list} onSort={change} />
         <FaultBoundary
           key={attempt}
-          fallback={(fault) => <Failed fault={fault} onRetry={again} onWiden={widen} onShown={() => setShown({ attempt, what: "fault" })} />}
+          fallback={(fault) => (
+            <Failed
+              fault={fault}
+              onRetry={again}
+              onWiden={widen}
+              onFirstPage={position.kind === "start" ? undefined : () => navigation.go(formatList(list))}
+              onStartOver={startOver}
+              onShown={() => setShown({ attempt, what: "fault" })}
+            />
+          )}
         >
           <Suspense fallback={<Skeleton rows={12} />}>
             {reference ? (
               <Loaded
                 key={attempt}
                 reference={reference}
-                wasStartedOver={startedOver === place.key}
+                list={list}
+                position={position}
+                hasStartedOver={startedOver === place.key}
                 onStartOver={startOver}
                 onShown={(what) => setShown({ attempt, what })}
                 onWiden={widen}
@@ -110,21 +135,40 @@ export function UsersPage({ place }: { place: Place }) {
           </Suspense>
         </FaultBoundary>
       </table>
+      <Pager pages={typeof now === "object" ? now.pages : { ...noPages, first: position.kind === "start" ? null : formatList(list, start) }} />
     </main>
   );
 }
 
-function countOf({ rows, isComplete }: Shown): string {
-  if (rows === 0) return "No users";
-  return isComplete ? plural(rows, "user") : `The first ${plural(rows, "user")}`;
+/** How many users are on the page, and of how many if that is known. */
+function countOf({ rows, hasPrevious, hasNext }: Shown, total: Total): string {
+  if (!hasPrevious && !hasNext) return rows === 0 ? "No users" : plural(rows, "user");
+  // A count that was made before new users called may be smaller than the list.
+  const isKnown = total === "more" || (total !== null && total > rows);
+  const users = isKnown ? `${formatNumber(rows)} of ${total === "more" ? `${formatNumber(countLimit)}+` : formatNumber(total)} users` : plural(rows, "user");
+  return hasPrevious && hasNext ? users : `The ${hasNext ? "first" : "last"} ${users}`;
 }
 
 function Loaded({ reference, ...rest }: Omit<UserTableProps, "query"> & { reference: PreloadedQuery<UsersPageQuery> }) {
   return <UserTable query={usePreloadedQuery<UsersPageQuery>(query, reference)} {...rest} />;
 }
 
-function Failed({ onShown, ...rest }: { fault: Fault; onRetry: () => void; onWiden: (() => void) | undefined; onShown: () => void }) {
-  useLayoutEffect(onShown, []); // eslint-disable-line react-hooks/exhaustive-deps
+interface FailedProps {
+  fault: Fault;
+  onRetry: () => void;
+  onWiden: (() => void) | undefined;
+  onFirstPage: (() => void) | undefined;
+  onStartOver: () => void;
+  onShown: () => void;
+}
+
+function Failed({ onShown, onStartOver, ...rest }: FailedProps) {
+  const startsOver = rest.fault.isStaleCursor && rest.onFirstPage !== undefined;
+  useLayoutEffect(() => {
+    if (startsOver) onStartOver();
+    else onShown();
+  }, []); // eslint-disable-line react-hooks/exhaustive-deps
+  if (startsOver) return null;
   return (
     <Spanning>
       <FaultView {...rest} />

@@ -1,5 +1,5 @@
-// Which agents there are to choose from. The API has no list of them, as the upstream has none; those whom the latest
-// hundred callers talked to are one page, and that is one call.
+// The agents of the filter. The API has no list of agents, because the upstream has none: these are the agents of the
+// latest hundred users, which costs one upstream call.
 
 import { useEffect, useState } from "react";
 import { fetchQuery, graphql, useRelayEnvironment } from "react-relay";
@@ -10,7 +10,7 @@ export interface Agent {
   name: string;
 }
 
-/** The agents, in the order of their names; none while they are not known. */
+/** The agents, in the order of their names; none until they are known. */
 export function useAgents(): Agent[] {
   const environment = useRelayEnvironment();
   const [agents, setAgents] = useState<Agent[]>([]);
@@ -18,10 +18,12 @@ export function useAgents(): Agent[] {
     const query = graphql`
       query agentsQuery {
         users(first: 100) {
-          nodes {
-            lastContactAgentName
-            lastContactAgent {
-              agentId
+          edges {
+            activity {
+              lastContactAgentName
+              lastContactAgent {
+                agentId
+              }
             }
           }
         }
@@ -30,13 +32,13 @@ export function useAgents(): Agent[] {
     const subscription = fetchQuery<agentsQuery>(environment, query, {}, { fetchPolicy: "store-or-network" }).subscribe({
       next: ({ users }) => {
         const names = new Map<string, string>();
-        for (const user of users?.nodes ?? []) {
-          const id = user?.lastContactAgent?.agentId;
-          if (id) names.set(id, user.lastContactAgentName ?? id);
+        for (const { activity } of users?.edges ?? []) {
+          const id = activity.lastContactAgent?.agentId;
+          if (id) names.set(id, activity.lastContactAgentName ?? id);
         }
         setAgents([...names].map(([id, name]) => ({ id, name })).sort((a, b) => a.name.localeCompare(b.name)));
       },
-      error: () => {}, // then there are none to choose from; the list itself says what is wrong
+      error: () => {}, // the filter has no agents; the list itself shows what is wrong
     });
     return () => subscription.unsubscribe();
   }, [environment]);

@@ -1,54 +1,56 @@
-// Relay's way to the service.
+// Relay's connection to the service.
 
 import { Environment, Network, Observable, RecordSource, Store, type GraphQLResponse, type Variables } from "relay-runtime";
 import { Fault } from "./fault";
 
-/** How long an answer may take, in milliseconds. The service itself gives up on its upstream after ten seconds. */
-const patience = 30_000;
+/** How long a response may take, in milliseconds. The service waits ten seconds for its upstream. */
+const timeout = 30_000;
 
 export function createEnvironment(endpoint: string): Environment {
   return new Environment({
     network: Network.create((request, variables) =>
       Observable.create((sink) => {
-        const leave = new AbortController();
-        ask(endpoint, request.text ?? "", variables, leave.signal).then(
+        const cancelled = new AbortController();
+        // The place is a key of Relay's store, and no variable of the service's.
+        const { place: _, ...sent } = variables;
+        send(endpoint, request.text ?? "", sent, cancelled.signal).then(
           (response) => {
             sink.next(response);
             sink.complete();
           },
           (error: unknown) => {
-            if (!leave.signal.aborted) sink.error(error as Error); // or nobody listens any more
+            if (!cancelled.signal.aborted) sink.error(error as Error);
           },
         );
-        return () => leave.abort();
+        return () => cancelled.abort();
       }),
     ),
-    // Lists and users that were left are kept for whoever comes back: so many of them.
+    // The lists and users of the latest 50 places are kept for the back button.
     store: new Store(RecordSource.create(), { gcReleaseBufferSize: 50 }),
-    // What is known of a user (how many conversations, the last contact) is counted over the conversations that the
-    // list's filter selects. A user in two lists is therefore two records: under one, each list would show the numbers
-    // of the list that was fetched last. Without an ID Relay keeps a record where it was found.
-    getDataID: (record, type) => (type === "User" ? null : record.id),
+    // An edge is identified by its cursor, which belongs to one user of one list. By default Relay identifies it by its
+    // place in the response, and if the same list is fetched again in another order, the numbers of the edges that an
+    // earlier place shows would become those of other users.
+    getDataID: (record, type) => (type === "UserEdge" ? record.cursor : record.id),
   });
 }
 
-/** Asks the service. Whatever goes wrong becomes a Fault: one that is in the answer, too, as no operation here has two root fields. */
-async function ask(endpoint: string, query: string, variables: Variables, leave: AbortSignal): Promise<GraphQLResponse> {
-  const late = AbortSignal.timeout(patience);
+/** Sends an operation. Every failure becomes a Fault, also an error in the response: no operation here has two root fields. */
+async function send(endpoint: string, query: string, variables: Variables, cancelled: AbortSignal): Promise<GraphQLResponse> {
+  const late = AbortSignal.timeout(timeout);
   let response: Response;
   let body: unknown;
   try {
     response = await fetch(endpoint, {
       method: "POST",
-      // The place for your users' credentials: `authorization: Bearer …` with AUTH=jwt, `xi-api-key` with AUTH=passthrough.
+      // Add your users' credentials here: `authorization: Bearer …` with AUTH=jwt, `xi-api-key` with AUTH=passthrough.
       headers: { "content-type": "application/json", accept: "application/json" },
       body: JSON.stringify({ query, variables }),
-      signal: AbortSignal.any([leave, late]),
+      signal: AbortSignal.any([cancelled, late]),
     });
     body = await response.json();
   } catch (error) {
-    if (late.aborted) throw new Fault("NO_ANSWER", "no answer");
-    if (error instanceof SyntaxError) throw new Fault("NOT_GRAPHQL", "no JSON");
+    if (late.aborted) throw new Fault("NO_RESPONSE", "no response");
+    if (error instanceof SyntaxError) throw new Fault("NOT_GRAPHQL", "not JSON");
     throw new Fault(navigator.onLine ? "UNREACHABLE" : "OFFLINE", String(error));
   }
   const { data, errors } = (body ?? {}) as { data?: unknown; errors?: ServiceError[] };

@@ -1,36 +1,36 @@
-// What can go wrong between a person and the list, and how it is said.
+// The failures that a list or a user can have, and their wording.
 
-/** A failure with one of the service's codes (extensions.code), or one of our own where the service was not reached. */
+/** A failure with one of the service's codes (extensions.code), or with a code of this application if the service did not respond. */
 export class Fault extends Error {
   override name = "Fault";
   constructor(
     readonly code: string,
     message: string,
     readonly details: {
-      /** Seconds after which it makes sense to ask again. */
+      /** Seconds after which a retry makes sense. */
       retryAfter?: number;
-      /** The argument that is to blame. */
+      /** The argument that is wrong. */
       argument?: string;
-      /** What the service's log has it under. */
+      /** The ID of the request in the service's log. */
       requestId?: string;
-      /** What the upstream's support asks for. */
+      /** The ID that the upstream's support requests. */
       upstreamTraceId?: string;
     } = {},
   ) {
     super(message);
   }
 
-  /** A cursor that the service does not take (any more): its key has changed, or the cursor is another list's. */
+  /** Whether the service refused a cursor: its key has changed, the address is incomplete, or the cursor is another list's. */
   get isStaleCursor() {
-    return this.code === "BAD_USER_INPUT" && this.details.argument === "after";
+    return this.code === "BAD_USER_INPUT" && (this.details.argument === "after" || this.details.argument === "before");
   }
 }
 
 export const toFault = (error: unknown) =>
   error instanceof Fault ? error : new Fault("BUG", error instanceof Error ? error.message : String(error));
 
-/** What somebody can do about a fault: ask again, ask for less (without filters), or load the application anew. */
-export type Remedy = "retry" | "widen" | "reload" | "none";
+/** What helps against a fault: a retry, a request without filters or from the first page, or a reload of the application. */
+export type Remedy = "retry" | "widen" | "first page" | "reload" | "none";
 
 interface Wording {
   title: string;
@@ -40,95 +40,95 @@ interface Wording {
 
 const wordings: Record<string, Wording> = {
   RATE_LIMITED: {
-    title: "Too many calls at once",
-    sentence: "No more calls are taken right now. This passes by itself.",
+    title: "Too many requests",
+    sentence: "The service accepts no more requests at the moment.",
     remedy: "retry",
   },
   OVERLOADED: {
     title: "The service is busy",
-    sentence: "It has no capacity for this right now. This passes by itself.",
+    sentence: "It has no capacity for this request at the moment.",
     remedy: "retry",
   },
   UPSTREAM_TIMEOUT: {
-    title: "No answer in time",
-    sentence: "ElevenLabs took too long to answer.",
+    title: "No response in time",
+    sentence: "ElevenLabs took too long to respond.",
     remedy: "retry",
   },
   UPSTREAM_UNAVAILABLE: {
     title: "ElevenLabs is not available",
-    sentence: "It is down or cannot be reached. That is usually over within a minute.",
+    sentence: "It is down or cannot be reached. This usually takes less than a minute.",
     remedy: "retry",
   },
   UPSTREAM_BAD_RESPONSE: {
-    title: "An answer that makes no sense",
-    sentence: "ElevenLabs answered something that could not be understood.",
+    title: "Invalid response",
+    sentence: "The response of ElevenLabs could not be understood.",
     remedy: "retry",
   },
   UPSTREAM_CREDENTIALS: {
     title: "The service's key was refused",
-    sentence: "ElevenLabs does not accept the service's API key, or it has no credit. Whoever runs the service has to mend that.",
+    sentence: "ElevenLabs does not accept the service's API key, or the key has no credit. The operator of the service can change that.",
     remedy: "none",
   },
   UNAUTHENTICATED: {
     title: "You are not signed in",
-    sentence: "The service does not know you, or your sign-in has expired.",
+    sentence: "The service did not accept your credentials, or they have expired.",
     remedy: "none",
   },
   FORBIDDEN: {
-    title: "This is not for you",
-    sentence: "You are signed in, but may not see this.",
+    title: "No permission",
+    sentence: "You are signed in, but not permitted to see this.",
     remedy: "none",
   },
   NOT_FOUND: {
     title: "No such agent",
-    sentence: "ElevenLabs knows no agent with this ID.",
+    sentence: "ElevenLabs has no agent with this ID.",
     remedy: "widen",
   },
   BAD_USER_INPUT: {
-    title: "That cannot be asked",
-    sentence: "The service did not take it:",
+    title: "Invalid request",
+    sentence: "The service refused it:",
     remedy: "widen",
   },
   OPERATION_TOO_COMPLEX: {
-    title: "Too much at once",
-    sentence: "This asks for more than the service gives in one go.",
-    remedy: "none",
+    title: "Too large a request",
+    sentence: "It needs more calls to ElevenLabs than the service makes for one request.",
+    remedy: "first page",
   },
   GRAPHQL_PARSE_FAILED: {
     title: "This page is out of date",
-    sentence: "It and the service do not understand each other any more.",
+    sentence: "The service has a newer version than this page.",
     remedy: "reload",
   },
   INTERNAL_SERVER_ERROR: {
-    title: "Something broke inside the service",
-    sentence: "That is not your doing. Its log knows more under the request ID.",
+    title: "The service has failed",
+    sentence: "This is not your fault. The service's log has details under the request ID.",
     remedy: "retry",
   },
 
-  // Our own.
+  // Codes of this application.
   OFFLINE: {
     title: "You are offline",
-    sentence: "What has been loaded is still here.",
+    sentence: "The rows that were loaded are still here.",
     remedy: "retry",
   },
   UNREACHABLE: {
     title: "The service cannot be reached",
-    sentence: "It is not running at this address, or it does not let this web site in (CORS_ORIGINS).",
+    sentence: "It does not run at this address, or it does not allow this web site (CORS_ORIGINS).",
     remedy: "retry",
   },
-  NO_ANSWER: {
-    title: "No answer in time",
-    sentence: "The service took too long to answer.",
+  NO_RESPONSE: {
+    title: "No response in time",
+    sentence: "The service took too long to respond.",
     remedy: "retry",
   },
   NOT_GRAPHQL: {
-    title: "Somebody else answered",
-    sentence: "What answered at the service's address does not speak GraphQL.",
+    title: "Not a response of the service",
+    sentence: "The program at the service's address does not respond with GraphQL.",
     remedy: "retry",
   },
   BUG: {
-    title: "Something broke on this page",
-    sentence: "That is not your doing.",
+    title: "This page has failed",
+    sentence: "This is not your fault.",
     remedy: "reload",
   },
 };
@@ -139,6 +139,6 @@ for (const code of ["GRAPHQL_VALIDATION_FAILED", "PERSISTED_QUERY_NOT_FOUND", "P
 export function wordingOf(fault: Fault): Wording {
   const wording = wordings[fault.code] ?? wordings.INTERNAL_SERVER_ERROR!;
   if (fault.code !== "BAD_USER_INPUT") return wording;
-  // The service names its argument and what is wrong with it.
+  // The service's message names the argument and the reason.
   return { ...wording, sentence: `${wording.sentence} ${fault.message}` };
 }

@@ -1,4 +1,4 @@
-// Numbers and instants as they are shown. The application speaks English, so its dates do, in the time zone of whoever looks.
+// Numbers and instants as text. The application and its dates are in English; instants are in the browser's time zone.
 
 const number = new Intl.NumberFormat("en");
 const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });

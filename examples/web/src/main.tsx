@@ -8,7 +8,7 @@ import "./style.css";
 
 const endpoint = document.querySelector<HTMLMetaElement>("meta[name=graphql-url]")!.content;
 
-// What a boundary catches is shown to whoever looks at the page, and is no news to the console.
+// A fault that a boundary catches appears on the page, and not in the console too.
 createRoot(document.getElementById("root")!, { onCaughtError: () => {} }).render(
   <StrictMode>
     <RelayEnvironmentProvider environment={createEnvironment(endpoint)}>

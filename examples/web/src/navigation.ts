@@ -1,30 +1,32 @@
-// Where somebody is, and what the back button has to bring back: the browser's history, with a memory for each entry.
+// The browser's history, with a memory for each entry, so that the back button restores a page as it was.
 //
-// The address has everything in its query: `?id=…` is a user's page, anything else a list. So the built application is a
-// single file to any server, with no rules for paths.
+// An address has everything in its query: `?id=…` is a user's page, anything else is a list. Therefore the built
+// application is a single file to any server, which needs no rules for paths.
 
 import { createContext, useContext, useSyncExternalStore } from "react";
 
-/** How an entry of the history was left. */
+/** The state in which an entry of the history was left. */
 export interface Memory {
   /** How far it was scrolled, in pixels. */
   scroll: number;
   /** How many rows its list had loaded. */
   rows: number;
+  /** How many of these are in front of the place in the list at which the address begins. */
+  ahead: number;
   /** The row that was opened, from 0. */
   opened: number | null;
 }
 
 export interface Place {
-  /** One for each entry of the history. */
+  /** Identifies an entry of the history. */
   readonly key: string;
   readonly search: string;
-  /** Whether a link led here. Who did not follow one came back, and wants to find everything as it was, or from outside. */
+  /** Whether a link led here. Otherwise the person came back, and expects the page as it was, or from another site. */
   readonly isFresh: boolean;
 }
 
 const stored = "rollcall:memories";
-const unvisited: Memory = { scroll: 0, rows: 0, opened: null };
+const unvisited: Memory = { scroll: 0, rows: 0, ahead: 0, opened: null };
 
 export class Navigation {
   #memories: Map<string, Memory>;
@@ -32,12 +34,12 @@ export class Navigation {
   #place: Place;
 
   constructor() {
-    history.scrollRestoration = "manual"; // the browser's comes before there are rows to scroll to
+    history.scrollRestoration = "manual"; // the browser restores before there are rows to scroll to
     this.#memories = new Map(readMemories());
     this.#place = this.#arrive(false);
     addEventListener("popstate", () => {
       this.#move(this.#arrive(false));
-      scrollTo(0, 0); // what comes back knows better
+      scrollTo(0, 0); // a list then restores its own position
     });
     addEventListener("pagehide", () => {
       sessionStorage.setItem(stored, JSON.stringify([...this.#memories].slice(-50)));
@@ -55,7 +57,14 @@ export class Navigation {
     scrollTo(0, 0);
   }
 
-  /** Goes back to where somebody came from or, where they came from outside, to a query. */
+  /** Goes to a query instead of the current entry of the history. */
+  replace(search: string) {
+    history.replaceState({ key: newKey(), depth: this.#depth }, "", search || location.pathname);
+    this.#move(this.#arrive(true));
+    scrollTo(0, 0);
+  }
+
+  /** Goes back to the previous page of the application, or to a query if there is none. */
   back(search: string) {
     if (this.#depth > 0) history.back();
     else this.go(search);
@@ -99,7 +108,7 @@ function readMemories(): [string, Memory][] {
   try {
     return JSON.parse(sessionStorage.getItem(stored) ?? "[]") as [string, Memory][];
   } catch {
-    return []; // somebody else's, or none may be kept
+    return []; // the browser stores nothing, or another program's text
   }
 }
 
@@ -107,7 +116,7 @@ export const NavigationContext = createContext<Navigation | null>(null);
 
 export function useNavigation(): Navigation {
   const navigation = useContext(NavigationContext);
-  if (!navigation) throw new Error("There is no navigation around this component.");
+  if (!navigation) throw new Error("There is no NavigationContext around this component.");
   return navigation;
 }
 

@@ -1,6 +1,6 @@
-// The parts of the table of users that need no data. Rows are grids of one height, on wide and on narrow screens, so
-// that it is known where each of ten thousand is. The roles stand here because some browsers forget those of a table
-// whose parts are laid out in another way.
+// The parts of the table of users that need no data. All rows are grids of the same height, on wide and on narrow
+// screens, so that the position of each of ten thousand is known. The roles are explicit because some browsers drop
+// those of a table whose parts have another display type.
 
 import type { ReactNode } from "react";
 import type { List } from "./list";
@@ -26,10 +26,10 @@ export function TableHead({ list, onSort }: { list: List; onSort: (change: Parti
             );
           }
           const isSorted = list.sort === sort;
-          const turned = isSorted && list.order === "desc" ? "asc" : "desc";
+          const reversed = isSorted && list.order === "desc" ? "asc" : "desc";
           return (
             <th key={name} role="columnheader" className={className} aria-sort={isSorted ? (list.order === "asc" ? "ascending" : "descending") : "none"}>
-              <button onClick={() => onSort({ sort, order: turned })}>
+              <button onClick={() => onSort({ sort, order: reversed })}>
                 {name}
                 <svg viewBox="0 0 12 12" aria-hidden="true">
                   <path d={isSorted && list.order === "asc" ? "M3 7.5 6 4.5 9 7.5" : "M3 4.5 6 7.5 9 4.5"} />
@@ -43,7 +43,7 @@ export function TableHead({ list, onSort }: { list: List; onSort: (change: Parti
   );
 }
 
-/** Rows that are on their way. */
+/** Rows that are being loaded. */
 export function Skeleton({ rows }: { rows: number }) {
   return (
     <tbody role="rowgroup" className="skeleton" aria-hidden="true">
@@ -60,7 +60,7 @@ export function Skeleton({ rows }: { rows: number }) {
   );
 }
 
-/** What is said across all columns. */
+/** A row across all columns. */
 export function Spanning({ children }: { children: ReactNode }) {
   return (
     <tbody role="rowgroup" className="spanning">

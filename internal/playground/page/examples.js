@@ -7,11 +7,16 @@
 /** What the examples' variables are filled in from. */
 export const sample = `query Sample {
   users(first: 5) {
-    nodes { userId lastContactAgent { agentId } }
+    nodes { userId lastContactAt lastContactAgent { agentId } }
     pageInfo { endCursor }
   }
 }`;
 
+/** The instant one day before the latest contact. */
+const aDayAgo = (page) => {
+  const latest = page.nodes.find((user) => user?.lastContactAt)?.lastContactAt;
+  return latest && new Date(Date.parse(latest) - 24 * 60 * 60 * 1000).toISOString();
+};
 const aUser = (page) => page.nodes.find((user) => user)?.userId;
 const anAgent = (page) => page.nodes.find((user) => user?.lastContactAgent)?.lastContactAgent.agentId;
 
@@ -19,7 +24,7 @@ export const examples = [
   {
     name: "FirstPage",
     query: `# Who has talked to your agents, the latest first.
-# Run it, then turn pages with the » below.
+# Run it, then turn pages with the » button.
 
 query FirstPage($first: Int = 5, $after: String) {
   users(first: $first, after: $after) {
@@ -67,6 +72,53 @@ query NextPage($after: String) {
     fill: (page) => ({ after: page.pageInfo.endCursor }),
   },
   {
+    name: "LastPage",
+    query: `# The last page of the list, in the list's order.
+# Run it, then go back with the « button.
+
+query LastPage($last: Int = 5, $before: String) {
+  users(last: $last, before: $before) {
+    edges {
+      cursor
+      node {
+        userId
+        lastContactAt
+      }
+    }
+    pageInfo {
+      hasPreviousPage
+      startCursor
+    }
+  }
+}
+`,
+  },
+  {
+    name: "Count",
+    query: `# How many users have called since an instant; null
+# if they exceed the limit. Counting costs one
+# upstream call per hundred users. Run it: the empty
+# "since" becomes the day before the latest contact.
+
+query Count($since: DateTime!, $limit: Int = 1000) {
+  users(first: 5, filter: { callStartedAfter: $since }) {
+    totalCount(limit: $limit)
+    edges {
+      node {
+        userId
+      }
+      # The numbers of these conversations alone.
+      activity {
+        conversationCount
+      }
+    }
+  }
+}
+`,
+    variables: { since: "" },
+    fill: (page) => ({ since: aDayAgo(page) }),
+  },
+  {
     name: "ByAgent",
     query: `# Who has talked to one agent most.
 # Run it: the empty "agentId" becomes an agent of
@@ -97,9 +149,9 @@ query ByAgent($agentId: ID!, $after: String) {
   },
   {
     name: "OneUser",
-    query: `# All that is known of somebody; null where there
-# is nobody. Run it: the empty "userId" becomes the
-# first of the list.
+    query: `# All data of one user, or null if there is no such
+# user. Run it: the empty "userId" becomes the first
+# of the list.
 
 query OneUser($userId: ID!) {
   user(userId: $userId) {
@@ -203,12 +255,24 @@ query Entities($userId: ID!, $agentId: ID!) {
   },
 ];
 
-/** The cursor after the outermost list of a reply that has more, or undefined. */
-export function nextCursor(data) {
+/** The pageInfo of the outermost list of a reply that has the cursor, if there is one. */
+function outermost(data, cursor) {
   for (let level = [data]; level.length; ) {
     const objects = level.filter((value) => value && typeof value === "object");
-    const list = objects.find((value) => value.pageInfo?.endCursor);
-    if (list) return list.pageInfo.hasNextPage === false ? undefined : list.pageInfo.endCursor;
+    const list = objects.find((value) => value.pageInfo?.[cursor]);
+    if (list) return list.pageInfo;
     level = objects.flatMap(Object.values);
   }
+}
+
+/** The cursor of the next page of a reply's outermost list, or undefined. */
+export function nextCursor(data) {
+  const info = outermost(data, "endCursor");
+  return info?.hasNextPage === false ? undefined : info?.endCursor;
+}
+
+/** The cursor of the previous page of a reply's outermost list, or undefined. */
+export function previousCursor(data) {
+  const info = outermost(data, "startCursor");
+  return info?.hasPreviousPage === false ? undefined : info?.startCursor;
 }

@@ -1,7 +1,7 @@
 // GraphiQL, with the service's examples and with a credential that is kept nowhere.
 // Its libraries are global: React, ReactDOM and GraphiQL.
 
-import { examples, nextCursor, sample } from "./examples.js";
+import { examples, nextCursor, previousCursor, sample } from "./examples.js";
 
 const root = document.getElementById("playground");
 const { endpoint, credential: required, introspection, nonce } = root.dataset;
@@ -75,29 +75,36 @@ const storage = {
 /** GraphiQL's editors, as of its last rendering. */
 let editors;
 
-function NextPage() {
+const turns = {
+  previous: { name: "Previous page", variable: "before", cursorOf: previousCursor, path: "M14 4l-5 5 5 5M8.5 4l-5 5 5 5" },
+  next: { name: "Next page", variable: "after", cursorOf: nextCursor, path: "M4 4l5 5-5 5M9.5 4l5 5-5 5" },
+};
+
+/** A button that runs the query again with the cursor of the previous or the next page. */
+function Turn({ to }) {
   const { createElement: h } = React;
   const { ToolbarButton, useEditorContext, useExecutionContext } = GraphiQL.React;
   editors = useEditorContext({ nonNull: true });
   const { run, isFetching } = useExecutionContext({ nonNull: true });
   const { query, response } = editors.tabs[editors.activeTabIndex];
+  const { name, variable, cursorOf, path } = turns[to];
 
   let cursor;
   try {
-    cursor = nextCursor(JSON.parse(response).data);
-  } catch {} // nothing yet, or a sentence
-  const takesCursor = /\$after\b/.test(query ?? "");
-  const label = !takesCursor ? "Next page: for a query with $after" : cursor ? "Next page" : response ? "Next page: there is none" : "Next page: run this one first";
+    cursor = cursorOf(JSON.parse(response).data);
+  } catch {} // there is no response yet, or it is not JSON
+  const takesCursor = new RegExp(`\\$${variable}\\b`).test(query ?? "");
+  const label = !takesCursor ? `${name}: for a query with $${variable}` : cursor ? name : response ? `${name}: there is none` : `${name}: run this one first`;
   function turn() {
     let variables = {};
     try {
       variables = JSON.parse(editors.variableEditor.getValue());
-    } catch {} // the editor is empty: run would have refused what is no JSON
-    editors.variableEditor.setValue(JSON.stringify({ ...variables, after: cursor }, null, 2));
+    } catch {} // the editor is empty: GraphiQL does not run variables that are not JSON
+    editors.variableEditor.setValue(JSON.stringify({ ...variables, [variable]: cursor }, null, 2));
     run();
   }
   const icon = h("svg", { viewBox: "0 0 18 18", className: "graphiql-toolbar-icon", fill: "none", stroke: "currentColor", strokeWidth: 1.6, strokeLinecap: "round", strokeLinejoin: "round", "aria-hidden": true },
-    h("path", { d: "M4 4l5 5-5 5M9.5 4l5 5-5 5" }));
+    h("path", { d: path }));
   return h(ToolbarButton, { label, onClick: turn, disabled: !takesCursor || !cursor || isFetching }, icon);
 }
 
@@ -137,7 +144,7 @@ function Playground() {
       inputValueDeprecation: true,
     },
     h(GraphiQL.Logo, null, " "),
-    h(GraphiQL.Toolbar, null, ({ prettify, copy, merge }) => h(React.Fragment, null, h(NextPage), prettify, copy, merge)),
+    h(GraphiQL.Toolbar, null, ({ prettify, copy, merge }) => h(React.Fragment, null, h(Turn, { to: "previous" }), h(Turn, { to: "next" }), prettify, copy, merge)),
   );
 }
 
