@@ -39,6 +39,9 @@ const (
 	CodeInternal            = "INTERNAL_SERVER_ERROR"
 	CodeParseFailed         = "GRAPHQL_PARSE_FAILED"
 	CodeValidationFailed    = "GRAPHQL_VALIDATION_FAILED"
+
+	CodePersistedQueryNotFound     = "PERSISTED_QUERY_NOT_FOUND"
+	CodePersistedQueryNotSupported = "PERSISTED_QUERY_NOT_SUPPORTED"
 )
 
 // errorCodes has all codes, the most severe first: faults of the service, of its
@@ -46,7 +49,7 @@ const (
 var errorCodes = [...]string{
 	CodeInternal, CodeUpstreamCredentials, CodeUpstreamBadResponse, CodeUpstreamUnavailable, CodeUpstreamTimeout, CodeOverloaded,
 	CodeRateLimited, CodeUnauthenticated, CodeForbidden, CodeNotFound, CodeTooComplex,
-	CodeParseFailed, CodeValidationFailed, CodeBadUserInput,
+	CodeParseFailed, CodeValidationFailed, CodeBadUserInput, CodePersistedQueryNotSupported, CodePersistedQueryNotFound,
 }
 
 // Codes returns all codes, the most severe first.
