@@ -9,7 +9,7 @@ NEED = .ci/need
 NPM_CI = npm ci --no-audit --no-fund
 NODE_TEST = npm --silent test
 
-.PHONY: check check-slow help generated generate lint test redis operations prometheus e2e browser web clients gateways \
+.PHONY: check check-slow help generated generate lint test redis proxy operations prometheus e2e browser web clients gateways \
   manifests soak validity vulnerabilities playground bench bench-short golden image release release-twice
 
 ## help: this list
@@ -94,7 +94,7 @@ playground:
 	@$(STEP) "playground's files" internal/playground/install.sh
 
 ## e2e: the built service with real clients, in a browser, and behind gateways
-e2e: browser playground web clients gateways
+e2e: browser playground web clients gateways redis proxy
 	@cd e2e && ../$(STEP) "packages of e2e" $(NPM_CI)
 	@cd e2e && ../$(STEP) "end to end" $(NODE_TEST)
 
@@ -115,6 +115,10 @@ gateways:
 	@cd examples/federation && ../../$(STEP) "packages of examples/federation" $(NPM_CI)
 	@cd e2e/federation && ../../$(STEP) "packages of e2e/federation" $(NPM_CI)
 	@cd e2e/federation && ../../$(STEP) "behind gateways" $(NODE_TEST)
+
+# Debian's, for examples/replicas. Debian's service is not needed.
+proxy:
+	@$(NEED) haproxy "examples/replicas" haproxy
 
 # Debian's, because npm packages download their own from elsewhere.
 browser:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,7 +27,7 @@ type countingUpstream struct {
 	inFlight int
 	highest  int // since the last reset
 	served   int
-	status   int // of the next response, if it is not 0
+	status   int // of the next response, unless it is 0
 }
 
 func (u *countingUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -107,7 +108,7 @@ func startProcess(t *testing.T, program string, env ...string) *process {
 }
 
 // load requests different lists of users until ctx is cancelled, and reports
-// errors other than those that are allowed.
+// errors other than the allowed ones.
 func load(ctx context.Context, t *testing.T, p *process, callers int, allowed ...string) (done func()) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -158,11 +159,11 @@ func await(t *testing.T, within time.Duration, what string, holds func() bool) {
 	}
 }
 
-// TestSoakReplicas has three processes of the service, one Redis, and what happens
-// to both.
+// TestSoakReplicas has three processes of the service and one Redis, and disturbs
+// each of them.
 func TestSoakReplicas(t *testing.T) {
 	if os.Getenv("SOAK") == "" { //nolint:forbidigo // a test's own setting
-		t.Skip("takes half a minute: make soak")
+		t.Skip("runs for half a minute; use make soak")
 	}
 	redis := redistest.Start(t)
 	const limit, replicas = 6, 3
@@ -186,7 +187,8 @@ func TestSoakReplicas(t *testing.T) {
 		}
 	}()
 	sleep := func(d time.Duration) { <-time.After(d) }
-	// phase checks how many calls are in flight, and how many are served.
+	// phase checks the number of calls in flight, and the number of served
+	// requests.
 	phase := func(name string, span time.Duration, most int, least float64) {
 		t.Helper()
 		fake.reset()
@@ -204,7 +206,7 @@ func TestSoakReplicas(t *testing.T) {
 	sleep(1500 * time.Millisecond)
 	phase("three replicas", time.Second, limit, 0.75)
 
-	ends[2]() // its callers leave, and then kill -9
+	ends[2]() // its callers leave, and then it is killed
 	all[2].kill()
 	ends = ends[:2]
 	sleep(2 * time.Second)
@@ -247,8 +249,8 @@ func TestSoakReplicas(t *testing.T) {
 	})
 }
 
-// TestPauseOfOneReplicaPausesAll has a 429 that one process receives.
-func TestPauseOfOneReplicaPausesAll(t *testing.T) {
+// TestSharedPause has one process receive a 429.
+func TestSharedPause(t *testing.T) {
 	redis := redistest.Start(t)
 	fake := &countingUpstream{status: http.StatusTooManyRequests}
 	server := httptest.NewServer(fake)
@@ -259,7 +261,7 @@ func TestPauseOfOneReplicaPausesAll(t *testing.T) {
 	}
 	c := inFrontOf(base)
 	c.RedisURL = redis.URL()
-	c.UpstreamTimeout = time.Second // less than the pause
+	c.UpstreamTimeout = time.Second // shorter than the pause
 	one, other := start(t, c), start(t, c)
 	if _, body := post(t, one.url, `{ user(userId: "a") { userId } }`, nil); !strings.Contains(body, "RATE_LIMITED") {
 		t.Fatal(body)
@@ -273,8 +275,8 @@ func TestPauseOfOneReplicaPausesAll(t *testing.T) {
 	}
 }
 
-// TestQuotaOfTwoReplicas has RATE_LIMIT count a caller once.
-func TestQuotaOfTwoReplicas(t *testing.T) {
+// TestSharedQuota has one caller's RATE_LIMIT count over two replicas.
+func TestSharedQuota(t *testing.T) {
 	redis := redistest.Start(t)
 	server := httptest.NewServer(&countingUpstream{})
 	defer server.Close()
@@ -290,7 +292,55 @@ func TestQuotaOfTwoReplicas(t *testing.T) {
 		}
 		<-time.After(20 * time.Millisecond)
 	}
-	if admitted < 5 || admitted > 6 { // the last replica learns with its next token
+	if admitted < 5 || admitted > 6 { // a replica that is behind learns of the others' calls with its next token
 		t.Errorf("%d of 12 requests were admitted, want 5", admitted)
+	}
+}
+
+// TestPersistedQueriesOfReplicas registers a document with one replica, and sends
+// its hash to another one, with and without Redis.
+func TestPersistedQueriesOfReplicas(t *testing.T) {
+	redis := redistest.Start(t)
+	upstream := httptest.NewServer(&countingUpstream{})
+	t.Cleanup(upstream.Close)
+	program := buildService(t)
+	env := []string{"UPSTREAM_URL=" + upstream.URL, "REDIS_URL=" + redis.URL()}
+	one, other := startProcess(t, program, env...), startProcess(t, program, env...)
+	send := func(p *process, body string) string {
+		t.Helper()
+		began := time.Now()
+		resp, err := http.Post(p.url+"/graphql", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("a request took %v", took)
+		}
+		return string(text)
+	}
+	persisted := func(text string) (hash, both string) {
+		extension := fmt.Sprintf(`"extensions":{"persistedQuery":{"version":1,"sha256Hash":"%x"}}`, sha256.Sum256([]byte(text)))
+		return "{" + extension + "}", fmt.Sprintf(`{"query":%q,%s}`, text, extension)
+	}
+	hash, both := persisted("{ __typename }")
+	await(t, 10*time.Second, "the replicas share documents", func() bool {
+		send(one, both)
+		return send(other, hash) == `{"data":{"__typename":"Query"}}`
+	})
+	redis.Hang()
+	for _, p := range []*process{one, other} {
+		if got := send(p, hash); got != `{"data":{"__typename":"Query"}}` {
+			t.Errorf("without Redis: %s", got)
+		}
+	}
+	hash, both = persisted("{ a: __typename }")
+	if got := send(one, hash); !strings.Contains(got, `"PersistedQueryNotFound"`) {
+		t.Errorf("without Redis: %s", got)
+	}
+	send(one, both)
+	if got := send(one, hash); got != `{"data":{"a":"Query"}}` {
+		t.Errorf("without Redis: %s", got)
 	}
 }

@@ -35,12 +35,12 @@ import (
 // issuer publishes its public keys, unless it is down. It is reached in memory,
 // as the Transport of an [auth.Issuer].
 type issuer struct {
-	rsa  *rsa.PrivateKey
-	weak *rsa.PrivateKey
-	ec   *ecdsa.PrivateKey
-	ed   ed25519.PrivateKey
-	url  string
-	asks atomic.Int32
+	rsa      *rsa.PrivateKey
+	weak     *rsa.PrivateKey
+	ec       *ecdsa.PrivateKey
+	ed       ed25519.PrivateKey
+	url      string
+	requests atomic.Int32
 
 	mu     sync.Mutex
 	keys   []map[string]any
@@ -91,7 +91,8 @@ func (i *issuer) publish(key map[string]any) {
 	i.keys = append(i.keys, key)
 }
 
-// answers has the issuer answer something else; nil for the keys again.
+// answers makes the issuer respond with something else, or with its keys again if
+// h is nil.
 func (i *issuer) answers(with http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -100,11 +101,11 @@ func (i *issuer) answers(with http.HandlerFunc) {
 
 func down(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }
 
-// hang responds when no request waits any more.
+// hang responds once no request waits any more.
 func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 func (i *issuer) RoundTrip(r *http.Request) (*http.Response, error) {
-	i.asks.Add(1)
+	i.requests.Add(1)
 	i.mu.Lock()
 	keys, answer := slices.Clone(i.keys), i.answer
 	i.mu.Unlock()
@@ -124,7 +125,7 @@ func (i *issuer) authenticator(t *testing.T) (authenticate auth.Authenticator, r
 	return auth.JWT(t.Context(), auth.Issuer{JWKSURL: i.url, Name: "issuer", Audience: "rollcall", Transport: i}, "service-key", slog.New(slog.DiscardHandler))
 }
 
-// token is a good one.
+// token returns a valid token.
 func (i *issuer) token(t *testing.T, kid string) *http.Request {
 	return bearer("Bearer " + sign(t, jwt.SigningMethodRS256, kid, i.rsa, claims()))
 }
@@ -143,7 +144,7 @@ func sign(t *testing.T, method jwt.SigningMethod, kid string, key any, claims jw
 	return signed
 }
 
-// claims are good ones, changed.
+// claims returns valid claims, changed.
 func claims(change ...any) jwt.MapClaims {
 	c := jwt.MapClaims{"iss": "issuer", "aud": "rollcall", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix()}
 	for i := 0; i < len(change); i += 2 {
@@ -156,7 +157,7 @@ func claims(change ...any) jwt.MapClaims {
 	return c
 }
 
-// reasonOf is the reason of a refusal; empty for no error.
+// reasonOf returns the reason of a refusal; empty for no error.
 func reasonOf(err error) string {
 	refusal, ok := errors.AsType[*auth.Error](err)
 	switch {
@@ -241,27 +242,27 @@ func TestTokens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
-			who, err := authenticate(c.request)
+			identity, err := authenticate(c.request)
 			if got := reasonOf(err); got != c.reason {
-				t.Fatalf("got %+v, %v, for the reason %q, want %q", who, err, got, c.reason)
+				t.Fatalf("got %+v, %v, for the reason %q, want %q", identity, err, got, c.reason)
 			}
 			subject := "alice"
 			if name == "without a subject" {
 				subject = ""
 			}
-			if c.reason == "" && who != (auth.Identity{Key: "service-key", Subject: subject}) {
-				t.Errorf("got %+v", who)
+			if c.reason == "" && identity != (auth.Identity{Key: "service-key", Subject: subject}) {
+				t.Errorf("got %+v", identity)
 			}
-			if err != nil && (who != auth.Identity{} || err.Error() != "send a valid bearer token in the header Authorization") {
-				t.Errorf("got %+v, %v", who, err)
+			if err != nil && (identity != auth.Identity{} || err.Error() != "send a valid bearer token in the header Authorization") {
+				t.Errorf("got %+v, %v", identity, err)
 			}
 			if took := time.Since(began); took > time.Second {
 				t.Errorf("took %v", took)
 			}
 		})
 	}
-	if n := i.asks.Load(); n > 6 {
-		t.Errorf("the issuer was asked %d times for its keys", n)
+	if n := i.requests.Load(); n > 6 {
+		t.Errorf("the issuer received %d requests for its keys", n)
 	}
 }
 
@@ -283,13 +284,13 @@ func TestKeySetOutage(t *testing.T) {
 				authenticate, ready := i.authenticator(t)
 				synctest.Wait()
 				i.answers(answer)
-				time.Sleep(16 * time.Minute) //nolint:forbidigo // in fake time: the keys are asked for again
-				// An unknown key ID makes them be asked for as well.
+				time.Sleep(16 * time.Minute) //nolint:forbidigo // in fake time: the keys are fetched again
+				// A token with an unknown key ID causes a request too.
 				if _, err := authenticate(i.token(t, "unknown")); err == nil {
 					t.Error("an unknown key ID is taken")
 				}
-				if n := i.asks.Load(); n != 3 {
-					t.Errorf("the issuer was asked %d times", n)
+				if n := i.requests.Load(); n != 3 {
+					t.Errorf("the issuer received %d requests", n)
 				}
 				if _, err := authenticate(i.token(t, "rsa")); err != nil || !ready() {
 					t.Errorf("a known key is lost: %v", err)
@@ -314,8 +315,8 @@ func TestKeySetAtStartup(t *testing.T) {
 					t.Errorf("the start took %v", time.Since(began))
 				}
 				time.Sleep(time.Minute) //nolint:forbidigo // in fake time
-				if n := i.asks.Load(); n < 10 || n > 61 {
-					t.Errorf("the issuer was asked %d times in a minute", n)
+				if n := i.requests.Load(); n < 10 || n > 61 {
+					t.Errorf("the issuer received %d requests in a minute", n)
 				}
 				i.answers(nil)
 				time.Sleep(7 * time.Second) //nolint:forbidigo // in fake time: an attempt that hangs ends first
@@ -386,7 +387,7 @@ func TestKeySetRenewal(t *testing.T) {
 			t.Error("an unknown key ID is taken")
 		}
 		i.publish(i.rsaKey("new", i.rsa, "sig"))
-		asked := i.asks.Load()
+		before := i.requests.Load()
 		var callers sync.WaitGroup
 		for range 100 { // at once
 			callers.Go(func() {
@@ -396,20 +397,20 @@ func TestKeySetRenewal(t *testing.T) {
 			})
 		}
 		callers.Wait()
-		if n := i.asks.Load() - asked; n != 1 {
-			t.Errorf("the issuer was asked %d times", n)
+		if n := i.requests.Load() - before; n != 1 {
+			t.Errorf("the issuer received %d requests", n)
 		}
 
-		// A stranger who makes up key IDs cannot flood the issuer, nor hide a new
-		// key for long.
-		asked = i.asks.Load()
+		// A caller that makes up key IDs cannot flood the issuer, nor delay the
+		// discovery of a new key for long.
+		before = i.requests.Load()
 		for n := range 100 {
 			if _, err := authenticate(i.token(t, "bogus"+strconv.Itoa(n))); err == nil {
 				t.Error("an unknown key ID is taken")
 			}
 		}
-		if n := i.asks.Load() - asked; n > 5 {
-			t.Errorf("the issuer was asked %d times", n)
+		if n := i.requests.Load() - before; n > 5 {
+			t.Errorf("the issuer received %d requests", n)
 		}
 		i.publish(i.rsaKey("newer", i.rsa, "sig"))
 		time.Sleep(time.Second) //nolint:forbidigo // in fake time

@@ -47,7 +47,8 @@ func (s *Store) Pages(apiKey string, ttl time.Duration) (*Pages, error) {
 	if apiKey == "" {
 		return nil, ErrNoKey
 	}
-	return &Pages{store: s, key: apiKey, base: prefix + "{" + s.name("pages", apiKey) + "}:", ttl: ttl, seal: s.seal(apiKey)}, nil
+	name := s.name("pages", apiKey)
+	return &Pages{store: s, key: apiKey, base: prefix + "{" + name + "}:", ttl: ttl, seal: s.seal(name, apiKey)}, nil
 }
 
 // page is a page in Redis.

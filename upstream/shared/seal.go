@@ -20,7 +20,22 @@ var errSeal = errors.New("a value in Redis does not open")
 
 type seal struct{ aead cipher.AEAD }
 
-func (s *Store) seal(apiKey string) seal {
+// maxSeals is how many API keys' seals this process remembers. To derive one takes
+// longer than all else that a page costs this process.
+const maxSeals = 1024
+
+// seal returns the seal of an API key. It is remembered by a name that the key has,
+// so that memory has no keys of former callers.
+func (s *Store) seal(name, apiKey string) seal {
+	if known, ok := s.seals.Get(name); ok {
+		return known
+	}
+	derived := s.derive(apiKey)
+	s.seals.Add(name, derived)
+	return derived
+}
+
+func (s *Store) derive(apiKey string) seal {
 	key, err := hkdf.Key(sha256.New, []byte(apiKey), nil, prefix+"seal\x00"+s.upstream, 32)
 	if err != nil {
 		panic(err) // only for a length that SHA-256 cannot provide

@@ -26,6 +26,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/redis/rueidis"
 	"go.opentelemetry.io/otel/metric"
 )
@@ -85,6 +86,8 @@ type Store struct {
 	replicas    int // seen last; 0 before the first time that the mode was shared
 	limiters    map[string]*Limiter
 	closed      bool
+
+	seals *lru.Cache[string, seal]
 }
 
 // ErrURL reports that the URL of Redis is not valid. It does not repeat the URL.
@@ -117,6 +120,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		incarnation: 1,
 		limiters:    make(map[string]*Limiter),
 	}
+	s.seals, _ = lru.New[string, seal](maxSeals) // fails only for a size that is not positive
 	s.telemetry = newTelemetry(s, c.MeterProvider)
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	tried := make(chan struct{})
