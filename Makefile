@@ -2,6 +2,7 @@
 # output only if it fails; VERBOSE=1 prints it all.
 
 GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+KUSTOMIZE = go run sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 KUBECTL_VALIDATE = go run sigs.k8s.io/kubectl-validate@v0.0.4
 GOVULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STEP = .ci/step
@@ -74,7 +75,9 @@ release-twice:
 
 ## manifests: the Kubernetes manifests against the API server's own validation, which takes minutes to build
 manifests:
-	@$(STEP) "Kubernetes manifests" $(KUBECTL_VALIDATE) --version 1.30 deploy/kubernetes/rollcall.yaml
+	@$(STEP) "Kubernetes manifests" sh -ec 'dir=$$(mktemp -d); trap "rm -rf $$dir" EXIT; \
+	  for overlay in jwt redis; do $(KUSTOMIZE) build deploy/kubernetes/overlays/$$overlay >$$dir/$$overlay.yaml; done; \
+	  $(KUBECTL_VALIDATE) --version 1.30 $$dir/*.yaml'
 
 ## soak: the Go tests that are named TestSoak…, which are skipped unless SOAK is set
 soak:

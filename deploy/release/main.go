@@ -71,6 +71,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return fmt.Errorf("%v: %w", p, err)
 		}
 	}
+	if after, err := newRelease(ctx, *source, *name); err != nil || *after != *r {
+		return errors.Join(errors.New("the source changed while the release was built"), err)
+	}
 	return writeChecksums(*out, stdout)
 }
 
