@@ -10,7 +10,7 @@ NPM_CI = npm ci --no-audit --no-fund
 NODE_TEST = npm --silent test
 
 .PHONY: check check-slow help generated generate lint test redis proxy operations prometheus e2e browser web clients gateways \
-  manifests soak validity vulnerabilities playground bench bench-short golden
+  manifests soak simulation validity vulnerabilities playground bench bench-short golden
 
 ## help: this list
 help:
@@ -64,6 +64,11 @@ manifests:
 ## soak: the Go tests that are named TestSoak…, which are skipped unless SOAK is set
 soak:
 	@SOAK=1 $(STEP) "soak tests" go test -count=1 -timeout 60m -run '^TestSoak' ./...
+
+## simulation: 50 replicas and 1,000 keys with one Redis and with a Cluster, for docs/performance.md
+simulation:
+	SOAK=1 go test -count=1 -v -timeout 10m -run '^TestSoakSimulation$$' ./upstream/shared
+	go test -run '^$$' -bench . ./upstream/shared
 
 ## validity: random requests to the service and to graphql-js, for ten minutes from another seed than check's
 validity:

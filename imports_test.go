@@ -78,8 +78,8 @@ var allowed = map[string][]string{
 	"rollcall/internal/quota":                 {"github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"},
 }
 
-// commands are the programs.
-var commands = []string{"rollcall", "rollcall/upstream/emulator/cmd/emulator"}
+// commands are the programs, and what starts one for tests.
+var commands = []string{"rollcall", "rollcall/upstream/emulator/cmd/emulator", "rollcall/upstream/shared/redistest"}
 
 // TestImports holds the house to one direction: server.go to graph, upstream
 // and internal; graph to what is beneath it; upstream to flight, which both sides share;

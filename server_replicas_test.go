@@ -83,6 +83,12 @@ func buildService(t *testing.T) string {
 
 func startProcess(t *testing.T, program string, env ...string) *process {
 	t.Helper()
+	return startProcessWith(t, program, io.Discard, env...)
+}
+
+// startProcessWith starts a process whose log is written to log.
+func startProcessWith(t *testing.T, program string, log io.Writer, env ...string) *process {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +96,7 @@ func startProcess(t *testing.T, program string, env ...string) *process {
 	_ = listener.Close()
 	addr := listener.Addr().String()
 	p := &process{url: "http://" + addr, cmd: exec.Command(program)}
+	p.cmd.Stderr = log
 	p.cmd.Env = append([]string{"LISTEN_ADDR=" + addr, "ADMIN_ADDR=off", "AUTH=none", "ELEVENLABS_API_KEY=canary-key", "SHUTDOWN_DELAY=0s"}, env...)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
