@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// allowed says which packages a package may import, of this project's and of
-// others whose place is restricted. A pattern ends in * where it stands for all
-// that begins so.
+// allowed has, for each package, the packages that it may import: those of this
+// project, and third-party ones. A pattern that ends in * allows all paths that
+// begin with it.
 var allowed = map[string][]string{
 	"rollcall": {
 		"rollcall/graph", "rollcall/graph/transport", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/upstream/shared", "rollcall/internal/*",
@@ -81,13 +81,14 @@ var allowed = map[string][]string{
 // commands are the programs, and what starts one for tests.
 var commands = []string{"rollcall", "rollcall/upstream/emulator/cmd/emulator", "rollcall/upstream/shared/redistest"}
 
-// TestImports holds the house to one direction: server.go to graph, upstream
-// and internal; graph to what is beneath it; upstream to flight, which both sides share;
-// the rest of internal to nothing.
+// TestImports checks that dependencies have one direction: server.go imports
+// graph, upstream and internal; graph imports what is below it; graph and
+// upstream share flight; the rest of internal imports nothing of the project. It
+// also checks that only the programs access the process.
 func TestImports(t *testing.T) {
 	imports := listImports(t)
 	if got, want := slices.Sorted(maps.Keys(imports)), slices.Sorted(maps.Keys(allowed)); !slices.Equal(got, want) {
-		t.Errorf("the packages are\n%v\nand the rules are for\n%v", got, want)
+		t.Errorf("the packages are\n%v\nand the rules cover\n%v", got, want)
 	}
 	for pkg, list := range imports {
 		for _, imported := range list {
@@ -100,7 +101,7 @@ func TestImports(t *testing.T) {
 				t.Errorf("%s must not import %s", pkg, imported)
 			}
 			if imported == "os" && !slices.Contains(commands, pkg) {
-				t.Errorf("%s must not import os: only a command touches the process", pkg)
+				t.Errorf("%s must not import os: only a program accesses the process", pkg)
 			}
 		}
 	}

@@ -41,7 +41,7 @@ import (
 
 func main() {
 	ballast := newBallast()
-	signal.Ignore(syscall.SIGPIPE) // otherwise the process ends when the reader of its log does
+	signal.Ignore(syscall.SIGPIPE) // otherwise the process ends if the reader of its log does
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, os.Args[1:], environment(), os.Stdout, os.Stderr)
@@ -59,11 +59,11 @@ func environment() map[string]string {
 	return env
 }
 
-// newBallast returns memory that counts as live for the garbage collector and
-// occupies none, because it is never touched. What else is live are a few
-// megabytes, and the collector runs when as much again has become garbage, as each
-// page does once it is sent. With a ballast it waits for that much more, at any
-// load. If GOGC is set, it replaces the ballast.
+// newBallast returns memory that counts as live for the garbage collector but
+// occupies none, because it is never touched. Other live memory is a few
+// megabytes, and the collector runs when as much again has become garbage, as
+// each page does once it is sent. With a ballast the collector waits for that
+// much more, at any load. If GOGC is set, it replaces the ballast.
 func newBallast() []byte {
 	if os.Getenv("GOGC") != "" {
 		return nil
@@ -72,8 +72,8 @@ func newBallast() []byte {
 }
 
 // run is the whole process except its exit. It returns the exit code: 0 after a
-// graceful stop, -help, -version or a successful -healthcheck; 1 if serving or the
-// health check failed; 2 if an argument or a setting is wrong.
+// graceful stop, -help, -version or a successful -healthcheck; 1 if serving or
+// the health check failed; 2 if an argument or a setting is invalid.
 func run(ctx context.Context, args []string, env map[string]string, stdout io.Writer, stderr *os.File) int {
 	flags := flag.NewFlagSet("rollcall", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string, env map[string]string, stdout io.Wr
 	case errors.Is(err, flag.ErrHelp):
 		writeHelp(stdout)
 		return 0
-	case err != nil: // Parse has printed it
+	case err != nil: // Parse has printed the error
 		fmt.Fprintf(stderr, "rollcall: see -help\n")
 		return 2
 	case flags.NArg() > 0:
@@ -97,7 +97,7 @@ func run(ctx context.Context, args []string, env map[string]string, stdout io.Wr
 	c, err := config.Load(env, config.Deps{
 		RegionURL: upstream.RegionURL, ParseOrigin: origin.Parse, CheckRedisURL: shared.CheckURL, ReadFile: os.ReadFile, Terminal: isTerminal(stderr),
 	})
-	if *healthcheck { // of a service that has started, so that other settings do not matter
+	if *healthcheck { // the checked service has started, so other settings do not matter
 		return checkHealth(ctx, c.ListenAddr, stdout, stderr)
 	}
 	if err != nil {
@@ -154,8 +154,8 @@ func listen(ctx context.Context, c config.Config, log *slog.Logger) (public, adm
 	}
 }
 
-// serve serves the listeners until ctx is cancelled, and then answers the requests
-// of the connections that are open, as far as the time to stop in allows.
+// serve serves the listeners until ctx is cancelled. It then responds to the
+// requests on open connections, within the time that a stop may take.
 func serve(ctx context.Context, c config.Config, public, adminListener net.Listener, log *slog.Logger) error {
 	if c.Demo {
 		stop, err := startDemo(ctx, &c, log)
@@ -174,7 +174,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		return err
 	}
 	defer endTelemetry(ctx, tel, log)
-	standardlog.Replace(log, tel.MeterProvider) //nolint:contextcheck // its counter begins outside any request
+	standardlog.Replace(log, tel.MeterProvider) //nolint:contextcheck // its counter starts outside of any request
 	var draining drain.Drain
 	store, err := openStore(ctx, c, tel, log)
 	if err != nil {
@@ -184,14 +184,14 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		defer store.Close()
 	}
 	calls := newQuota(c, store)
-	client := newClient(c, store, calls, tel, log) //nolint:contextcheck // its counters begin outside any request
+	client := newClient(c, store, calls, tel, log) //nolint:contextcheck // its counters start outside of any request
 	defer client.Close()
 	secret := callerSecret(c)
 	executor := newExecutor(c, client, secret, log)
 	defer executor.Close()
 	authenticate, known := newAuthenticator(ctx, c, log)
 	ready := func() bool { return draining.Ready() && known() }
-	handler := newHandler(c, executor, secret, calls, authenticate, tel, log) //nolint:contextcheck // its counters begin outside any request
+	handler := newHandler(c, executor, secret, calls, authenticate, tel, log) //nolint:contextcheck // its counters start outside of any request
 	handler = withProbes(handler, ready)
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
@@ -205,7 +205,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 			adminHandler = origin.OnlyLocal(adminHandler)
 		}
 		adminServer := &http.Server{Handler: adminHandler, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-		defer func() { _ = adminServer.Close() }() // last, because it reports how the rest is doing
+		defer func() { _ = adminServer.Close() }() // last, because it reports the state of the rest
 		go func() { failed <- adminServer.Serve(adminListener) }()
 		log.Info("listening", "admin", fmt.Sprintf("http://%s/", adminListener.Addr()))
 	}
@@ -223,9 +223,9 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	draining.End(ctx, public)
 	err = server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) { // for example because an upload never ends
-		log.Warn("the time to stop in is over: requests are cut off", "requests", draining.Busy())
+		log.Warn("the deadline of the stop has expired: requests are cut off", "requests", draining.Busy())
 		_ = server.Close()
-		return nil // the stop was requested, so it is no failure
+		return nil // the stop was requested, so it is not a failure
 	}
 	return err
 }
@@ -239,7 +239,7 @@ func withProbes(next http.Handler, ready func() bool) http.Handler {
 	return mux
 }
 
-// endTelemetry sends off the remaining telemetry.
+// endTelemetry exports the remaining telemetry.
 func endTelemetry(ctx context.Context, tel *telemetry.Telemetry, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -249,7 +249,7 @@ func endTelemetry(ctx context.Context, tel *telemetry.Telemetry, log *slog.Logge
 }
 
 // maxHeader is the longest head of a request, from its first line to the empty
-// one, in bytes. On a connection that is used again it may be a buffer longer.
+// one, in bytes. On a reused connection it may be one buffer longer.
 const maxHeader = 32 << 10
 
 // newServer returns a server that bounds the time and the size of each request.
@@ -261,16 +261,16 @@ func newServer(handler http.Handler, c config.Config, log *slog.Logger) *http.Se
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      c.UpstreamTimeout + 30*time.Second,
 		IdleTimeout:       c.IdleTimeout,
-		MaxHeaderBytes:    maxHeader - 4<<10, // net/http adds as much, for what it has read already of the next request
+		MaxHeaderBytes:    maxHeader - 4<<10, // net/http adds as much, for what it has already read of the next request
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
 
-// openStore returns what this replica shares with the others, or nil if it shares
-// nothing.
+// openStore returns the store that this replica shares with the others, or nil if
+// it shares nothing.
 func openStore(ctx context.Context, c config.Config, tel *telemetry.Telemetry, log *slog.Logger) (*shared.Store, error) {
 	if c.RedisURL == "" {
-		return nil, nil //nolint:nilnil // to share nothing is an ordinary case
+		return nil, nil //nolint:nilnil // sharing nothing is an ordinary case
 	}
 	return shared.Open(ctx, shared.Config{URL: c.RedisURL, Upstream: c.Upstream.String(), Log: log, MeterProvider: tel.MeterProvider})
 }
@@ -281,8 +281,8 @@ type callQuota interface {
 	Spend(caller upstream.Caller)
 }
 
-// newQuota returns the quota of upstream calls that each caller has, or nil if it
-// may make any number.
+// newQuota returns the quota of upstream calls for each caller, or nil if a
+// caller may make any number.
 func newQuota(c config.Config, store *shared.Store) callQuota {
 	switch {
 	case c.RateLimit == 0:
@@ -305,7 +305,8 @@ func (q sharedQuota) Spend(c upstream.Caller) {
 	q.Quota.Spend(shared.Caller{APIKey: c.Key.Reveal(), Subject: c.Subject})
 }
 
-// newClient returns a client for the upstream, whose calls are taken from the quota.
+// newClient returns a client for the upstream. Each call that it sends spends a
+// token of the quota.
 func newClient(c config.Config, store *shared.Store, calls callQuota, tel *telemetry.Telemetry, log *slog.Logger) *upstream.Client {
 	u := upstream.Config{
 		BaseURL: c.Upstream, Timeout: c.UpstreamTimeout, Concurrency: c.UpstreamConcurrency, Connections: c.UpstreamConnections,
@@ -374,7 +375,7 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 		if c.JWT.Scope != "" { // RFC 6750, section 3.1; a scope needs no escapes
 			t.ScopeChallenge = fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, c.JWT.Scope)
 		}
-	case config.AuthPassthrough: // no registered scheme sends a key in a header of its own
+	case config.AuthPassthrough: // no registered scheme sends a key in a separate header
 		t.Challenge = `ApiKey header="xi-api-key"`
 	}
 	mux := http.NewServeMux()
@@ -393,10 +394,10 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 }
 
 // callerSecret seals cursors, and is the key of callers' hashes in the log, if
-// there is no API key. With AUTH=none all callers are one, so there is nothing to
-// protect, and replicas must agree on it: it is derived from the upstream's URL.
-// Otherwise a caller who knew it could make other callers' cursors: it is random
-// and ends with the process.
+// there is no API key. With AUTH=none all callers are one, so the secret protects
+// nothing, and replicas must agree on it: it is derived from the upstream's URL.
+// Otherwise a caller that knew the secret could make other callers' cursors: it
+// is random, and lasts as long as the process.
 func callerSecret(c config.Config) string {
 	if c.Auth == config.AuthNone {
 		return "rollcall: cursors without a key: " + c.Upstream.String()
@@ -416,8 +417,8 @@ func credentialHeader(a config.Auth) string {
 	}
 }
 
-// newAuthenticator returns how callers are authenticated, and whether that is
-// possible yet.
+// newAuthenticator returns the function that authenticates callers, and one that
+// reports whether it can do so yet.
 func newAuthenticator(ctx context.Context, c config.Config, log *slog.Logger) (authenticate auth.Authenticator, known func() bool) {
 	always := func() bool { return true }
 	switch c.Auth {
@@ -437,7 +438,7 @@ func startDemo(ctx context.Context, c *config.Config, log *slog.Logger) (stop fu
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	server := &http.Server{Handler: emulator.New(emulator.Options{}), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-	go func() { _ = server.Serve(listener) }() // ends with stop
+	go func() { _ = server.Serve(listener) }() // returns after stop
 	c.Upstream = &url.URL{Scheme: "http", Host: listener.Addr().String()}
 	c.APIKey = "demo"
 	c.Auth = config.AuthNone
@@ -446,7 +447,7 @@ func startDemo(ctx context.Context, c *config.Config, log *slog.Logger) (stop fu
 }
 
 // newLog returns the service's log. Durations are text, such as 1.5s: slog's JSON
-// has them as numbers of nanoseconds.
+// would write them as numbers of nanoseconds.
 func newLog(c config.Config, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Value.Kind() == slog.KindDuration {

@@ -23,9 +23,9 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// TestStoppingUnderLoad has 50 clients that go on until the service says that
-// it is not ready. None of their requests may fail.
-func TestStoppingUnderLoadFailsNoRequest(t *testing.T) {
+// TestStopUnderLoad has 50 clients that continue until the service reports that it
+// is not ready. None of their requests may fail.
+func TestStopUnderLoad(t *testing.T) {
 	base := realUpstream(t, emulator.New(emulator.Options{Users: 300, Latency: 10 * time.Millisecond}).ServeHTTP)
 	c := inFrontOf(base)
 	c.ShutdownDelay = 500 * time.Millisecond
@@ -86,26 +86,26 @@ func TestStoppingUnderLoadFailsNoRequest(t *testing.T) {
 	for ready() == http.StatusOK {
 		time.Sleep(time.Millisecond) //nolint:forbidigo // real sockets
 	}
-	time.Sleep(200 * time.Millisecond) //nolint:forbidigo // as long as a balancer takes to notice
+	time.Sleep(200 * time.Millisecond) //nolint:forbidigo // as long as a balancer needs to notice
 	unready.Store(true)
 	clients.Wait()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	t.Logf("%d requests answered, %d of them after the signal", answered.Load(), after.Load())
+	t.Logf("%d requests completed, %d of them after the signal", answered.Load(), after.Load())
 	if after.Load() == 0 {
-		t.Error("nothing was asked after the signal")
+		t.Error("no request completed after the signal")
 	}
 }
 
-// TestStopAnswersOpenConnections has 50 busy clients that continue until the
-// listener refuses them. A request on a connection that has had a response must
-// not fail, even if net/http's client would repeat it. A new connection may be
-// refused or reset when the listener closes, and only once per client.
-func TestStopAnswersOpenConnections(t *testing.T) {
+// TestStopCompletesRequests has 50 busy clients that continue until the listener
+// refuses them. A request on a connection that has had a response must not fail,
+// even if net/http's client would repeat it. A new connection may be refused or
+// reset when the listener closes, and only once per client.
+func TestStopCompletesRequests(t *testing.T) {
 	for name, c := range map[string]struct {
 		delay time.Duration
-		keep  bool // connections, between requests
+		keep  bool // keep connections open between requests
 	}{
 		"at once":                          {0, true},
 		"after a moment":                   {50 * time.Millisecond, true},
@@ -148,7 +148,7 @@ func TestStopAnswersOpenConnections(t *testing.T) {
 							return
 						}
 						if err != nil {
-							t.Errorf("after %d answers: %v", answered.Load(), err)
+							t.Errorf("after %d responses: %v", answered.Load(), err)
 							failed.Add(1)
 						}
 						answered.Add(1)
@@ -169,13 +169,13 @@ func TestStopAnswersOpenConnections(t *testing.T) {
 			}
 			took := time.Since(began)
 			clients.Wait()
-			t.Logf("%d answered, %d failed, %d reset by the closing listener, ended in %v", answered.Load(), failed.Load(), reset.Load(), took)
+			t.Logf("%d completed, %d failed, %d reset by the closing listener, ended in %v", answered.Load(), failed.Load(), reset.Load(), took)
 		})
 	}
 }
 
-// TestTheEndComesInTime has a request that is never whole.
-func TestTheEndComesInTime(t *testing.T) {
+// TestStopDeadline has a request whose body never arrives completely.
+func TestStopDeadline(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "stderr")
 	stderr, err := os.Create(path)
@@ -214,10 +214,10 @@ func TestTheEndComesInTime(t *testing.T) {
 		t.Errorf("the exit code is %d", code)
 	}
 	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("the end took %v", took)
+		t.Errorf("the stop took %v", took)
 	}
 	if n := find(`cut off.*"requests":(\d+)`); n != "1" {
-		t.Errorf("%q requests are logged to be cut off", n)
+		t.Errorf("%q requests are logged as cut off", n)
 	}
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
 	if answer, err := io.ReadAll(conn); len(answer) != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
@@ -225,7 +225,8 @@ func TestTheEndComesInTime(t *testing.T) {
 	}
 }
 
-// exchange asks something on a connection, once.
+// exchange sends one request on a connection and reads the response. It reports
+// whether the connection closes.
 func exchange(conn net.Conn) (closes bool, err error) {
 	const body = `{"query":"{ users(first: 3) { nodes { userId } } }"}`
 	if _, err := fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {

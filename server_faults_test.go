@@ -33,7 +33,8 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// inFrontOf is the configuration in front of a stand-in for the real upstream.
+// inFrontOf returns the configuration of a service whose upstream is a test's
+// server.
 func inFrontOf(base *url.URL) config.Config {
 	return config.Config{
 		Upstream: base, APIKey: "canary-key", Auth: config.AuthNone, UpstreamTimeout: 2 * time.Second, UpstreamConcurrency: 8,
@@ -91,19 +92,19 @@ func TestSecrets(t *testing.T) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
 			var log syncBuffer
-			tell, err := telemetry.Start(t.Context(), telemetry.Options{Scrape: true, Log: slog.New(slog.NewJSONHandler(&log, nil))})
+			tel, err := telemetry.Start(t.Context(), telemetry.Options{Scrape: true, Log: slog.New(slog.NewJSONHandler(&log, nil))})
 			if err != nil {
 				t.Fatal(err)
 			}
 			spans := tracetest.NewSpanRecorder()
-			tell.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+			tel.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 			c := inFrontOf(realUpstream(t, answer))
 			calls := newQuota(c, nil)
 			logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-			client := newClient(c, nil, calls, tell, logger)
+			client := newClient(c, nil, calls, tel, logger)
 			executor := newExecutor(c, client, "secret", logger)
 			defer executor.Close()
-			handler := newHandler(c, executor, "secret", calls, auth.None("canary-key"), tell, logger)
+			handler := newHandler(c, executor, "secret", calls, auth.None("canary-key"), tel, logger)
 			server := newServer(handler, inFrontOf(nil), slog.New(slog.NewJSONHandler(&log, nil)))
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -124,20 +125,20 @@ func TestSecrets(t *testing.T) {
 				t.Errorf("logged %s", log.String())
 			}
 			for _, s := range spans.Ended() {
-				if told := fmt.Sprint(s.Name(), s.Attributes(), s.Status(), s.Events(), s.Links()); strings.Contains(told, "canary") {
-					t.Errorf("traced %s", told)
+				if span := fmt.Sprint(s.Name(), s.Attributes(), s.Status(), s.Events(), s.Links()); strings.Contains(span, "canary") {
+					t.Errorf("the span is %s", span)
 				}
 			}
 			page := httptest.NewRecorder()
-			tell.Page.ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+			tel.Page.ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 			if strings.Contains(page.Body.String(), "canary") || !strings.Contains(page.Body.String(), "http_client_request_duration_seconds_count") || len(spans.Ended()) == 0 {
-				t.Errorf("%d spans, measured %s", len(spans.Ended()), page.Body)
+				t.Errorf("%d spans, the metrics are %s", len(spans.Ended()), page.Body)
 			}
 		})
 	}
 }
 
-func TestACallerThatLeavesEndsItsUpstreamCall(t *testing.T) {
+func TestDisconnectCancelsUpstreamCall(t *testing.T) {
 	arrived, ended := make(chan struct{}), make(chan time.Time, 1)
 	base := realUpstream(t, func(_ http.ResponseWriter, r *http.Request) {
 		close(arrived)
@@ -151,7 +152,7 @@ func TestACallerThatLeavesEndsItsUpstreamCall(t *testing.T) {
 		r.Header.Set("Content-Type", "application/json")
 		if response, err := http.DefaultClient.Do(r); err == nil {
 			_ = response.Body.Close()
-			t.Error("there was an answer")
+			t.Error("there was a response")
 		}
 	}()
 	<-arrived
@@ -160,15 +161,15 @@ func TestACallerThatLeavesEndsItsUpstreamCall(t *testing.T) {
 	select {
 	case at := <-ended:
 		if took := at.Sub(left); took > 100*time.Millisecond {
-			t.Errorf("the call went on for %v", took)
+			t.Errorf("the call was cancelled after %v", took)
 		}
 	case <-time.After(time.Second):
-		t.Error("the call goes on")
+		t.Error("the call was not cancelled")
 	}
 }
 
-// TestSlowCallersAreCutOff sends the beginning of a request and waits.
-func TestSlowCallersAreCutOff(t *testing.T) {
+// TestReadTimeouts sends the beginning of a request and waits.
+func TestReadTimeouts(t *testing.T) {
 	t.Parallel()
 	s := start(t, config.Config{Demo: true, UpstreamTimeout: time.Second})
 	for name, c := range map[string]struct {
@@ -198,7 +199,7 @@ func TestSlowCallersAreCutOff(t *testing.T) {
 	}
 }
 
-func TestHeadersAreBounded(t *testing.T) {
+func TestHeaderLimit(t *testing.T) {
 	s := start(t, config.Config{Demo: true, UpstreamTimeout: time.Second})
 	const body = `{"query":"{ __typename }"}`
 	for size, want := range map[int]int{30 << 10: http.StatusOK, 32 << 10: http.StatusOK, 32<<10 + 1: http.StatusRequestHeaderFieldsTooLarge, 1 << 20: http.StatusRequestHeaderFieldsTooLarge} {
@@ -210,7 +211,7 @@ func TestHeadersAreBounded(t *testing.T) {
 	}
 }
 
-func TestABodyThatIsAnnouncedTooLargeIsNotWaitedFor(t *testing.T) {
+func TestBodyLimit(t *testing.T) {
 	s := start(t, config.Config{Demo: true, UpstreamTimeout: time.Second})
 	for _, size := range []int{128<<10 + 1, 1 << 30} {
 		for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
@@ -221,7 +222,7 @@ func TestABodyThatIsAnnouncedTooLargeIsNotWaitedFor(t *testing.T) {
 			defer conn.Close()
 			_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
 			fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n", size, expect)
-			response, err := http.ReadResponse(bufio.NewReader(conn), nil) // of 100 as well
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil) // also reads a response 100
 			if err != nil || response.StatusCode != http.StatusRequestEntityTooLarge || !response.Close {
 				t.Errorf("%d bytes, %q: %+v, %v", size, expect, response, err)
 			}
@@ -229,7 +230,8 @@ func TestABodyThatIsAnnouncedTooLargeIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// raw is all that the service answers to some bytes before it closes the connection.
+// raw sends bytes to the service, and returns all that it sends before it closes
+// the connection.
 func raw(t *testing.T, url, sent string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
@@ -238,7 +240,7 @@ func raw(t *testing.T, url, sent string) string {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
-	_, _ = io.WriteString(conn, sent) // it may close before it has all of it
+	_, _ = io.WriteString(conn, sent) // the service may close the connection before it has read everything
 	answer, err := io.ReadAll(conn)
 	if err != nil && len(answer) == 0 {
 		t.Error(err)
@@ -246,7 +248,7 @@ func raw(t *testing.T, url, sent string) string {
 	return string(answer)
 }
 
-// syncBuffer is a buffer for several goroutines.
+// syncBuffer is a buffer that is safe for concurrent use.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -264,8 +266,8 @@ func (b *syncBuffer) String() string {
 	return b.b.String()
 }
 
-// TestMemory runs the built service under a burst and reads what it takes.
-func TestMemoryStaysBounded(t *testing.T) {
+// TestMemory runs the built service under bursts of requests and reads its memory.
+func TestMemory(t *testing.T) {
 	t.Parallel()
 	base := realUpstream(t, emulator.New(emulator.Options{Users: 20_000, Latency: 20 * time.Millisecond}).ServeHTTP)
 	address, process := startBinary(t, buildBinary(t), "UPSTREAM_URL="+base.String(), "ELEVENLABS_API_KEY=k", "AUTH=none", "UPSTREAM_CONCURRENCY=15")
@@ -275,7 +277,7 @@ func TestMemoryStaysBounded(t *testing.T) {
 	var wg sync.WaitGroup
 	var next atomic.Int32
 	burst := func() {
-		for range 100 { // at once, each a list of its own
+		for range 100 { // at once, each for a list of its own
 			wg.Go(func() {
 				query := fmt.Sprintf(`{ users(first: 100, filter: {callStartedAfter: "2026-01-%02dT00:%02d:00Z"}) { edges { cursor node { id userId sentiment { overall { scoredConversationCount } } } } } }`, 1+next.Add(1)%28, next.Load()%60)
 				if status, body := post(t, address, query, nil); status != http.StatusOK || strings.Contains(body, `"errors"`) {
@@ -285,7 +287,7 @@ func TestMemoryStaysBounded(t *testing.T) {
 		}
 		wg.Wait()
 		for range 10 {
-			for range 100 { // refusals
+			for range 100 { // refused requests
 				wg.Go(func() { _, _ = post(t, address, "{"+strings.Repeat(" canary", 900)+"}", nil) })
 			}
 			wg.Wait()
@@ -293,7 +295,7 @@ func TestMemoryStaysBounded(t *testing.T) {
 	}
 	burst()
 	first := peakRSS(t, process.Pid)
-	for range 3 { // what one burst leaves is used again, or returned
+	for range 3 { // memory that one burst leaves is reused or returned
 		burst()
 	}
 	peak, after := peakRSS(t, process.Pid), rss(t, process.Pid)
@@ -332,8 +334,8 @@ func TestMemoryOfCachedPages(t *testing.T) {
 }
 
 // TestMemoryOfLargeResponses runs the built service within the memory of
-// deploy/kubernetes, with clients that request the largest responses and read
-// nothing. Other clients are served meanwhile.
+// deploy/kubernetes. Some clients request the largest responses and read nothing,
+// while others are served.
 func TestMemoryOfLargeResponses(t *testing.T) {
 	base, binary := realUpstream(t, emulator.New(emulator.Options{Users: 500}).ServeHTTP), buildBinary(t)
 	const user = `id userId conversationCount firstContactAt lastContactAt lastContactAgentName lastContactAgent { agentId } lastContactConversation { conversationId }
@@ -357,7 +359,7 @@ func TestMemoryOfLargeResponses(t *testing.T) {
 			if size = len(body); status != http.StatusOK || size < c.least || c.least == 0 && !strings.Contains(body, "OPERATION_TOO_COMPLEX") {
 				t.Fatalf("%d, %d bytes: %.300s", status, size, body)
 			}
-			for i := range 30 { // each a request of its own, on a connection that is not read
+			for i := range 30 { // each is a different request, on a connection that is not read
 				conn, err := net.Dial("tcp", strings.TrimPrefix(address, "http://"))
 				if err != nil {
 					t.Fatal(err)
@@ -375,7 +377,7 @@ func TestMemoryOfLargeResponses(t *testing.T) {
 			}
 			peak := peakRSS(t, process.Pid)
 			t.Logf("responses of %d KiB; RSS: %d MiB before, %d at most", size>>10, before>>10, peak>>10)
-			if peak > 192<<10 { // the container has 256 MiB, for the kernel's buffers too
+			if peak > 192<<10 { // the container has 256 MiB, which includes the kernel's buffers
 				t.Errorf("RSS of %d KiB at most", peak)
 			}
 		})
@@ -415,11 +417,11 @@ func startBinary(t *testing.T, binary string, env ...string) (address string, pr
 	if address = strings.TrimSuffix(address, "/graphql"); address == "" {
 		t.Fatal("the service has ended")
 	}
-	go func() { _, _ = io.Copy(io.Discard, output) }() // ends with the service
+	go func() { _, _ = io.Copy(io.Discard, output) }() // returns when the service ends
 	return address, service.Process
 }
 
-// rss and peakRSS are in KiB.
+// rss and peakRSS return KiB.
 func rss(t *testing.T, pid int) int     { return memory(t, pid, "VmRSS") }
 func peakRSS(t *testing.T, pid int) int { return memory(t, pid, "VmHWM") }
 
@@ -437,7 +439,7 @@ func memory(t *testing.T, pid int, field string) int {
 	return kib
 }
 
-// TestMain looks for goroutines that outlive the tests.
+// TestMain fails if a goroutine outlives the tests.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()

@@ -17,8 +17,8 @@ import (
 	"rollcall/internal/config"
 )
 
-// TestProbes requests the probes of both listeners, and the profiles, as a
-// rebound page would too.
+// TestProbes requests the probes of both listeners, and the profiles, in the same
+// way as a rebound page would.
 func TestProbes(t *testing.T) {
 	var listeners [2]net.Listener
 	for i := range listeners {
@@ -72,7 +72,8 @@ func TestProbes(t *testing.T) {
 	}
 	defer stderr.Close()
 	var stdout bytes.Buffer
-	// Other settings, such as a key's file that only the service can read, do not matter.
+	// Other settings do not matter, for example a file with a key that only the
+	// service can read.
 	env := map[string]string{"LISTEN_ADDR": public, "ELEVENLABS_API_KEY_FILE": "/canary"}
 	if code := run(t.Context(), []string{"-healthcheck"}, env, &stdout, stderr); code != 0 || stdout.String() != "rollcall: healthy\n" {
 		t.Errorf("exit code %d, %q", code, stdout.String())
@@ -113,14 +114,14 @@ func TestHalfClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
-		answer, _ := io.ReadAll(conn) // of a connection that may be reset
+		answer, _ := io.ReadAll(conn) // the connection may be reset
 		if len(answer) > 0 && !bytes.Contains(answer, []byte(`"data"`)) && !bytes.Contains(answer, []byte(`"errors"`)) {
 			t.Errorf("%s: %s", query, answer)
 		}
 	}
 }
 
-// TestHeaders has those of every response of /graphql, refused or not.
+// TestHeaders checks the headers of every response of /graphql, refused or not.
 func TestHeaders(t *testing.T) {
 	base := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"users":[],"has_more":false}`)

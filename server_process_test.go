@@ -50,7 +50,7 @@ func TestSIGPIPE(t *testing.T) {
 		address, _ = logged(t, lines.Text())["graphql"].(string)
 	}
 	_ = reader.Close()
-	for range 3 { // each logs a line
+	for range 3 { // each request logs a line
 		if status, body := post(t, strings.TrimSuffix(address, "/graphql"), `{ users(first: 1) { nodes { userId } } }`, nil); status != 200 {
 			t.Errorf("%d %s", status, body)
 		}
@@ -61,9 +61,9 @@ func TestSIGPIPE(t *testing.T) {
 	}
 }
 
-// TestProcessLog reads all that the process prints, of a start with warnings to
-// its end. OpenTelemetry's SDK would print past the log that it cannot read a
-// certificate.
+// TestProcessLog reads everything that the process prints, from a start with
+// warnings to its end. OpenTelemetry's SDK would print outside of the log that it
+// cannot read a certificate.
 func TestProcessLog(t *testing.T) {
 	t.Parallel()
 	var output strings.Builder

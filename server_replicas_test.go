@@ -26,7 +26,7 @@ type countingUpstream struct {
 	inFlight int
 	highest  int // since the last reset
 	served   int
-	status   int // of the next response, if it is not 0
+	status   int // of the next response, unless it is 0
 }
 
 func (u *countingUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -114,7 +114,7 @@ func startProcessWith(t *testing.T, program string, log io.Writer, env ...string
 }
 
 // load requests different lists of users until ctx is cancelled, and reports
-// errors other than those that are allowed.
+// errors other than the allowed ones.
 func load(ctx context.Context, t *testing.T, p *process, callers int, allowed ...string) (done func()) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -165,11 +165,11 @@ func await(t *testing.T, within time.Duration, what string, holds func() bool) {
 	}
 }
 
-// TestSoakReplicas has three processes of the service, one Redis, and what happens
-// to both.
+// TestSoakReplicas has three processes of the service and one Redis, and disturbs
+// each of them.
 func TestSoakReplicas(t *testing.T) {
 	if os.Getenv("SOAK") == "" { //nolint:forbidigo // a test's own setting
-		t.Skip("takes half a minute: make soak")
+		t.Skip("runs for half a minute; use make soak")
 	}
 	redis := redistest.Start(t)
 	const limit, replicas = 6, 3
@@ -193,7 +193,8 @@ func TestSoakReplicas(t *testing.T) {
 		}
 	}()
 	sleep := func(d time.Duration) { <-time.After(d) }
-	// phase checks how many calls are in flight, and how many are served.
+	// phase checks the number of calls in flight, and the number of served
+	// requests.
 	phase := func(name string, span time.Duration, most int, least float64) {
 		t.Helper()
 		fake.reset()
@@ -211,7 +212,7 @@ func TestSoakReplicas(t *testing.T) {
 	sleep(1500 * time.Millisecond)
 	phase("three replicas", time.Second, limit, 0.75)
 
-	ends[2]() // its callers leave, and then kill -9
+	ends[2]() // its callers leave, and then it is killed
 	all[2].kill()
 	ends = ends[:2]
 	sleep(2 * time.Second)
@@ -254,8 +255,8 @@ func TestSoakReplicas(t *testing.T) {
 	})
 }
 
-// TestPauseOfOneReplicaPausesAll has a 429 that one process receives.
-func TestPauseOfOneReplicaPausesAll(t *testing.T) {
+// TestSharedPause has one process receive a 429.
+func TestSharedPause(t *testing.T) {
 	redis := redistest.Start(t)
 	fake := &countingUpstream{status: http.StatusTooManyRequests}
 	server := httptest.NewServer(fake)
@@ -266,7 +267,7 @@ func TestPauseOfOneReplicaPausesAll(t *testing.T) {
 	}
 	c := inFrontOf(base)
 	c.RedisURL = redis.URL()
-	c.UpstreamTimeout = time.Second // less than the pause
+	c.UpstreamTimeout = time.Second // shorter than the pause
 	one, other := start(t, c), start(t, c)
 	if _, body := post(t, one.url, `{ user(userId: "a") { userId } }`, nil); !strings.Contains(body, "RATE_LIMITED") {
 		t.Fatal(body)
@@ -280,8 +281,8 @@ func TestPauseOfOneReplicaPausesAll(t *testing.T) {
 	}
 }
 
-// TestQuotaOfTwoReplicas has RATE_LIMIT count a caller once.
-func TestQuotaOfTwoReplicas(t *testing.T) {
+// TestSharedQuota has one caller's RATE_LIMIT count over two replicas.
+func TestSharedQuota(t *testing.T) {
 	redis := redistest.Start(t)
 	server := httptest.NewServer(&countingUpstream{})
 	defer server.Close()
@@ -297,7 +298,7 @@ func TestQuotaOfTwoReplicas(t *testing.T) {
 		}
 		<-time.After(20 * time.Millisecond)
 	}
-	if admitted < 5 || admitted > 6 { // the last replica learns with its next token
+	if admitted < 5 || admitted > 6 { // a replica that is behind learns of the others' calls with its next token
 		t.Errorf("%d of 12 requests were admitted, want 5", admitted)
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"rollcall/upstream/emulator"
 )
 
-// started is a service that serves until it is stopped.
+// started is a running service.
 type started struct {
 	url  string
 	stop func() error
@@ -33,7 +33,7 @@ func start(t *testing.T, c config.Config) started {
 	return startOn(t, "127.0.0.1:0", c)
 }
 
-// startOn serves on an address, whatever c has.
+// startOn starts a service on an address, which replaces the one in c.
 func startOn(t *testing.T, addr string, c config.Config) started {
 	t.Helper()
 	c.MaxBody = 128 << 10
@@ -79,7 +79,7 @@ func post(t *testing.T, url, query string, header http.Header) (int, string) {
 	return response.StatusCode, string(text)
 }
 
-func TestTheDemoServesUsersAndAPlayground(t *testing.T) {
+func TestDemo(t *testing.T) {
 	began := time.Now()
 	s := start(t, config.Config{Demo: true, Introspection: true, Playground: true, UpstreamTimeout: 10 * time.Second})
 	status, body := post(t, s.url, `{ users(first: 2) { nodes { userId } pageInfo { hasNextPage } } }`, nil)
@@ -87,7 +87,7 @@ func TestTheDemoServesUsersAndAPlayground(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("the first answer took %v", took)
+		t.Errorf("the first response took %v", took)
 	}
 	response, err := http.Get(s.url + "/")
 	if err != nil {
@@ -99,7 +99,7 @@ func TestTheDemoServesUsersAndAPlayground(t *testing.T) {
 	}
 }
 
-func TestWithoutThePlaygroundThereIsNothingAtTheRoot(t *testing.T) {
+func TestPlaygroundOff(t *testing.T) {
 	s := start(t, config.Config{Demo: true, UpstreamTimeout: time.Second})
 	response, err := http.Get(s.url + "/")
 	if err != nil {
@@ -111,7 +111,7 @@ func TestWithoutThePlaygroundThereIsNothingAtTheRoot(t *testing.T) {
 	}
 }
 
-// realUpstream stands for the vendor's server, and says whose key it saw.
+// realUpstream starts a server in place of the vendor's.
 func realUpstream(t *testing.T, answer http.HandlerFunc) *url.URL {
 	t.Helper()
 	server := httptest.NewServer(answer)
@@ -123,7 +123,7 @@ func realUpstream(t *testing.T, answer http.HandlerFunc) *url.URL {
 	return base
 }
 
-func TestWhoseKeyGoesUpstream(t *testing.T) {
+func TestUpstreamKey(t *testing.T) {
 	var key atomic.Value
 	base := realUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		key.Store(r.Header.Get("xi-api-key"))
@@ -135,10 +135,10 @@ func TestWhoseKeyGoesUpstream(t *testing.T) {
 		status int
 		key    string
 	}{
-		"the service's":                          {config.AuthNone, nil, 200, "service"},
-		"the service's, whatever a caller sends": {config.AuthNone, http.Header{"Xi-Api-Key": {"mine"}}, 200, "service"},
-		"the caller's":                           {config.AuthPassthrough, http.Header{"Xi-Api-Key": {"mine"}}, 200, "mine"},
-		"nobody's":                               {config.AuthPassthrough, nil, 401, ""},
+		"the service's": {config.AuthNone, nil, 200, "service"},
+		"the service's, although a caller sends one": {config.AuthNone, http.Header{"Xi-Api-Key": {"mine"}}, 200, "service"},
+		"the caller's": {config.AuthPassthrough, http.Header{"Xi-Api-Key": {"mine"}}, 200, "mine"},
+		"none":         {config.AuthPassthrough, nil, 401, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			key.Store("")
@@ -154,8 +154,8 @@ func TestWhoseKeyGoesUpstream(t *testing.T) {
 	}
 }
 
-// TestWhichHostsMayBeAskedFor has pages whose own host leads to the service.
-func TestWhichHostsMayBeAskedFor(t *testing.T) {
+// TestHost sends requests of pages whose own host resolves to the service.
+func TestHost(t *testing.T) {
 	base := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"users":[],"has_more":false}`)
 	})
@@ -202,7 +202,7 @@ func TestWhichHostsMayBeAskedFor(t *testing.T) {
 	}
 }
 
-func TestItIsNotReadyBeforeItKnowsTheIssuersKeys(t *testing.T) {
+func TestReadinessNeedsIssuerKeys(t *testing.T) {
 	var up atomic.Bool
 	issuer := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		if !up.Load() {
@@ -259,9 +259,9 @@ func TestItIsNotReadyBeforeItKnowsTheIssuersKeys(t *testing.T) {
 	}
 }
 
-func TestReplicasWithoutAKeyTakeEachOthersCursors(t *testing.T) {
+func TestCursorsOfReplicasWithoutKey(t *testing.T) {
 	users := emulator.New(emulator.Options{Users: 20})
-	keyed := func(w http.ResponseWriter, r *http.Request) { // a proxy with a key of its own
+	keyed := func(w http.ResponseWriter, r *http.Request) { // a proxy that adds a key
 		r.Header.Set("xi-api-key", "k")
 		users.ServeHTTP(w, r)
 	}
@@ -283,7 +283,7 @@ func TestReplicasWithoutAKeyTakeEachOthersCursors(t *testing.T) {
 	}
 }
 
-// TestKeyRotation continues after a restart with another key.
+// TestKeyRotation continues a walk after a restart with another key.
 func TestKeyRotation(t *testing.T) {
 	users := emulator.New(emulator.Options{Users: 20})
 	base := realUpstream(t, func(w http.ResponseWriter, r *http.Request) {
@@ -307,7 +307,7 @@ func TestKeyRotation(t *testing.T) {
 	}
 }
 
-func TestWhatWasTakenIsAnsweredBeforeTheEnd(t *testing.T) {
+func TestStopWaitsForRequests(t *testing.T) {
 	arrived, release := make(chan struct{}), make(chan struct{})
 	base := realUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		close(arrived)
@@ -325,7 +325,7 @@ func TestWhatWasTakenIsAnsweredBeforeTheEnd(t *testing.T) {
 	go func() { stopped <- s.stop() }()
 	select {
 	case err := <-stopped:
-		t.Fatalf("stopped with a request unanswered: %v", err)
+		t.Fatalf("stopped before the response: %v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
 	close(release)
@@ -342,26 +342,26 @@ func TestWhatWasTakenIsAnsweredBeforeTheEnd(t *testing.T) {
 
 func TestRun(t *testing.T) {
 	for name, c := range map[string]struct {
-		args []string
-		env  map[string]string
-		code int
-		says []string // on standard output where the code is 0, else on standard error
+		args    []string
+		env     map[string]string
+		code    int
+		printed []string // parts, on standard output if the code is 0, otherwise on standard error
 	}{
-		"help":                           {[]string{"-help"}, nil, 0, []string{"Usage: rollcall", "LISTEN_ADDR", "ELEVENLABS_API_KEY", "AUTH"}},
-		"a short help":                   {[]string{"-h"}, nil, 0, []string{"Usage: rollcall"}},
-		"help, wrongly set up":           {[]string{"--help"}, map[string]string{"LISTEN_ADDR": "x"}, 0, []string{"Usage: rollcall"}},
-		"the version":                    {[]string{"-version"}, nil, 0, []string{"rollcall "}},
-		"an unknown flag":                {[]string{"-x"}, nil, 2, []string{"-x", "see -help"}},
-		"an argument":                    {[]string{"serve"}, nil, 2, []string{"takes no arguments"}},
-		"a real upstream without AUTH":   {nil, map[string]string{"ELEVENLABS_API_KEY": "canary"}, 2, []string{"AUTH: is required"}},
-		"a misspelt key":                 {nil, map[string]string{"ELEVENLABS_KEY": "canary"}, 2, []string{"ELEVENLABS_KEY: is not a setting; did you mean ELEVENLABS_API_KEY? The demo does not start"}},
-		"a misspelt key, with AUTH":      {nil, map[string]string{"XI_API_KEY": "canary", "AUTH": "none"}, 2, []string{"ELEVENLABS_API_KEY: is required", "\nXI_API_KEY is not a setting; did you mean ELEVENLABS_API_KEY?"}},
-		"a key in place of its file":     {nil, map[string]string{"ELEVENLABS_API_KEY_FILE": "canary", "AUTH": "none"}, 2, []string{"ELEVENLABS_API_KEY_FILE: the file cannot be read: no such file"}},
-		"a header with a secret":         {nil, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "canary"}, 2, []string{"OTEL_EXPORTER_OTLP_HEADERS: is not a list"}},
-		"faults, a line each":            {nil, map[string]string{"LISTEN_ADDR": "x", "LOG_LEVEL": "y"}, 2, []string{"\nLISTEN_ADDR: ", "\nLOG_LEVEL: "}},
-		"an address that is taken":       {nil, map[string]string{"LISTEN_ADDR": "256.0.0.1:1"}, 1, []string{"cannot listen", "LISTEN_ADDR: "}},
-		"an admin address that is taken": {nil, map[string]string{"LISTEN_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "256.0.0.1:1"}, 1, []string{"cannot listen", "ADMIN_ADDR: "}},
-		"a health check of nothing":      {[]string{"-healthcheck"}, map[string]string{"LISTEN_ADDR": "127.0.0.1:1"}, 1, []string{"rollcall: not healthy: http://127.0.0.1:1/livez: ", "connection refused"}},
+		"help":                                 {[]string{"-help"}, nil, 0, []string{"Usage: rollcall", "LISTEN_ADDR", "ELEVENLABS_API_KEY", "AUTH"}},
+		"a short help":                         {[]string{"-h"}, nil, 0, []string{"Usage: rollcall"}},
+		"help, with an invalid setting":        {[]string{"--help"}, map[string]string{"LISTEN_ADDR": "x"}, 0, []string{"Usage: rollcall"}},
+		"the version":                          {[]string{"-version"}, nil, 0, []string{"rollcall "}},
+		"an unknown flag":                      {[]string{"-x"}, nil, 2, []string{"-x", "see -help"}},
+		"an argument":                          {[]string{"serve"}, nil, 2, []string{"takes no arguments"}},
+		"a real upstream without AUTH":         {nil, map[string]string{"ELEVENLABS_API_KEY": "canary"}, 2, []string{"AUTH: is required"}},
+		"a misspelt key":                       {nil, map[string]string{"ELEVENLABS_KEY": "canary"}, 2, []string{"ELEVENLABS_KEY: is not a setting; did you mean ELEVENLABS_API_KEY? The demo does not start"}},
+		"a misspelt key, with AUTH":            {nil, map[string]string{"XI_API_KEY": "canary", "AUTH": "none"}, 2, []string{"ELEVENLABS_API_KEY: is required", "\nXI_API_KEY is not a setting; did you mean ELEVENLABS_API_KEY?"}},
+		"a key instead of its file":            {nil, map[string]string{"ELEVENLABS_API_KEY_FILE": "canary", "AUTH": "none"}, 2, []string{"ELEVENLABS_API_KEY_FILE: the file cannot be read: no such file"}},
+		"a header with a secret":               {nil, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "canary"}, 2, []string{"OTEL_EXPORTER_OTLP_HEADERS: is not a list"}},
+		"two faults":                           {nil, map[string]string{"LISTEN_ADDR": "x", "LOG_LEVEL": "y"}, 2, []string{"\nLISTEN_ADDR: ", "\nLOG_LEVEL: "}},
+		"an address that cannot be used":       {nil, map[string]string{"LISTEN_ADDR": "256.0.0.1:1"}, 1, []string{"cannot listen", "LISTEN_ADDR: "}},
+		"an admin address that cannot be used": {nil, map[string]string{"LISTEN_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "256.0.0.1:1"}, 1, []string{"cannot listen", "ADMIN_ADDR: "}},
+		"a health check without a service":     {[]string{"-healthcheck"}, map[string]string{"LISTEN_ADDR": "127.0.0.1:1"}, 1, []string{"rollcall: not healthy: http://127.0.0.1:1/livez: ", "connection refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "stderr")
@@ -375,20 +375,20 @@ func TestRun(t *testing.T) {
 				t.Errorf("the exit code is %d, want %d", code, c.code)
 			}
 			onStderr, _ := os.ReadFile(path)
-			said, silent := stdout.String(), string(onStderr)
+			printed, other := stdout.String(), string(onStderr)
 			if c.code != 0 {
-				said, silent = silent, said
+				printed, other = other, printed
 			}
-			for _, want := range c.says {
-				if !strings.Contains(said, want) {
-					t.Errorf("%q is missing in:\n%s", want, said)
+			for _, want := range c.printed {
+				if !strings.Contains(printed, want) {
+					t.Errorf("%q is missing in:\n%s", want, printed)
 				}
 			}
-			if silent != "" {
-				t.Errorf("said elsewhere:\n%s", silent)
+			if other != "" {
+				t.Errorf("the other stream has:\n%s", other)
 			}
-			if strings.Contains(said, "canary") {
-				t.Errorf("a secret is shown:\n%s", said)
+			if strings.Contains(printed, "canary") {
+				t.Errorf("a secret is printed:\n%s", printed)
 			}
 		})
 	}

@@ -26,18 +26,18 @@ func TestCheckOfPages(t *testing.T) {
 		spoil func(*page)
 		right bool
 	}{
-		"correct":                    {func(*page) {}, true},
-		"without edges":              {func(p *page) { p.edges = nil }, true},
-		"with another page's users":  {func(p *page) { p.users = upstream.Users(4) }, false},
-		"with a missing user":        {func(p *page) { p.users = p.users[1:] }, false},
-		"with another first contact": {func(p *page) { p.users[17].First++ }, false},
-		"with an agent too many":     {func(p *page) { p.users[9].AgentID = p.users[0].AgentID }, false},
-		"without a next page":        {func(p *page) { p.hasNext = false }, false},
-		"without a next cursor":      {func(p *page) { p.next, p.edges[29] = "", "" }, false},
-		"with an edge without one":   {func(p *page) { p.edges[3] = "" }, false},
-		"with one cursor twice":      {func(p *page) { p.edges[3] = p.edges[4] }, false},
-		"with another next cursor":   {func(p *page) { p.next = "elsewhere" }, false},
-		"without a previous page":    {func(p *page) { p.hasPrevious = false }, false},
+		"correct":                       {func(*page) {}, true},
+		"without edges":                 {func(p *page) { p.edges = nil }, true},
+		"with another page's users":     {func(p *page) { p.users = upstream.Users(4) }, false},
+		"with a missing user":           {func(p *page) { p.users = p.users[1:] }, false},
+		"with another first contact":    {func(p *page) { p.users[17].First++ }, false},
+		"with an additional agent":      {func(p *page) { p.users[9].AgentID = p.users[0].AgentID }, false},
+		"without a next page":           {func(p *page) { p.hasNext = false }, false},
+		"without a next cursor":         {func(p *page) { p.next, p.edges[29] = "", "" }, false},
+		"with an edge without a cursor": {func(p *page) { p.edges[3] = "" }, false},
+		"with one cursor twice":         {func(p *page) { p.edges[3] = p.edges[4] }, false},
+		"with another next cursor":      {func(p *page) { p.next = "elsewhere" }, false},
+		"without a previous page":       {func(p *page) { p.hasPrevious = false }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := rightPage(3)
@@ -49,7 +49,7 @@ func TestCheckOfPages(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreNone(t *testing.T) {
+func TestInvalidResponses(t *testing.T) {
 	for name, body := range map[string]string{
 		"an error beside the data":     `{"data":{"u0":{"users":[],"next_cursor":"c","has_more":true}},"errors":[{"message":"no"}]}`,
 		"an error instead of data":     `{"errors":[{"message":"no"}],"data":null}`,
@@ -57,12 +57,12 @@ func TestAnswersThatAreNone(t *testing.T) {
 		"another alias":                `{"data":{"u1":{"users":[],"next_cursor":"c","has_more":true}}}`,
 		"an additional alias":          `{"data":{"u0":{"users":[]},"u1":{"users":[]}}}`,
 		"text after the end":           `{"data":{"u0":{"users":[]}}} {}`,
-		"no JSON":                      `ok`,
+		"a body that is not JSON":      `ok`,
 		"an instant that is a string":  `{"data":{"u0":{"users":[{"user_id":"a","last_contact_unix_secs":"1"}]}}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := wire().read([]byte(body), 1); err == nil {
-				t.Error("it was accepted")
+				t.Error("the response was accepted")
 			}
 		})
 	}
@@ -110,7 +110,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-func TestCallsAreHeld(t *testing.T) {
+func TestCheckCalls(t *testing.T) {
 	r := results()
 	if err := checkCalls(r, io.Discard); err != nil {
 		t.Error(err)

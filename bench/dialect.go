@@ -18,16 +18,17 @@ import (
 // each engine gets the requests that suit it. All dialects request all fields
 // of the reference page.
 type dialect struct {
-	// ask returns the request for the page after each of the cursors; the empty
-	// cursor stands for the first page. The aliases use the cursors in turn.
-	ask func(aliases int, cursors []string) []byte
+	// request returns the request for the page after each of the cursors; the
+	// empty cursor stands for the first page. The aliases use the cursors in
+	// turn.
+	request func(aliases int, cursors []string) []byte
 	// read returns the response's pages, one for each alias.
 	read func(body []byte, aliases int) ([]page, error)
 	// single reports that the dialect has no aliases.
 	single bool
 }
 
-// page is a server's form of a page of the upstream.
+// page is a page of the upstream in a server's form.
 type page struct {
 	users       []upstream.User
 	next        string
@@ -67,8 +68,8 @@ func (p page) check(number int) error {
 // rest requests the upstream's page as it is.
 func rest() dialect {
 	return dialect{
-		single: true,
-		ask:    func(_ int, cursors []string) []byte { return load.Get(upstream.Target(cursors[0])) },
+		single:  true,
+		request: func(_ int, cursors []string) []byte { return load.Get(upstream.Target(cursors[0])) },
 		read: func(body []byte, _ int) ([]page, error) {
 			var p wirePage
 			if err := decode(body, &p); err != nil {
@@ -88,13 +89,13 @@ type wirePage struct {
 
 func (p wirePage) page() page {
 	for i := range p.Users {
-		p.Users[i].Sentiment = nil // no query has it, and only the proxy forwards it
+		p.Users[i].Sentiment = nil // no query selects it, and only the proxy forwards it
 	}
 	return page{users: p.Users, next: p.NextCursor, hasNext: p.HasMore}
 }
 
-// wire requests the upstream's page as GraphQL, under the upstream's names:
-// the form of an engine that is configured with an endpoint alone.
+// wire requests the upstream's page as GraphQL, with the upstream's names. An
+// engine that is configured only with an endpoint has this form.
 func wire() dialect {
 	return graphQL[wirePage](
 		"first:30",
@@ -196,7 +197,7 @@ func plain() dialect {
 // are variables, so that the document stays the same.
 func graphQL[T any](first, selection, on string, read func(T) page) dialect {
 	return dialect{
-		ask: func(aliases int, cursors []string) []byte {
+		request: func(aliases int, cursors []string) []byte {
 			var declared, fields strings.Builder
 			variables := make(map[string]any)
 			for i, cursor := range cursors {
@@ -225,19 +226,19 @@ func graphQL[T any](first, selection, on string, read func(T) page) dialect {
 			return load.Post("/graphql", body)
 		},
 		read: func(body []byte, aliases int) ([]page, error) {
-			var answer struct {
+			var response struct {
 				Data   map[string]T
 				Errors json.RawMessage
 			}
-			if err := decode(body, &answer); err != nil {
+			if err := decode(body, &response); err != nil {
 				return nil, err
 			}
-			if answer.Errors != nil || len(answer.Data) != aliases {
+			if response.Errors != nil || len(response.Data) != aliases {
 				return nil, errors.New("the response has errors, or other fields than the query")
 			}
 			pages := make([]page, aliases)
 			for i := range pages {
-				t, ok := answer.Data[fmt.Sprintf("u%d", i)]
+				t, ok := response.Data[fmt.Sprintf("u%d", i)]
 				if !ok {
 					return nil, fmt.Errorf("the response has no u%d", i)
 				}
@@ -248,7 +249,7 @@ func graphQL[T any](first, selection, on string, read func(T) page) dialect {
 	}
 }
 
-// decode reads JSON that has no other fields than v.
+// decode reads JSON that must have no fields but v's.
 func decode(body []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()

@@ -13,9 +13,10 @@ type workload struct {
 	name        string
 	title       string
 	connections int
-	// aliases is the number of root fields of a request, distinct the number of their pages.
+	// aliases is the number of root fields of a request, distinct the number of
+	// their pages.
 	aliases, distinct int
-	// different reports that no two requests in flight are the same.
+	// different reports that no two requests in flight are equal.
 	different bool
 	delay     time.Duration
 	// duration is the time of one round of one server.
@@ -24,8 +25,8 @@ type workload struct {
 	calls float64
 }
 
-// requests returns a workload's requests to a server, after it has sent each once
-// and checked the response in full. cursors are the server's own, by the page's
+// requests returns a workload's requests to a server. It sends each of them once
+// and checks the response in full. cursors are the server's own, by the page's
 // number.
 func (w workload) requests(d dialect, addr string, cursors []string) ([]*load.Request, error) {
 	c, err := load.Dial(addr)
@@ -35,7 +36,7 @@ func (w workload) requests(d dialect, addr string, cursors []string) ([]*load.Re
 	defer c.Close()
 	var list []*load.Request
 	for first := 1; first+w.distinct <= len(cursors); first += w.distinct {
-		request, err := c.Prepare(d.ask(w.aliases, cursors[first:first+w.distinct]), func(body []byte) error {
+		request, err := c.Prepare(d.request(w.aliases, cursors[first:first+w.distinct]), func(body []byte) error {
 			pages, err := d.read(body, w.aliases)
 			if err != nil {
 				return err
@@ -68,7 +69,7 @@ func walk(d dialect, addr string, pages int) ([]string, error) {
 	cursors := []string{upstream.Cursor(0)}
 	for number := range pages - 1 {
 		var next string
-		_, err := c.Prepare(d.ask(1, cursors[number:]), func(body []byte) error {
+		_, err := c.Prepare(d.request(1, cursors[number:]), func(body []byte) error {
 			read, err := d.read(body, 1)
 			if err != nil {
 				return err

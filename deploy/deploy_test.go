@@ -1,5 +1,5 @@
-// Package deploy_test holds the dashboard, the alerts and the manifests to the
-// service as it runs.
+// Package deploy_test checks that the dashboard, the alerts, the manifests and
+// the manual match the service as it runs.
 package deploy_test
 
 import (
@@ -24,8 +24,9 @@ import (
 	"rollcall/upstream/shared/redistest"
 )
 
-// required is for CI, which has Prometheus: go test ./deploy -prometheus.
-var required = flag.Bool("prometheus", false, "fail, and do not skip, where there is no Prometheus")
+// required makes the tests fail without Prometheus, for CI, which has it: go test
+// ./deploy -prometheus.
+var required = flag.Bool("prometheus", false, "fail instead of skipping if Prometheus is not installed")
 
 // service is the built program in front of an emulator, with a Redis.
 type service struct{ graphql, admin string }
@@ -47,8 +48,8 @@ func startService(t *testing.T) service {
 	return service{found[0], strings.TrimSuffix(found[1], "/")}
 }
 
-// watch starts a program, which ends with the test, and returns what a pattern
-// matches in the first lines that it matches.
+// watch starts a program, which ends with the test. It returns what a pattern
+// matches in the first lines that match.
 func watch(t *testing.T, cmd *exec.Cmd, pattern *regexp.Regexp, lines int) (found []string) {
 	t.Helper()
 	output, err := cmd.StderrPipe()
@@ -77,7 +78,7 @@ func watch(t *testing.T, cmd *exec.Cmd, pattern *regexp.Regexp, lines int) (foun
 	return found
 }
 
-// walk asks for pages one after the other, and for what is refused.
+// walk requests pages one after the other, and sends requests that are refused.
 func (s service) walk(t *testing.T) {
 	t.Helper()
 	after := ""
@@ -92,7 +93,7 @@ func (s service) walk(t *testing.T) {
 			t.Fatal(err)
 		}
 		if after = reply.Data.A.PageInfo.EndCursor; after == "" {
-			t.Fatal("the walk has come to an end")
+			t.Fatal("the list has ended")
 		}
 	}
 	s.post(t, `{ users(first: 501) { nodes { userId } } }`)
@@ -133,7 +134,7 @@ const (
 	rulesFile     = "prometheus/rollcall.rules.yaml"
 )
 
-// query is one of a panel's.
+// query is a query of a panel.
 type query struct{ panel, expression string }
 
 func dashboard(t *testing.T) (queries []query) {
@@ -157,7 +158,7 @@ func dashboard(t *testing.T) (queries []query) {
 	ids := make(map[int]bool)
 	for _, p := range d.Panels {
 		if ids[p.ID] || p.GridPos.W == 0 || p.GridPos.X+p.GridPos.W > 24 || (len(p.Targets) == 0) != (p.Type == "row") {
-			t.Errorf("the panel %q is not well made", p.Title)
+			t.Errorf("the panel %q is not valid", p.Title)
 		}
 		ids[p.ID] = true
 		for _, target := range p.Targets {
@@ -170,7 +171,8 @@ func dashboard(t *testing.T) (queries []query) {
 	return queries
 }
 
-// metricNames are those of the service in a text. Labels begin otherwise.
+// metricNames matches the service's metric names in a text. Labels begin
+// differently.
 var metricNames = regexp.MustCompile(`\b(?:rollcall|http_server|http_client|db_client|process|go)_[a-z0-9_]+`)
 
 func TestMetricNames(t *testing.T) {
@@ -186,11 +188,11 @@ func TestMetricNames(t *testing.T) {
 		texts["panel "+q.panel] += q.expression + "\n"
 	}
 	named := 0
-	for where, text := range texts {
+	for source, text := range texts {
 		for _, name := range metricNames.FindAllString(text, -1) {
 			named++
 			if !regexp.MustCompile(`(?m)^` + name + `[ {]`).MatchString(scrape) {
-				t.Errorf("%s names %s, which the service does not have", where, name)
+				t.Errorf("%s names %s, which the service does not have", source, name)
 			}
 		}
 	}
@@ -214,12 +216,12 @@ func TestMetricNames(t *testing.T) {
 	}
 }
 
-// need finds a program of Prometheus's.
+// need finds one of Prometheus's programs.
 func need(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil && !*required {
-		t.Skipf("there is no %s; sudo apt-get install -y prometheus brings it", program)
+		t.Skipf("%s is not installed; sudo apt-get install -y prometheus installs it", program)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -244,7 +246,7 @@ func TestAlerts(t *testing.T) {
 	}
 	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(string(rules), -1) {
 		if n := strings.Count(string(tests), "alertname: "+m[1]+"\n"); n < 2 {
-			t.Errorf("%s has %d tests: one for when it fires and one for when it does not", m[1], n)
+			t.Errorf("%s has %d tests; it needs one in which it fires and one in which it does not", m[1], n)
 		}
 	}
 }
@@ -269,7 +271,8 @@ scrape_configs: [{job_name: rollcall, static_configs: [{targets: [%q]}]}]
 	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yaml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0")
 	prometheus := "http://" + watch(t, cmd, regexp.MustCompile(`msg="Listening on" .*address=(127\.0\.0\.1:[1-9]\d*)|msg="Server is (ready)`), 2)[0]
 
-	// Until there is a rate of everything; the first scrape is after five seconds.
+	// Wait until there is a rate of everything. The first scrape is after five
+	// seconds.
 	for began := time.Now(); !strings.Contains(string(get(t, prometheus+"/api/v1/query?query=count_over_time(up[1m])%3E4")), `"value"`); {
 		if time.Since(began) > time.Minute {
 			t.Fatal("Prometheus does not scrape")
@@ -292,12 +295,12 @@ scrape_configs: [{job_name: rollcall, static_configs: [{targets: [%q]}]}]
 			t.Fatal(err)
 		}
 		if len(vector.Data.Result) == 0 {
-			t.Errorf("%s: %s has no answer", q.panel, expression)
+			t.Errorf("%s: %s has no result", q.panel, expression)
 		}
 		for _, r := range vector.Data.Result {
 			t.Logf("%s: %v %v", q.panel, r.Metric, r.Value[1])
 			if r.Value[1] == "NaN" {
-				t.Errorf("%s: %s is no number", q.panel, expression)
+				t.Errorf("%s: %s is not a number", q.panel, expression)
 			}
 		}
 	}
@@ -321,7 +324,7 @@ scrape_configs: [{job_name: rollcall, static_configs: [{targets: [%q]}]}]
 	}
 }
 
-// TestManual holds docs/operations.md to the settings and codes.
+// TestManual checks that docs/operations.md has all settings and codes.
 func TestManual(t *testing.T) {
 	text, err := os.ReadFile("../docs/operations.md")
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"rollcall/internal/config"
 )
 
-// These tests hold the manifests to each other and to the service. That they
-// are what a cluster takes, `make manifests` checks.
+// These tests check that the manifests match each other and the service. `make
+// manifests` checks that a cluster accepts them.
 
 // object is a manifest, or a part of one.
 type object map[string]any
@@ -32,14 +32,14 @@ func (o object) at(t *testing.T, path ...string) any {
 		}
 		m, ok := value.(map[string]any)
 		if !ok || m[key] == nil {
-			t.Fatalf("there is no %s of %v", key, path)
+			t.Fatalf("%s is missing in %v", key, path)
 		}
 		value = m[key]
 	}
 	return value
 }
 
-// manifests are a file's objects by kind.
+// manifests returns a file's objects by kind.
 func manifests(t *testing.T, file string) map[string]object {
 	t.Helper()
 	f, err := os.Open(file)
@@ -66,12 +66,12 @@ func number(t *testing.T, value any) int {
 		n, err = int(i), nil
 	}
 	if err != nil {
-		t.Fatalf("%v is no number", value)
+		t.Fatalf("%v is not a number", value)
 	}
 	return n
 }
 
-func TestTheManifestsFitTogether(t *testing.T) {
+func TestManifestsMatch(t *testing.T) {
 	all := manifests(t, "kubernetes/rollcall.yaml")
 	if len(all) != 6 {
 		t.Fatalf("there are %v", maps.Keys(all))
@@ -106,12 +106,12 @@ func TestTheManifestsFitTogether(t *testing.T) {
 		"the monitor": manifests(t, "kubernetes/podmonitor.yaml")["PodMonitor"].at(t, "spec", "podMetricsEndpoints", "port"),
 	} {
 		if !ports[port] {
-			t.Errorf("%s means the port %v; there are %v", name, port, ports)
+			t.Errorf("%s uses the port %v; the ports are %v", name, port, ports)
 		}
 	}
 }
 
-func TestThePodsAreConfined(t *testing.T) {
+func TestPodSecurity(t *testing.T) {
 	pod := object(manifests(t, "kubernetes/rollcall.yaml")["Deployment"].at(t, "spec", "template", "spec").(map[string]any))
 	for _, c := range []struct {
 		path []string
@@ -132,7 +132,7 @@ func TestThePodsAreConfined(t *testing.T) {
 	}
 }
 
-func TestTheServiceTakesTheManifestsSettings(t *testing.T) {
+func TestManifestSettings(t *testing.T) {
 	all := manifests(t, "kubernetes/rollcall.yaml")
 	data := all["ConfigMap"].at(t, "data").(map[string]any)
 	var help strings.Builder
@@ -140,7 +140,7 @@ func TestTheServiceTakesTheManifestsSettings(t *testing.T) {
 	env := map[string]string{"ELEVENLABS_API_KEY": "from-the-secret"}
 	for name, value := range data {
 		env[name] = value.(string)
-		if !strings.Contains(help.String(), "  "+name+"=") && name != "GOMEMLIMIT" { // which is the runtime's
+		if !strings.Contains(help.String(), "  "+name+"=") && name != "GOMEMLIMIT" { // the Go runtime reads GOMEMLIMIT
 			t.Errorf("the service has no setting %s", name)
 		}
 	}

@@ -11,7 +11,7 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bin = mkdtempSync(join(tmpdir(), "rollcall-e2e-"));
 const running = new Set();
 process.on("exit", () => {
-  for (const child of running) child.kill(); // those of a test that crashed
+  for (const child of running) child.kill(); // processes of a test that crashed
   rmSync(bin, { recursive: true, force: true });
 });
 

@@ -134,7 +134,7 @@ describe("users, over the emulator", () => {
     }
   });
 
-  it("returns a code that says whose fault an error is", async () => {
+  it("returns a code that distinguishes whose fault an error is", async () => {
     const code = async (url, text, headers) => (await query(url, text, {}, headers)).errors[0].extensions.code;
     const list = "{ users { nodes { userId } } }";
     assert.equal(await code(service.url, '{ users(filter: {agentId: "agent_nobody"}) { nodes { userId } } }'), "NOT_FOUND");

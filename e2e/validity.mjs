@@ -1,5 +1,5 @@
-// Makes up documents and variables for a schema, most of them valid or nearly so.
-// A seed always gives the same sequence.
+// Generates documents and variables for a schema, most of them valid or nearly
+// valid. A seed always gives the same sequence.
 
 import { isAbstractType, isCompositeType, isEnumType, isInputObjectType, isLeafType, isListType, isNonNullType, getNamedType } from "graphql";
 
@@ -37,7 +37,7 @@ export class Generator {
 
   /** A request: a document, its variables as JSON, and perhaps the name of an operation. */
   request() {
-    this.wrong = this.one([0, 0, 0.02, 0.06]); // how often something is not as it should be
+    this.wrong = this.one([0, 0, 0.02, 0.06]); // how often something is invalid
     this.fragments = new Map();
     this.declared = [];
     this.budget = 40;
@@ -110,7 +110,7 @@ export class Generator {
     return text;
   }
 
-  // The type that the inline fragment's condition narrows to.
+  // The type to which the inline fragment's condition narrows.
   condition(type) {
     this.narrowed = type;
     if (this.chance(0.4)) return "";
@@ -144,7 +144,8 @@ export class Generator {
     return `...${fragment.name}${this.directives()}`;
   }
 
-  // Fields that share a key have to be the same field with the same arguments.
+  // Fields that share a response key must be the same field with the same
+  // arguments.
   alias(field) {
     if (this.chance(0.05)) return this.one(["a: ", "b: ", "id: ", "users: "]);
     if (field?.args.length) return this.chance(0.9) ? `a${this.fields++}: ` : "";
@@ -186,7 +187,7 @@ export class Generator {
     const r = this.random();
     if (r < 0.25) {
       wanted = nullable;
-      declared = nullable.toString(); // valid in a place that is not nullable if there is a default
+      declared = nullable.toString(); // with a default, valid in a position that is not nullable
       if (declared !== type.toString() || this.chance(0.5)) fallback = this.literal(nullable, name, false);
     } else if (r < 0.4) {
       declared = nullable.toString() + "!";

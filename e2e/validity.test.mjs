@@ -1,11 +1,13 @@
-// What is a valid request is graphql-js's to say: random documents and variables
-// are given to the built service and to graphql-js, over the service's schema.
+// graphql-js determines which requests are valid: random documents and variables
+// are sent to the built service and to graphql-js, over the service's schema.
 //
-// A request that graphql-js refuses is refused as the caller's error, without
-// data. A request that it accepts is executed, and its data has the same keys in
-// the same order. The exceptions are the service's own rules: see ownRules.
+// If graphql-js refuses a request, the service must refuse it as the caller's
+// error, without data. If graphql-js accepts it, the service must execute it, and
+// the data must have the same keys in the same order. The exceptions are the
+// service's own rules: see ownRules.
 //
-// VALIDITY_SECONDS and VALIDITY_SEED set how long it runs, and where it starts.
+// VALIDITY_SECONDS and VALIDITY_SEED set how long the test runs, and where the
+// sequence starts.
 
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
@@ -16,7 +18,7 @@ import { Generator } from "./validity.mjs";
 const seconds = Number(process.env.VALIDITY_SECONDS ?? 15);
 const seed = Number(process.env.VALIDITY_SEED ?? 1);
 
-// Why the service may refuse what graphql-js accepts, by the text of its error.
+// Why the service may refuse what graphql-js accepts, by the text of the error.
 const ownRules = {
   "limits: tokens, depth, aliases, fields, cost, calls": (e) => e.extensions.code === "OPERATION_TOO_COMPLEX",
   "@defer": (e) => e.message === "@defer is not supported.",
@@ -24,10 +26,12 @@ const ownRules = {
   "a representation is an object": (e) => /^\S+: must be an object/.test(e.message) && e.extensions.code !== "INTERNAL_SERVER_ERROR",
   // graphql-js does not compare the type of __typename with the type of a field that has the same response key.
   "__typename and another type under one key": (e) => /conflict because they return conflicting types ("String!" and|"[^"]+" and "String!")/.test(e.message),
-  // graphql-js reports it when it executes the field, and not if it never does.
-  "null in place of a variable's default": (e) => /^\$\w+: cannot be null in the argument \w+\.$/.test(e.message),
+  // graphql-js reports this when it executes the field, and not at all if it does
+  // not execute it.
+  "null instead of a variable's default": (e) => /^\$\w+: cannot be null in the argument \w+\.$/.test(e.message),
 };
-// Why a single field may fail: bounds of arguments, cursors and IDs; unknown agents and types of entities.
+// Why a single field may fail: bounds of arguments, cursors and IDs; unknown
+// agents and types of entities.
 const fieldCodes = new Set(["BAD_USER_INPUT", "NOT_FOUND"]);
 const refusals = new Set(["GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT", "OPERATION_TOO_COMPLEX"]);
 
@@ -63,7 +67,8 @@ async function reference(schema, { document, variables, operationName }, data) {
     },
   });
   if (!("data" in result)) return { refused: result.errors[0].message };
-  // An argument's value that is found to be wrong only when its field is executed.
+  // An argument's value that turns out to be wrong only when its field is
+  // executed.
   const late = (result.errors ?? []).find((e) => /must not be null|has invalid value|was not provided|not configured to execute/.test(e.message));
   return { late: late?.message, data: result.data, comparable };
 }

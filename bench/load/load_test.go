@@ -60,7 +60,7 @@ func TestConnectionReadsBodies(t *testing.T) {
 	}
 }
 
-func TestConnectionTakesNoStatusBut200(t *testing.T) {
+func TestConnectionStatus(t *testing.T) {
 	c := dial(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no such thing", http.StatusNotFound) }))
 	if _, err := c.Do(load.Get("/")); err == nil || !strings.Contains(err.Error(), "no such thing") {
 		t.Errorf("got %v", err)
@@ -83,12 +83,12 @@ func TestRunChecksResponses(t *testing.T) {
 		answer string
 		fails  bool
 	}{
-		"the same response":              {200, "right", false},
-		"another right one":              {200, "also right", false},
-		"a wrong one":                    {200, "nonsense", true},
-		"a wrong one of the same length": {200, "wrong", true},
-		"an empty one":                   {200, "", true},
-		"another status":                 {503, "right", true},
+		"the same response":                   {200, "right", false},
+		"another right response":              {200, "also right", false},
+		"a wrong response":                    {200, "nonsense", true},
+		"a wrong response of the same length": {200, "wrong", true},
+		"an empty response":                   {200, "", true},
+		"another status":                      {503, "right", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var answered atomic.Int64
@@ -120,7 +120,7 @@ func TestRunChecksResponses(t *testing.T) {
 	}
 }
 
-func TestPrepareChecksTheFirstAnswer(t *testing.T) {
+func TestPrepareChecksResponse(t *testing.T) {
 	c := dial(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "nonsense") }))
 	if _, err := c.Prepare(load.Get("/"), check); !errors.Is(err, errWrong) {
 		t.Errorf("got %v", err)

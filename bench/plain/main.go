@@ -1,6 +1,6 @@
 // Plain is a GraphQL facade over the upstream as gqlgen's own guide describes:
-// one resolver, encoding/json, gqlgen's transport and document cache. It stands
-// for the result of a day of work, with one improvement: enough idle connections.
+// one resolver, encoding/json, gqlgen's transport and document cache. It
+// represents a day of work, with one improvement: enough idle connections.
 //
 //go:generate go tool gqlgen generate
 package main

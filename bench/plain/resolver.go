@@ -13,8 +13,7 @@ import (
 	"rollcall/bench/plain/generated"
 )
 
-// resolver makes an upstream call for each field, as resolvers do before they
-// are measured.
+// resolver makes an upstream call for each field, as most resolvers do at first.
 type resolver struct {
 	client   *http.Client
 	endpoint string

@@ -62,7 +62,7 @@ func Target(cursor string) string {
 // Calls returns the number of requests so far.
 func (u *Upstream) Calls() int64 { return u.calls.Load() }
 
-// Refused returns how many of them were for something else than a page.
+// Refused returns how many requests were not for a page.
 func (u *Upstream) Refused() int64 { return u.refused.Load() }
 
 // SetDelay delays each response by d.

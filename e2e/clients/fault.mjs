@@ -36,17 +36,18 @@ export async function startProxy(service) {
   const server = createServer(async (request, response) => {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
-    const passed = await fetch(service, { method: request.method, headers: headersOf(request), body: Buffer.concat(chunks) });
+    const body = chunks.length > 0 ? Buffer.concat(chunks) : undefined; // a GET has its query in the URL
+    const passed = await fetch(new URL(request.url, service), { method: request.method, headers: headersOf(request), body });
     const text = await passed.text();
     const { fault } = proxy;
     if (++proxy.requests !== proxy.number) {
       response.writeHead(passed.status, { "content-type": passed.headers.get("content-type") }).end(text);
       return;
     }
-    const body = typeof fault.body === "function" ? fault.body(JSON.parse(text)) : fault.body;
-    response.writeHead(fault.status ?? 200, { ...(fault.type && { "content-type": fault.type }), ...(fault.broken && { "content-length": body.length }) });
-    if (fault.broken) response.write(body.slice(0, body.length / 2), () => request.socket.destroy());
-    else response.end(body);
+    const spoilt = typeof fault.body === "function" ? fault.body(JSON.parse(text)) : fault.body;
+    response.writeHead(fault.status ?? 200, { ...(fault.type && { "content-type": fault.type }), ...(fault.broken && { "content-length": spoilt.length }) });
+    if (fault.broken) response.write(spoilt.slice(0, spoilt.length / 2), () => request.socket.destroy());
+    else response.end(spoilt);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   proxy.url = `http://127.0.0.1:${server.address().port}/graphql`;

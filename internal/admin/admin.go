@@ -1,5 +1,5 @@
-// Package admin serves what operators and their machines need to see of the
-// service: whether it is alive and ready, its metrics and its profiles.
+// Package admin serves what operators and their monitoring need: whether the
+// service is alive and ready, its metrics and its profiles.
 package admin
 
 import (
@@ -44,5 +44,5 @@ func respond(w http.ResponseWriter, status int, text string) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) // an error means that the client has left
+	_, _ = io.WriteString(w, text) // an error means that the client has disconnected
 }

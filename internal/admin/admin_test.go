@@ -48,7 +48,7 @@ func TestCheckHealth(t *testing.T) {
 	for name, c := range map[string]struct {
 		addr  string
 		ready bool
-		want  string // in the error
+		want  string // a part of the error
 	}{
 		"on loopback":               {"127.0.0.1:" + port, true, ""},
 		"by name":                   {"localhost:" + port, true, ""},
@@ -59,7 +59,7 @@ func TestCheckHealth(t *testing.T) {
 		"not running":               {taken.Addr().String(), true, "connection refused"},
 		"another service":           {other, true, "/livez: 404"},
 		"a redirect to it":          {moved, true, "/livez: 302"},
-		"a port that nothing knows": {"127.0.0.1:0", true, "no port"},
+		"port 0":                    {"127.0.0.1:0", true, "no port"},
 		"an address without a port": {"127.0.0.1", true, "no port"},
 	} {
 		t.Run(name, func(t *testing.T) {

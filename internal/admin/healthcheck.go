@@ -14,9 +14,9 @@ import (
 // checkTimeout bounds a health check. Docker's own default is 30 s.
 const checkTimeout = 5 * time.Second
 
-// CheckHealth requests the probes of the service that listens on an address, as
-// LISTEN_ADDR has it, from the same machine. It returns why the service is not
-// alive or not ready.
+// CheckHealth requests the probes of the service that listens on an address, in
+// the form of LISTEN_ADDR, from the same machine. It returns why the service is
+// not alive or not ready.
 func CheckHealth(ctx context.Context, listenAddr string) error {
 	host, port, err := net.SplitHostPort(listenAddr)
 	if err != nil || port == "0" {
@@ -38,8 +38,8 @@ func CheckHealth(ctx context.Context, listenAddr string) error {
 	return err
 }
 
-// reachable returns the hosts at which a listener can be reached. One on all
-// addresses is reached on loopback, of either IP version.
+// reachable returns the hosts at which a listener can be reached. A listener on
+// all addresses is reached on loopback, with either IP version.
 func reachable(host string) []string {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		return []string{"127.0.0.1", "::1"}
@@ -60,7 +60,7 @@ func request(ctx context.Context, url string) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 100)) // to describe the response
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 100)) // describes the response
 		return fmt.Errorf("%s: %s: %s", url, response.Status, strings.TrimSpace(string(text)))
 	}
 	return nil

@@ -1,5 +1,5 @@
-// Package auth identifies the caller of a request, and the key with which the
-// request may go upstream. It depends on HTTP headers alone.
+// Package auth identifies the caller of a request, and the key with which its
+// calls are sent upstream. It depends only on HTTP headers.
 package auth
 
 import (
@@ -16,8 +16,8 @@ type Identity struct {
 // Authenticator identifies the caller of a request. Its error is a [*Error].
 type Authenticator func(*http.Request) (Identity, error)
 
-// Error is why a request is not accepted. Its text is for the caller; its reason
-// is not: it would help to forge credentials.
+// Error reports why a request is not accepted. Its text is for the caller. Its
+// reason is not, because it would help to forge credentials.
 type Error struct {
 	reason    string
 	forbidden bool
@@ -47,10 +47,10 @@ const (
 	ReasonAudience    = "audience"      // aud is missing or another service's
 	ReasonIssuer      = "issuer"        // iss is missing or another issuer's
 	ReasonScope       = "scope"         // the token is valid and lacks the scope
-	ReasonCancelled   = "cancelled"     // the caller left during a wait for the issuer's keys
+	ReasonCancelled   = "cancelled"     // the caller disconnected during a wait for the issuer's keys
 )
 
-// None accepts all callers, and uses the service's own key.
+// None accepts all callers. Their calls use the service's own key.
 func None(key string) Authenticator {
 	return func(*http.Request) (Identity, error) { return Identity{Key: key}, nil }
 }
@@ -62,7 +62,7 @@ const keyHeader = "Xi-Api-Key"
 // maxKey is much longer than any key of the upstream, in bytes.
 const maxKey = 256
 
-// Passthrough takes the upstream's key from the caller and only checks its form:
+// Passthrough takes the upstream's key from the caller and checks only its form:
 // the upstream decides whether it is valid.
 func Passthrough() Authenticator {
 	return func(r *http.Request) (Identity, error) {

@@ -17,12 +17,12 @@ import (
 
 // The library reads the key itself, and nothing around it: its validation of a
 // whole key compares x5t with a fingerprint of x5c, and so refuses keys of Auth0,
-// whose x5t is the kid. Whether a key may verify tokens is decided here.
+// in which x5t equals the kid. This file decides whether a key may verify tokens.
 
 // The shortest and longest RSA key that is accepted, in bits. NIST SP 800-131A
-// disallows shorter ones. The cost of a signature's verification grows with the
-// square of the length, at every request of anyone who names the key: 8192 bits
-// is also the bound of crypto/tls.
+// disallows shorter ones. The cost of verifying a signature grows with the square
+// of the length, and every request that names the key incurs it: 8192 bits is
+// also the bound of crypto/tls.
 const (
 	minRSA = 2048
 	maxRSA = 8192
@@ -36,7 +36,8 @@ type verifier struct {
 }
 
 // publicKey has the properties of a JSON Web Key (RFC 7517) that matter here.
-// Those of its certificate don't: they describe the key and are not a part of it.
+// Those of its certificate do not: they describe the key and are not a part of
+// it.
 type publicKey struct {
 	Type       jwkset.KTY `json:"kty"`
 	ID         string     `json:"kid"`
@@ -50,8 +51,8 @@ type publicKey struct {
 	E          string     `json:"e"`
 }
 
-// newVerifier reads one key of a set. The error says why the key cannot verify
-// tokens; it contains nothing of the key but the names of its properties.
+// newVerifier reads one key of a set. The error reports why the key cannot verify
+// tokens. It contains nothing of the key but the names of its properties.
 func newVerifier(text json.RawMessage) (verifier, error) {
 	var k publicKey
 	if json.Unmarshal(text, &k) != nil {

@@ -22,7 +22,7 @@ import (
 	"rollcall/internal/auth"
 )
 
-// authenticatorFor knows one key set, and writes a log.
+// authenticatorFor returns an authenticator that knows one key set, and its log.
 func (i *issuer) authenticatorFor(t *testing.T, keys ...map[string]any) (authenticate auth.Authenticator, ready func() bool, log *bytes.Buffer) {
 	i.mu.Lock()
 	i.keys = keys
@@ -59,8 +59,8 @@ func TestKeySet(t *testing.T) {
 	secp384 := map[string]any{"kty": "EC", "kid": "rsa", "crv": "P-384", "x": b64(point[1:49]), "y": b64(point[49:])}
 	for name, c := range map[string]struct {
 		keys   []map[string]any
-		valid  bool   // the token is, of the key rsa
-		logged string // about a key that isn't used; empty for nothing
+		valid  bool   // whether the token, of the key rsa, is valid
+		logged string // about a key that is not used; empty for nothing
 	}{
 		"a key":                               {[]map[string]any{plain}, true, ""},
 		"Auth0's: x5t is the kid":             {[]map[string]any{with(plain, "kid", "rsa", "x5t", "rsa", "x5c", []string{"MIIBcanary"})}, true, ""},
@@ -69,7 +69,7 @@ func TestKeySet(t *testing.T) {
 		"a zero before n":                     {[]map[string]any{with(plain, "n", b64(append([]byte{0}, i.rsa.N.Bytes()...)))}, true, ""},
 		"key_ops is a text":                   {[]map[string]any{with(plain, "key_ops", "verify")}, true, ""},
 		"key_ops is a list":                   {[]map[string]any{with(plain, "key_ops", []string{"sign", "verify"})}, true, ""},
-		"key_ops is empty, as some write it":  {[]map[string]any{with(plain, "key_ops", []string{}, "oth", []string{})}, true, ""},
+		"key_ops is empty":                    {[]map[string]any{with(plain, "key_ops", []string{}, "oth", []string{})}, true, ""},
 		"key_ops is null":                     {[]map[string]any{with(plain, "key_ops", nil)}, true, ""},
 		"no use and no alg":                   {[]map[string]any{{"kty": "RSA", "kid": "rsa", "n": plain["n"], "e": plain["e"]}}, true, ""},
 		"members that are unknown":            {[]map[string]any{with(plain, "canary", map[string]any{"d": 1})}, true, ""},
@@ -86,7 +86,7 @@ func TestKeySet(t *testing.T) {
 		"a short key":                         {[]map[string]any{i.rsaKey("rsa", i.weak, "sig")}, false, "it is shorter than 2048 bits"},
 		"a key of 8193 bits":                  {[]map[string]any{modulus(8193)}, false, "it is longer than 8192 bits"},
 		"a key of a million bits":             {[]map[string]any{modulus(1 << 20)}, false, "it is longer than 8192 bits"},
-		"no base64":                           {[]map[string]any{with(plain, "n", "canary?")}, false, "it is broken"},
+		"invalid base64":                      {[]map[string]any{with(plain, "n", "canary?")}, false, "it is broken"},
 		"no modulus":                          {[]map[string]any{{"kty": "RSA", "kid": "rsa", "e": "AQAB"}}, false, "it is broken"},
 		"an unknown curve":                    {[]map[string]any{with(secp384, "crv", "secp256k1")}, false, "it is broken, or of an unknown curve"},
 		"a point that is not on the curve":    {[]map[string]any{with(secp384, "x", "AAAA")}, false, "it is broken"},
@@ -185,7 +185,7 @@ func TestScope(t *testing.T) {
 					authenticate, _ := auth.JWT(t.Context(), auth.Issuer{JWKSURL: i.url, Name: "issuer", Audience: "rollcall", Scope: scope, Transport: i}, "service-key", slog.New(slog.DiscardHandler))
 					synctest.Wait()
 					_, err := authenticate(token)
-					if scope == "" { // none is required
+					if scope == "" { // no scope is required
 						if err != nil {
 							t.Error(reasonOf(err))
 						}
@@ -212,7 +212,8 @@ func TestScope(t *testing.T) {
 	})
 }
 
-// BenchmarkLongestKey measures what the longest accepted key costs per token.
+// BenchmarkLongestKey measures the cost of a token that is signed with the
+// longest accepted key.
 func BenchmarkLongestKey(b *testing.B) {
 	n := new(big.Int).SetBit(big.NewInt(1), 8191, 1)
 	key, signature := &rsa.PublicKey{N: n, E: 65537}, make([]byte, 1024)

@@ -114,8 +114,8 @@ func bearerToken(authorization []string) (token, reason string) {
 	return token, ""
 }
 
-// unauthenticated is the refusal of a token. Its text doesn't depend on the
-// reason: that would help to forge a token.
+// unauthenticated returns the refusal of a token. Its text does not depend on the
+// reason, which would help to forge a token.
 func unauthenticated(reason string) *Error {
 	return &Error{reason: reason, text: "send a valid bearer token in the header Authorization"}
 }

@@ -91,7 +91,8 @@ func (i *issuer) publish(key map[string]any) {
 	i.keys = append(i.keys, key)
 }
 
-// answers has the issuer answer something else; nil for the keys again.
+// answers makes the issuer respond with something else, or with its keys again if
+// h is nil.
 func (i *issuer) answers(with http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -100,7 +101,7 @@ func (i *issuer) answers(with http.HandlerFunc) {
 
 func down(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }
 
-// hang responds when no request waits any more.
+// hang responds once no request waits any more.
 func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 func (i *issuer) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -124,7 +125,7 @@ func (i *issuer) authenticator(t *testing.T) (authenticate auth.Authenticator, r
 	return auth.JWT(t.Context(), auth.Issuer{JWKSURL: i.url, Name: "issuer", Audience: "rollcall", Transport: i}, "service-key", slog.New(slog.DiscardHandler))
 }
 
-// token is a good one.
+// token returns a valid token.
 func (i *issuer) token(t *testing.T, kid string) *http.Request {
 	return bearer("Bearer " + sign(t, jwt.SigningMethodRS256, kid, i.rsa, claims()))
 }
@@ -143,7 +144,7 @@ func sign(t *testing.T, method jwt.SigningMethod, kid string, key any, claims jw
 	return signed
 }
 
-// claims are good ones, changed.
+// claims returns valid claims, changed.
 func claims(change ...any) jwt.MapClaims {
 	c := jwt.MapClaims{"iss": "issuer", "aud": "rollcall", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix()}
 	for i := 0; i < len(change); i += 2 {
@@ -156,7 +157,7 @@ func claims(change ...any) jwt.MapClaims {
 	return c
 }
 
-// reasonOf is the reason of a refusal; empty for no error.
+// reasonOf returns the reason of a refusal; empty for no error.
 func reasonOf(err error) string {
 	refusal, ok := errors.AsType[*auth.Error](err)
 	switch {
@@ -261,7 +262,7 @@ func TestTokens(t *testing.T) {
 		})
 	}
 	if n := i.asks.Load(); n > 6 {
-		t.Errorf("the issuer was asked %d times for its keys", n)
+		t.Errorf("the issuer received %d requests for its keys", n)
 	}
 }
 
@@ -284,12 +285,12 @@ func TestKeySetOutage(t *testing.T) {
 				synctest.Wait()
 				i.answers(answer)
 				time.Sleep(16 * time.Minute) //nolint:forbidigo // in fake time: the keys are asked for again
-				// An unknown key ID makes them be asked for as well.
+				// A token with an unknown key ID causes a request too.
 				if _, err := authenticate(i.token(t, "unknown")); err == nil {
 					t.Error("an unknown key ID is taken")
 				}
 				if n := i.asks.Load(); n != 3 {
-					t.Errorf("the issuer was asked %d times", n)
+					t.Errorf("the issuer received %d requests", n)
 				}
 				if _, err := authenticate(i.token(t, "rsa")); err != nil || !ready() {
 					t.Errorf("a known key is lost: %v", err)
@@ -315,7 +316,7 @@ func TestKeySetAtStartup(t *testing.T) {
 				}
 				time.Sleep(time.Minute) //nolint:forbidigo // in fake time
 				if n := i.asks.Load(); n < 10 || n > 61 {
-					t.Errorf("the issuer was asked %d times in a minute", n)
+					t.Errorf("the issuer received %d requests in a minute", n)
 				}
 				i.answers(nil)
 				time.Sleep(7 * time.Second) //nolint:forbidigo // in fake time: an attempt that hangs ends first
@@ -397,11 +398,11 @@ func TestKeySetRenewal(t *testing.T) {
 		}
 		callers.Wait()
 		if n := i.asks.Load() - asked; n != 1 {
-			t.Errorf("the issuer was asked %d times", n)
+			t.Errorf("the issuer received %d requests", n)
 		}
 
-		// A stranger who makes up key IDs cannot flood the issuer, nor hide a new
-		// key for long.
+		// A caller that makes up key IDs cannot flood the issuer, nor delay the
+		// discovery of a new key for long.
 		asked = i.asks.Load()
 		for n := range 100 {
 			if _, err := authenticate(i.token(t, "bogus"+strconv.Itoa(n))); err == nil {
@@ -409,7 +410,7 @@ func TestKeySetRenewal(t *testing.T) {
 			}
 		}
 		if n := i.asks.Load() - asked; n > 5 {
-			t.Errorf("the issuer was asked %d times", n)
+			t.Errorf("the issuer received %d requests", n)
 		}
 		i.publish(i.rsaKey("newer", i.rsa, "sig"))
 		time.Sleep(time.Second) //nolint:forbidigo // in fake time

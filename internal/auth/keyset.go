@@ -23,7 +23,7 @@ import (
 // The library can also fetch a key set. But it blocks startup until it has one,
 // waits 15 minutes between attempts even if it has none, does not limit what it
 // reads, refuses a whole set because of one key, and keeps only one key of each
-// kid. So the set is fetched and searched here.
+// kid. Therefore this file fetches and searches the set.
 
 const (
 	// keysTimeout bounds a request for the issuer's keys.
@@ -45,7 +45,7 @@ const (
 	maxLoggedID = 64
 )
 
-// keySet holds the issuer's keys. It is safe for concurrent use.
+// keySet has the issuer's keys. It is safe for concurrent use.
 type keySet struct {
 	url    string
 	client *http.Client
@@ -67,8 +67,8 @@ func newKeySet(issuer Issuer, log *slog.Logger) *keySet {
 	}
 }
 
-// stayPrivate follows no redirect from https to http: anyone on the network path
-// could replace the keys there.
+// stayPrivate follows no redirect from https to http, because an attacker on the
+// network path could replace the keys there.
 func stayPrivate(next *http.Request, via []*http.Request) error {
 	switch {
 	case next.URL.Scheme != "https" && via[0].URL.Scheme == "https":
@@ -111,8 +111,8 @@ func (k *keySet) keep(ctx context.Context) {
 }
 
 // verifiers returns the keys that may verify a token. An unknown key ID may
-// belong to a new key: then the keys are fetched once more, once for all tokens
-// that wait for them.
+// belong to a new key: the keys are then fetched once for all tokens that wait
+// for them.
 func (k *keySet) verifiers(ctx context.Context, token *jwt.Token) (any, error) {
 	newest := k.newest.Load()
 	if newest == nil {
@@ -141,8 +141,9 @@ func (k *keySet) verifiers(ctx context.Context, token *jwt.Token) (any, error) {
 	}
 }
 
-// selectKeys returns the keys with a token's key ID that fit its algorithm. If the
-// token has no key ID, that may be any; if several keys have the same ID, each.
+// selectKeys returns the keys that have a token's key ID and fit its algorithm.
+// If the token has no key ID, any key may; if several keys have the same ID, each
+// of them.
 func selectKeys(all []verifier, token *jwt.Token) (keys jwt.VerificationKeySet, refusal *Error) {
 	header, hasID := token.Header["kid"]
 	id, isText := header.(string)
@@ -177,7 +178,7 @@ func asError(r *Error) error {
 }
 
 // fetch gets the keys. If it fails, or if the set has no usable key, the known
-// keys stay.
+// keys remain.
 func (k *keySet) fetch(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
 	if err != nil {
@@ -222,7 +223,7 @@ func (k *keySet) fetch(ctx context.Context) error {
 	return nil
 }
 
-// nameOf names a key in the log: by its ID, or by its position in the set.
+// nameOf returns a key's name for the log: its ID, or its position in the set.
 func nameOf(v verifier, i int) string {
 	if v.id == "" {
 		return "the key at position " + strconv.Itoa(i)
@@ -230,8 +231,8 @@ func nameOf(v verifier, i int) string {
 	return "kid " + strconv.QuoteToASCII(v.id[:min(len(v.id), maxLoggedID)])
 }
 
-// logUnused logs which keys cannot verify tokens, and why, if that has changed. A
-// set may well contain keys for encryption.
+// logUnused logs which keys cannot verify tokens, and why, if that has changed.
+// It is normal for a set to contain keys for encryption.
 func (k *keySet) logUnused(ctx context.Context, unused []string) {
 	unused = unused[:min(len(unused), maxUnusedKeys)]
 	k.mu.Lock()

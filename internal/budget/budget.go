@@ -1,5 +1,5 @@
 // Package budget bounds how many bytes are in use at the same time: in total, and
-// by each owner half of that. It depends on nothing else of the project.
+// half of that for each owner. It depends on nothing else of the project.
 package budget
 
 import (
@@ -29,10 +29,10 @@ func New[Owner comparable](total int) *Budget[Owner] {
 	return &Budget[Owner]{total: total, byOwner: make(map[Owner]int)}
 }
 
-// Acquire waits until the owner may use so many bytes more, which Release gives
-// back. The error is the cause of ctx's cancellation. More than half of the total
-// is never granted. Owners are served in the order of arrival, except that an owner
-// who has to wait for its own half does not delay the others.
+// Acquire waits until the owner may use a number of bytes. Release returns them.
+// The error is the cause of ctx's cancellation. More than half of the total is
+// never granted. Owners are served in the order of arrival, except that an owner
+// which has to wait for its own half does not delay the others.
 func (b *Budget[Owner]) Acquire(ctx context.Context, owner Owner, bytes int) error {
 	b.mu.Lock()
 	if b.fits(owner, bytes) && len(b.waiting) == 0 {
@@ -52,7 +52,7 @@ func (b *Budget[Owner]) Acquire(ctx context.Context, owner Owner, bytes int) err
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := slices.Index(b.waiting, w)
-	if i < 0 { // granted meanwhile
+	if i < 0 { // granted in the meantime
 		b.add(owner, -bytes)
 	} else {
 		b.waiting = slices.Delete(b.waiting, i, i+1)
@@ -72,14 +72,14 @@ func (b *Budget[Owner]) TryAcquire(owner Owner, bytes int) bool {
 	return true
 }
 
-// Add counts bytes that are in use already, whatever the bounds are.
+// Add counts bytes that are already in use, even if they exceed the bounds.
 func (b *Budget[Owner]) Add(owner Owner, bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.add(owner, bytes)
 }
 
-// Release gives bytes back.
+// Release returns bytes to the budget.
 func (b *Budget[Owner]) Release(owner Owner, bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -106,7 +106,7 @@ func (b *Budget[Owner]) add(owner Owner, bytes int) {
 	}
 }
 
-// grant serves those who wait, as far as there is room.
+// grant serves waiting owners as long as their bytes fit.
 func (b *Budget[Owner]) grant() {
 	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter[Owner]) bool {
 		if !b.fits(w.owner, w.bytes) {

@@ -15,12 +15,12 @@ var version, commit string
 // Info describes a build.
 type Info struct {
 	Version string // a released version, or devel
-	Commit  string // or unknown; ends in -dirty if files had been changed
+	Commit  string // or unknown; ends in -dirty if files were modified
 	Go      string // the toolchain's version
 }
 
-// Read returns the values that the linker set or, without them, those that the
-// toolchain recorded.
+// Read returns the values that the linker set. If it set none, they are those
+// that the toolchain recorded.
 func Read() Info {
 	info := Info{Version: version, Commit: commit, Go: "unknown"}
 	if b, ok := debug.ReadBuildInfo(); ok {

@@ -1,11 +1,11 @@
 // Package config reads the service's settings from the environment, all at once
-// and before anything starts. It does not touch the process: the environment and
-// the reading of files are arguments.
+// and before anything starts. It does not access the process: the environment and
+// the function that reads files are arguments.
 //
 // Nothing else reads the environment, except main, which checks whether GOGC is
-// set, and two libraries: net/http reads its proxies, and OpenTelemetry's SDK the
-// OTEL_* variables of its specification. Of those, config reads whether there is
-// a collector, and checks the values that the SDK would use.
+// set, and two libraries: net/http reads its proxies, and OpenTelemetry's SDK
+// reads the OTEL_* variables of its specification. Of those, config reads whether
+// there is a collector, and checks the values that the SDK would use.
 package config
 
 import (
@@ -27,7 +27,7 @@ import (
 type Config struct {
 	// ListenAddr is host:port; port 0 takes any free port.
 	ListenAddr string
-	// AdminAddr is host:port as well; empty means no admin listener.
+	// AdminAddr is host:port, too; empty means no admin listener.
 	AdminAddr string
 	// AdminOptional reports that ADMIN_ADDR was not set: the service starts
 	// without the admin listener if its default address is in use.
@@ -48,17 +48,17 @@ type Config struct {
 	// UpstreamConnections is how many connections there may be for all keys
 	// together, idle ones included.
 	UpstreamConnections int
-	// APIKey is the service's own key. It is empty if callers bring theirs, or if
-	// Upstream needs none.
+	// APIKey is the service's own key. It is empty if callers send their own
+	// keys, or if Upstream needs none.
 	APIKey string
-	// PreviousAPIKey is the key before the last rotation: it opens the cursors
-	// that it sealed. Empty if there is none.
+	// PreviousAPIKey is the key before the last rotation, which opens the cursors
+	// that it sealed; empty if there is none.
 	PreviousAPIKey string
 	Auth           Auth
 	JWT            JWT // with AuthJWT
 
-	// RedisURL is where replicas share limits, pages and quotas; empty if they
-	// share nothing.
+	// RedisURL is the Redis in which replicas share limits, pages and quotas;
+	// empty if they share nothing.
 	RedisURL string
 
 	// CORSOrigins are the web sites that may use the service.
@@ -66,7 +66,7 @@ type Config struct {
 	// HTTPGet reports whether queries are accepted by GET.
 	HTTPGet bool
 	// CacheTTL is how old a page may be when it is served again; 0 means that
-	// pages are not kept.
+	// pages are not cached.
 	CacheTTL time.Duration
 	// ShareRequests lets equal requests of one caller that are in flight share
 	// one response.
@@ -87,12 +87,12 @@ type Config struct {
 	// PushTraces and PushMetrics report that a collector is configured for them.
 	PushTraces, PushMetrics bool
 
-	// Warnings are what is probably a mistake but does not prevent the start, one
-	// sentence each, without any value.
+	// Warnings are probable mistakes that do not prevent the start, one sentence
+	// each, without any value.
 	Warnings []string
 }
 
-// Auth is how callers are authenticated.
+// Auth is the way in which callers are authenticated.
 type Auth string
 
 // The ways to authenticate.
@@ -116,11 +116,11 @@ type Limits struct {
 type Deps struct {
 	// RegionURL returns the server of a region, if there is one.
 	RegionURL func(region string) (base string, ok bool)
-	// ParseOrigin returns an origin as browsers spell it, or why it cannot be
-	// allowed.
+	// ParseOrigin returns an origin in the form that browsers send, or why it
+	// cannot be allowed.
 	ParseOrigin func(origin string) (string, error)
-	// CheckRedisURL returns why a URL cannot be used for Redis. The error does not
-	// contain the URL, which may contain a password.
+	// CheckRedisURL returns why a URL cannot be used for Redis. The error does
+	// not contain the URL, which may contain a password.
 	CheckRedisURL func(url string) error
 	// ReadFile is [os.ReadFile].
 	ReadFile func(name string) ([]byte, error)
@@ -129,8 +129,8 @@ type Deps struct {
 }
 
 // Load reads and checks the environment, by variable name. An empty variable
-// counts as unset. The error joins one error for each fault, and the Warnings are
-// valid with an error too; none of them contains a secret.
+// counts as unset. The error joins one error for each fault. The Warnings are
+// valid even if there is an error. No error or warning contains a secret.
 func Load(env map[string]string, deps Deps) (Config, error) {
 	s := newSettings(env)
 	s.readFlags()
@@ -175,7 +175,7 @@ func kindOf(f *flag.Flag) string {
 	}
 }
 
-// isDemo reports whether nothing asks for a real upstream.
+// isDemo reports whether no setting for a real upstream is set.
 func (s *settings) isDemo() bool {
 	return !slices.ContainsFunc(realSettings, func(name string) bool { return s.env[name] != "" })
 }
@@ -241,7 +241,7 @@ func (s *settings) checkBounds() {
 	}
 }
 
-// readChoices reads the variables that have one of a few words.
+// readChoices reads the variables whose value is one of a few words.
 func (s *settings) readChoices(terminal bool) {
 	s.HTTPGet = s.onOff("HTTP_GET", s.httpGet, true)
 	s.ShareRequests = s.onOff("SHARE_REQUESTS", s.shareRequests, true)
@@ -273,7 +273,8 @@ func (s *settings) checkChoice(name, value string, choices ...string) {
 	}
 }
 
-// faultChoice reports a value that is none of the choices, with a similar choice.
+// faultChoice reports a value that is not one of the choices, with a similar
+// choice.
 func (s *settings) faultChoice(name, value string, choices ...string) {
 	hint := ""
 	for _, choice := range choices {
@@ -315,7 +316,7 @@ func (s *settings) checkRedis(check func(string) error) {
 	}
 }
 
-// checkAuth checks what the way to authenticate needs.
+// checkAuth checks the settings that the way to authenticate requires.
 func (s *settings) checkAuth() {
 	switch s.Auth {
 	case "":
@@ -347,8 +348,8 @@ func (s *settings) checkAuth() {
 	}
 }
 
-// checkKey reports that the vendor's server cannot be called without a key. A
-// server of UPSTREAM_URL may add one.
+// checkKey reports a missing key. The vendor's server cannot be called without
+// one; a server of UPSTREAM_URL may add one.
 func (s *settings) checkKey() {
 	if s.APIKey == "" && !s.keyFaulty && s.url == "" {
 		s.fault("ELEVENLABS_API_KEY", "is required with AUTH=%s", s.Auth)

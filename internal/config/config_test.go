@@ -170,7 +170,7 @@ func TestLoad(t *testing.T) {
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		env   map[string]string
-		lines []string // what each line begins with
+		lines []string // how each line begins
 	}{
 		"a key without auth":                   {map[string]string{"ELEVENLABS_API_KEY": "canary"}, []string{"AUTH: is required"}},
 		"a URL without auth":                   {map[string]string{"UPSTREAM_URL": "http://127.0.0.1:1"}, []string{"AUTH: is required"}},
@@ -280,8 +280,9 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestTelemetryFaults sets one value of the SDK at a time, with everything
-// exported. The SDK would panic, spin, print the value past the log, or ignore it.
+// TestTelemetryFaults sets one of the SDK's values at a time, with everything
+// exported. The SDK would panic, spin, print the value outside of the log, or
+// ignore it.
 func TestTelemetryFaults(t *testing.T) {
 	for _, c := range []struct{ name, value string }{
 		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1"}, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0"}, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9223372036854775807"},
@@ -307,7 +308,7 @@ func TestTelemetryFaults(t *testing.T) {
 	}
 }
 
-func TestBaseURLWithAPath(t *testing.T) {
+func TestBaseURLWithPath(t *testing.T) {
 	for address, warns := range map[string]bool{
 		"https://api.test": false, "https://api.test/": false, "https://api.test//": false,
 		"https://api.test/elevenlabs": true, "https://api.test/v1/elevenlabs/": true, "https://api.test/v12": true, "https://api.test/apiv1": true,
@@ -319,7 +320,7 @@ func TestBaseURLWithAPath(t *testing.T) {
 	}
 }
 
-func TestHelpNamesEveryVariableWithItsDefault(t *testing.T) {
+func TestHelp(t *testing.T) {
 	var b bytes.Buffer
 	config.WriteHelp(&b)
 	for _, want := range []string{

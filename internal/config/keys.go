@@ -6,15 +6,16 @@ import (
 	"strings"
 )
 
-// readKeys reads the two API keys, each from its variable or from the file that
+// readKeys reads the two API keys. Each is in its variable, or in the file that
 // its other variable names.
 func (s *settings) readKeys(readFile func(string) ([]byte, error)) {
 	s.APIKey, _ = s.readKey("ELEVENLABS_API_KEY", s.APIKey, s.keyFile, readFile)
 	s.PreviousAPIKey, s.previousName = s.readKey("ELEVENLABS_API_KEY_PREVIOUS", s.PreviousAPIKey, s.previousFile, readFile)
 }
 
-// readKey returns a key and the variable that it is from. Errors contain neither
-// the key nor the file's name: a key set in place of a name would be printed.
+// readKey returns a key and the variable that it comes from. Errors contain
+// neither the key nor the file's name: if a key was set instead of a name, it
+// would be printed.
 func (s *settings) readKey(name, value, file string, readFile func(string) ([]byte, error)) (key, from string) {
 	fileName := name + "_FILE"
 	switch {

@@ -6,19 +6,20 @@ import (
 	"strings"
 )
 
-// A misspelt variable is silently ignored, and without a key the service would
-// serve its demo: made-up users, where real ones were expected. So names that are
-// almost a setting cause a warning, and if the setting asks for a real upstream,
-// the demo does not start. All other names belong to other programs.
+// A misspelt variable would be silently ignored, and without a key the service
+// would serve its demo: generated users instead of real ones. Therefore a name
+// that is almost a setting's causes a warning, and if the setting is one for a
+// real upstream, the demo does not start. All other names belong to other
+// programs.
 
-// realSettings are the settings that ask for a real upstream.
+// realSettings are the settings that are set only for a real upstream.
 var realSettings = []string{
 	"ELEVENLABS_API_KEY", "ELEVENLABS_API_KEY_FILE", "ELEVENLABS_API_KEY_PREVIOUS", "ELEVENLABS_API_KEY_PREVIOUS_FILE",
 	"UPSTREAM_URL", "UPSTREAM_REGION", "AUTH",
 }
 
-// alternativeNames are common names of settings in other programs of the vendor's
-// customers, and names that are natural to try.
+// alternativeNames are names that programs of the vendor's customers use for these
+// settings, and names that are natural to try.
 var alternativeNames = map[string]string{
 	"ELEVENLABS_KEY":      "ELEVENLABS_API_KEY",
 	"ELEVENLABS_TOKEN":    "ELEVENLABS_API_KEY",
@@ -35,7 +36,7 @@ var alternativeNames = map[string]string{
 	"ELEVENLABS_REGION":   "UPSTREAM_REGION",
 }
 
-// ordinaryNames are one letter off a setting, and in use elsewhere.
+// ordinaryNames are one letter off a setting, but in use for other purposes.
 var ordinaryNames = []string{"AUTO", "OAUTH", "XAUTH"}
 
 // checkNames reports variables whose names are almost those of settings.
@@ -72,11 +73,12 @@ func (s *settings) nearest(name string) string {
 	return nearest
 }
 
-// isMisspelling reports whether a name is a word with one or two letters wrong,
-// but not with two of four: PATH is not AUTH, and REDIS_TTL is not REDIS_URL.
+// isMisspelling reports whether a name is a word with one or two wrong letters,
+// but not with two wrong of four: PATH is not AUTH, and REDIS_TTL is not
+// REDIS_URL.
 func isMisspelling(name, word string) bool {
 	names, words := strings.Split(name, "_"), strings.Split(word, "_")
-	if len(names) != len(words) { // with an underscore too many or too few
+	if len(names) != len(words) { // one has an underscore too many
 		return edits(name, word) <= maxEdits(word)
 	}
 	total := 0
@@ -90,7 +92,7 @@ func isMisspelling(name, word string) bool {
 	return total <= 2
 }
 
-// maxEdits is how many letters of a word may be wrong if it is still to be
+// maxEdits is how many letters of a word may be wrong for the word to be
 // recognised.
 func maxEdits(word string) int {
 	switch {
@@ -103,8 +105,8 @@ func maxEdits(word string) int {
 	}
 }
 
-// edits is the smallest number of letters to insert, delete, replace or exchange
-// with their neighbour that turns a into b (optimal string alignment).
+// edits returns the smallest number of letters to insert, delete, replace or
+// exchange with their neighbour that turns a into b (optimal string alignment).
 func edits(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

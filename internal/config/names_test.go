@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// TestMisspeltNames sets one variable at a time, next to nothing or to a complete
-// configuration.
+// TestMisspeltNames sets one variable at a time, alone or together with a
+// complete configuration.
 func TestMisspeltNames(t *testing.T) {
 	for name, c := range map[string]struct {
 		setting string
-		demo    bool // whether the demo starts nevertheless
+		demo    bool // whether the demo starts in spite of it
 	}{
 		"ELEVENLABS_KEY":             {"ELEVENLABS_API_KEY", false},
 		"ELEVEN_API_KEY":             {"ELEVENLABS_API_KEY", false},

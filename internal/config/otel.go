@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// otel are those variables of OpenTelemetry's specification that decide whether
-// anything is exported. The SDK reads their values itself.
+// otel has those variables of OpenTelemetry's specification that determine
+// whether anything is exported. The SDK reads their values itself.
 type otel struct {
 	disabled        bool
 	endpoint        string
@@ -18,7 +18,7 @@ type otel struct {
 	traces, metrics signal
 }
 
-// signal are the variables of one signal.
+// signal has the variables of one signal.
 type signal struct{ name, endpoint, exporter, protocol string }
 
 func (o *otel) define(f *flag.FlagSet) {
@@ -34,9 +34,9 @@ func (o *otel) define(f *flag.FlagSet) {
 	f.BoolVar(&o.disabled, "OTEL_SDK_DISABLED", false, "`true or false`: whether nothing at all is exported")
 }
 
-// checkTelemetry finds out what is exported, and checks what the export uses.
-// Values that are not used are ignored: the same OTEL_* variables are often set
-// for all programs of a platform.
+// checkTelemetry determines what is exported, and checks the values that the
+// export uses. It ignores values that are not used: the same OTEL_* variables are
+// often set for all programs of a platform.
 func (s *settings) checkTelemetry() {
 	s.PushTraces = s.checkSignal(s.otel.traces)
 	s.PushMetrics = s.checkSignal(s.otel.metrics)
@@ -93,8 +93,8 @@ func (s *settings) faultOnce(name, format string, args ...any) {
 	}
 }
 
-// areHeaders reports whether the SDK can parse a list of headers. Otherwise it
-// prints the part that it cannot parse, which may be a secret.
+// areHeaders reports whether the SDK can parse a list of headers. If the SDK
+// cannot, it prints the part that it cannot parse, which may be a secret.
 func areHeaders(list string) bool {
 	for pair := range strings.SplitSeq(list, ",") {
 		if strings.TrimSpace(pair) == "" {
@@ -119,11 +119,12 @@ type bounds struct{ least, most int }
 
 const (
 	day   = 24 * 60 * 60 * 1000 // in milliseconds
-	spans = 1 << 20             // memory for them is allocated at the start
+	spans = 1 << 20             // memory for them is allocated at startup
 )
 
-// traceNumbers and metricNumbers are what the SDK reads. It panics if a size of a
-// batch or a queue is negative or too large, and spins if a delay is not positive.
+// traceNumbers and metricNumbers are numbers that the SDK reads. It panics if the
+// size of a batch or a queue is negative or too large, and spins if a delay is
+// not positive.
 var (
 	traceNumbers = map[string]bounds{
 		"OTEL_BSP_SCHEDULE_DELAY":                {1, day},

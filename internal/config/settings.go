@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// settings are the variables while they are read.
+// settings are the variables while they are being read.
 type settings struct {
-	// Config has the values that need no reading beyond their type, and at the end
-	// all of them.
+	// Config has the values that need only a type. When all variables are read,
+	// it has all values.
 	Config
 	env    map[string]string
 	flags  *flag.FlagSet
 	faults []error
 
 	keyFile, previousFile     string
-	previousName              string // the variable that PreviousAPIKey is from
-	keyFaulty                 bool   // whether a key is set that cannot be read
+	previousName              string // the variable that PreviousAPIKey comes from
+	keyFaulty                 bool   // whether a key is set but cannot be read
 	region, url               string
 	origins                   string
 	introspection, playground string

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// readUpstream finds the server to call.
+// readUpstream determines the server to call.
 func (s *settings) readUpstream(regionURL func(string) (string, bool)) {
 	base, known := regionURL(s.region)
 	if !known {

@@ -1,7 +1,7 @@
 // Package cork lets a handler send a small response in one write. A server of
-// net/http writes a response as it fills a buffer of 4 KiB, which makes two
-// system calls of a page of users, and wakes its reader twice; nothing else
-// that the service does for a request costs as much.
+// net/http writes a response whenever its buffer of 4 KiB is full: a page of
+// users takes two system calls, and wakes its reader twice. Nothing else that the
+// service does for a request costs as much.
 package cork
 
 import (
@@ -31,18 +31,18 @@ func (l *listener) Accept() (net.Conn, error) {
 	return &conn{Conn: c, buffers: &l.buffers}, nil
 }
 
-// sendBuffer is how many bytes of a response the kernel buffers. By itself it lets a
-// connection's buffer grow to megabytes, which count as the container's memory, and
-// which a caller that reads nothing keeps. Linux allocates twice as many.
+// sendBuffer is how many bytes of a response the kernel buffers. By default, a
+// connection's buffer can grow to megabytes, which count as the container's
+// memory and remain while a caller reads nothing. Linux allocates twice as many.
 const sendBuffer = 128 << 10
 
-// conn holds back what is written while it is corked. A server writes to a
+// conn buffers what is written while it is corked. A server writes to a
 // connection from one goroutine at a time, which is the handler's while it runs.
 type conn struct {
 	net.Conn
 	buffers *sync.Pool
 	corked  bool
-	held    *[]byte // nil while there is nothing
+	held    *[]byte // nil while nothing is buffered
 }
 
 func (c *conn) Write(b []byte) (int, error) {
@@ -65,9 +65,9 @@ func (c *conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// send writes to the connection. If the other side does not read, the connection is
-// of no further use: its close then discards what the kernel still has of the
-// response, instead of keeping it for minutes.
+// send writes to the connection. If the other side does not read, the connection
+// is of no further use: closing it then discards the rest of the response in the
+// kernel, which would otherwise remain for minutes.
 func (c *conn) send(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
@@ -79,7 +79,7 @@ func (c *conn) send(b []byte) (int, error) {
 }
 
 // CloseWrite lets the server close the sending half before it has read
-// everything, as it does on a connection that is not wrapped.
+// everything, as it does with a connection that is not wrapped.
 func (c *conn) CloseWrite() error {
 	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return tcp.CloseWrite()
@@ -87,7 +87,7 @@ func (c *conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// uncork sends what is held, with what w still has of the response.
+// uncork sends the buffered bytes, and those that w still buffers.
 func (c *conn) uncork(w http.ResponseWriter) {
 	if c.held != nil {
 		_ = http.NewResponseController(w).Flush()
@@ -95,7 +95,7 @@ func (c *conn) uncork(w http.ResponseWriter) {
 	_ = c.release() // if this fails, so does the server's next write, which ends the connection
 }
 
-// release writes what is held back, and holds nothing back any more.
+// release writes the buffered bytes and stops buffering.
 func (c *conn) release() error {
 	c.corked = false
 	if c.held == nil {
@@ -110,16 +110,16 @@ func (c *conn) release() error {
 
 type connKey struct{}
 
-// ConnContext is for the field of that name of an [http.Server] on a Listener.
+// ConnContext is the ConnContext of an [http.Server] on a Listener.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// maxHeld is how many bytes are held back for one connection. A larger response is
-// written as it comes.
+// maxHeld is how many bytes are buffered for one connection. A larger response is
+// written as the handler writes it.
 const maxHeld = 64 << 10
 
-// Handler serves next, and holds back what it writes until it returns. It is for
+// Handler serves next, and buffers what next writes until it returns. It is for
 // handlers that write their responses at once, with their length.
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -50,7 +50,8 @@ func (l *counting) take() int {
 	return n
 }
 
-// serve starts a server whose handler answers with as many bytes as it is sent.
+// serve starts a server whose handler responds with the number of bytes that the
+// request states.
 func serve(t *testing.T) (url string, l *counting) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(cork.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -88,7 +89,7 @@ func TestOneWrite(t *testing.T) {
 	}
 }
 
-// TestLargeResponses checks that a connection holds back no more than maxHeld.
+// TestLargeResponses checks that a connection buffers no more than maxHeld.
 func TestLargeResponses(t *testing.T) {
 	url, l := serve(t)
 	for _, size := range []int{64 << 10, 100_000, 1 << 20} {
@@ -108,7 +109,8 @@ func TestLargeResponses(t *testing.T) {
 	}
 }
 
-// TestUnreadResponse has a client that reads nothing until the server has given up.
+// TestUnreadResponse has a client that reads nothing until the server has closed
+// the connection.
 func TestUnreadResponse(t *testing.T) {
 	written := make(chan int, 1)
 	server := httptest.NewUnstartedServer(cork.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

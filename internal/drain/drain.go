@@ -1,6 +1,6 @@
 // Package drain stops a server without losing requests on its connections. A
 // request is lost if its connection is closed while the request is on its way to
-// the server. So a server stops in this order:
+// the server. Therefore a server stops in this order:
 //
 //  1. The service reports that it is not ready, and continues as before until
 //     load balancers have noticed.
@@ -8,7 +8,7 @@
 //  3. Each response tells the client to close the connection. Connections without
 //     a request are waited for until they have been silent for a moment.
 //
-// The connections that are left to [http.Server.Shutdown] are silent.
+// [http.Server.Shutdown] then closes only silent connections.
 package drain
 
 import (
@@ -34,8 +34,8 @@ type Drain struct {
 	closed, ending atomic.Bool
 
 	mu sync.Mutex
-	// silent has the open connections and since when they have had no request; the
-	// zero time for those that have one.
+	// silent has the open connections and the time since which each has had no
+	// request. The time is zero if the connection has a request.
 	silent map[net.Conn]time.Time
 }
 
@@ -45,7 +45,8 @@ func (d *Drain) Close() { d.closed.Store(true) }
 // Ready reports whether the service accepts new work.
 func (d *Drain) Ready() bool { return !d.closed.Load() }
 
-// Handler serves next, and during End tells clients to close their connections.
+// Handler serves next. During End it requests that clients close their
+// connections.
 func (d *Drain) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d.ending.Load() {
@@ -55,7 +56,7 @@ func (d *Drain) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// ConnState is for the field of that name of an [http.Server].
+// ConnState is the ConnState of an [http.Server].
 func (d *Drain) ConnState(c net.Conn, state http.ConnState) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -72,8 +73,8 @@ func (d *Drain) ConnState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// End closes the listener, and returns when each connection is closed or silent,
-// or ctx is done.
+// End closes the listener. It returns when each connection is closed or silent,
+// or when ctx is cancelled.
 func (d *Drain) End(ctx context.Context, l net.Listener) {
 	d.ending.Store(true)
 	_ = l.Close()

@@ -1,5 +1,5 @@
 // Package flight merges equal calls that are in flight at the same time into one.
-// It knows nothing about what is called.
+// It does not know what is called.
 package flight
 
 import (
@@ -14,8 +14,8 @@ import (
 // safe for concurrent use.
 //
 // A waiter leaves when its own context is cancelled. The call continues for the
-// others, and is cancelled when the last one has left. A call that all have left
-// is not joined again.
+// others, and is cancelled when the last waiter has left. A call that all waiters
+// have left is not joined again.
 type Group[K comparable, V any] struct {
 	mu      sync.Mutex
 	flights map[K]*flight[V]
@@ -120,7 +120,7 @@ func (g *Group[K, V]) forget(key K, fl *flight[V]) {
 	g.mu.Unlock()
 }
 
-// remove removes fl, unless another flight has its key already; g.mu is held.
+// remove removes fl, unless another flight already has its key; g.mu is held.
 func (g *Group[K, V]) remove(key K, fl *flight[V]) {
 	if g.flights[key] == fl {
 		delete(g.flights, key)

@@ -12,7 +12,7 @@ import (
 	"rollcall/internal/panics"
 )
 
-// second is a call that takes a second, and counts.
+// second is a call that takes a second, and counts how often it is made.
 type second struct {
 	mu               sync.Mutex
 	calls, cancelled int

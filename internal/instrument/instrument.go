@@ -1,6 +1,6 @@
-// Package instrument has the parts that the telemetry of the server and of the
-// upstream's client have in common. It knows the API of OpenTelemetry, and
-// neither its SDK nor what is measured.
+// Package instrument has what the telemetry of the server and of the upstream's
+// client have in common. It knows OpenTelemetry's API, but neither its SDK nor
+// what is measured.
 package instrument
 
 import (
@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 )
 
-// Meter returns the provider's meter of that name, or one that measures nothing
-// if provider is nil.
+// Meter returns the provider's meter with a name. If provider is nil, the meter
+// measures nothing.
 func Meter(provider metric.MeterProvider, name string) metric.Meter {
 	if provider == nil {
 		provider = noop.NewMeterProvider()
@@ -29,21 +29,21 @@ func Must[T any](instrument T, err error) T {
 	return instrument
 }
 
-// Label returns the option for a measurement with one label. Options are made
-// once and used again, because making one sorts and copies its labels.
+// Label returns the option for a measurement with one label. Options are created
+// once and reused, because creating one sorts and copies its labels.
 func Label(key, value string) []metric.AddOption {
 	return []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(attribute.String(key, value)))}
 }
 
-// Table keeps the options for measurements with several labels, by a comparable
-// value that determines the labels. Its zero value is ready to use, and it is
-// safe for concurrent use. It never shrinks: the keys must be few.
+// Table caches the options for measurements with several labels, by a comparable
+// value that determines the labels. Its zero value is ready to use. It is safe
+// for concurrent use. It never shrinks: the keys must be few.
 type Table[K comparable] struct {
 	mu      sync.RWMutex
 	options map[K][]metric.RecordOption
 }
 
-// Options returns the options for key, which it makes from labels at the first
+// Options returns the options for key. It creates them from labels at the first
 // use of that key.
 func (t *Table[K]) Options(key K, labels func(K) []attribute.KeyValue) []metric.RecordOption {
 	t.mu.RLock()

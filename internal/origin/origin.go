@@ -13,7 +13,7 @@ import (
 	"github.com/rs/cors"
 )
 
-// defaultPorts are left out of the origins of web sites (RFC 6454, section 6.1).
+// defaultPorts are omitted in the origins of web sites (RFC 6454, section 6.1).
 var defaultPorts = map[string]string{"http": ":80", "https": ":443"}
 
 // appSchemes are the schemes of pages inside apps: Capacitor, Ionic, Tauri, and
@@ -21,8 +21,8 @@ var defaultPorts = map[string]string{"http": ":80", "https": ":443"}
 // chrome-extension, end in a common suffix.
 var appSchemes = []string{"capacitor", "ionic", "tauri", "app"}
 
-// Parse returns an origin as browsers spell it: scheme, host and a port that is
-// not the scheme's default. Wildcards are not accepted.
+// Parse returns an origin in the form that browsers send: scheme, host and a port
+// that is not the scheme's default. Wildcards are not accepted.
 func Parse(s string) (string, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || u.Scheme+"://"+u.Host != s || strings.Contains(s, "*") {
@@ -33,7 +33,7 @@ func Parse(s string) (string, error) {
 	case isWeb && s == strings.ToLower(s):
 		return strings.TrimSuffix(s, port), nil
 	case !isWeb && (slices.Contains(appSchemes, u.Scheme) || strings.HasSuffix(u.Scheme, "-extension")):
-		return s, nil // hosts of these schemes may have capitals, as Safari's extensions do
+		return s, nil // hosts with these schemes may have capitals, as Safari's extensions do
 	default:
 		return "", invalid(s)
 	}
@@ -43,7 +43,7 @@ func invalid(origin string) error {
 	return fmt.Errorf("%q is not an origin such as https://app.example.com", origin)
 }
 
-// spellings returns origins with those that spell a default port out.
+// spellings returns the origins, and those with their default port written out.
 func spellings(origins []string) []string {
 	all := slices.Clone(origins)
 	for _, o := range origins {
@@ -57,9 +57,9 @@ func spellings(origins []string) []string {
 }
 
 // Admit returns a function that reports whether a request may be served. A
-// browser's request must come from the service's own origin or from one of those
-// given, which [Parse] has returned. Requests without an origin are not from a
-// web site, and pass. GET is checked as POST is.
+// browser's request must come from the service's own origin or from one of the
+// given origins, which [Parse] has returned. A request without an origin does not
+// come from a web site, and is admitted. GET is checked as POST is.
 func Admit(origins []string) func(*http.Request) error {
 	protection := http.NewCrossOriginProtection()
 	for _, o := range spellings(origins) {
@@ -68,7 +68,7 @@ func Admit(origins []string) func(*http.Request) error {
 		}
 	}
 	return func(r *http.Request) error {
-		if isRead(r) { // which the protection lets pass
+		if isRead(r) { // which CrossOriginProtection allows
 			post := *r
 			post.Method = http.MethodPost
 			r = &post
@@ -80,12 +80,12 @@ func Admit(origins []string) func(*http.Request) error {
 var errHost = errors.New("the request is addressed to another host than this machine")
 
 // AdmitLocal is [Admit] for a service on loopback that admits every caller. A web
-// site can make its own name resolve to 127.0.0.1, and browsers then take the
-// service for that site's own (DNS rebinding): only the name in the request
-// differs. So a page of none of the origins must address localhost or a loopback
-// address. Browsers send a page's origin with every POST, but not with a GET to
-// what they take for the same site: a GET must do so even without an origin.
-// (Fetch standard, "append a request Origin header".)
+// site can make its own name resolve to 127.0.0.1, and browsers then treat the
+// service as that site (DNS rebinding): only the name in the request differs.
+// Therefore, unless its origin is one of the given ones, a page must address
+// localhost or a loopback address. Browsers send a page's origin with every POST,
+// but not with a GET to the same site: a GET must therefore do so even without an
+// origin. (Fetch standard, "append a request Origin header".)
 func AdmitLocal(origins []string) func(*http.Request) error {
 	admit, known := Admit(origins), spellings(origins)
 	return func(r *http.Request) error {
@@ -98,9 +98,9 @@ func AdmitLocal(origins []string) func(*http.Request) error {
 	}
 }
 
-// OnlyLocal refuses requests that are addressed to another host than this
-// machine, for a listener on loopback that serves no web site at all. Requests
-// without a host, which only HTTP/1.0 permits, are not from a browser.
+// OnlyLocal refuses requests that are addressed to a host other than this
+// machine. It is for a listener on loopback that serves no web site. Requests
+// without a host, which only HTTP/1.0 permits, do not come from a browser.
 func OnlyLocal(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != "" && !isLocal(r.Host) {
@@ -113,8 +113,8 @@ func OnlyLocal(next http.Handler) http.Handler {
 
 func isRead(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
-// isLocal reports whether a request's host can be nothing but this machine. Names
-// below localhost always resolve to it (RFC 6761, section 6.3).
+// isLocal reports whether a request's host can only be this machine. Names below
+// localhost always resolve to it (RFC 6761, section 6.3).
 func isLocal(host string) bool {
 	host = strings.ToLower((&url.URL{Host: host}).Hostname())
 	ip := net.ParseIP(host)
@@ -123,8 +123,8 @@ func isLocal(host string) bool {
 
 // CORS lets pages of the origins send requests with the methods, and read the
 // responses. A preflight allows the headers that GraphQL clients, and the tracing
-// libraries of browsers, add to the requests of a page: they cannot be used to do
-// any harm here, and without them the page's request fails. The next handler
+// libraries of browsers, add to the requests of a page. These headers cannot do any
+// harm here, and without them the page's request would fail. The next handler
 // completes the response to a preflight.
 func CORS(origins, methods []string, next http.Handler) http.Handler {
 	if len(origins) == 0 {

@@ -10,7 +10,7 @@ import (
 
 var methods = []string{"GET", "POST", "QUERY"}
 
-// guarded is a handler with the checks that the service makes.
+// guarded returns a handler with the service's checks.
 func guarded(origins []string) http.Handler {
 	admit := origin.Admit(origins)
 	return origin.CORS(origins, methods, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +81,7 @@ func TestCrossOrigin(t *testing.T) {
 	}
 }
 
-// TestDNSRebinding has requests as they arrive on loopback. To its browser a
+// TestDNSRebinding sends requests as they arrive on loopback. For its browser, a
 // rebound page is the service's own page.
 func TestDNSRebinding(t *testing.T) {
 	admit := origin.AdmitLocal([]string{"https://app.test:8443"})
@@ -110,7 +110,7 @@ func TestDNSRebinding(t *testing.T) {
 		}
 	}
 	for page, ok := range map[string]bool{"https://app.test:8443": true, "https://app.test": false, "https://evil.test": false} {
-		for _, host := range []string{"localhost", "app.test:8443"} { // which a proxy may pass on
+		for _, host := range []string{"localhost", "app.test:8443"} { // hosts that a proxy may pass on
 			r := httptest.NewRequest(http.MethodPost, "http://"+host+"/graphql", nil)
 			r.Header.Set("Origin", page)
 			if err := admit(r); (err == nil) != ok {

@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestParsedOriginsPass holds both libraries to what Parse accepts.
+// TestParsedOriginsPass checks that both libraries accept what Parse accepts.
 func TestParsedOriginsPass(t *testing.T) {
 	for listed, page := range map[string]string{
 		"https://app.test:443": "https://app.test", "https://app.test": "https://app.test:443", "http://app.test": "http://app.test:80", "http://[::1]:80": "http://[::1]",
@@ -59,7 +59,8 @@ func TestParsedOriginsPass(t *testing.T) {
 	}
 }
 
-// TestPreflightHeaders has what clients and tracing libraries add to requests.
+// TestPreflightHeaders requests the headers that clients and tracing libraries
+// add.
 func TestPreflightHeaders(t *testing.T) {
 	for name, headers := range map[string]string{
 		"Sentry":                 "baggage,content-type,sentry-trace",

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what libraries.txt lists from npm into assets/, to be embedded by the
-# next build. It fetches three packages without those that they depend on, of
-# which the files hold what they need, and takes no byte that the list does not.
+# Installs the files of libraries.txt from npm into assets/, from which the next
+# build embeds them. It fetches three packages without their dependencies, whose
+# code the files already contain, and uses no byte that differs from the list.
 set -eu
 cd "$(dirname "$0")"
 work=$(mktemp -d)

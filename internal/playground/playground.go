@@ -1,11 +1,11 @@
 // Package playground serves a page to explore a GraphQL API: GraphiQL with
-// examples. It knows the path of the API, but not the API itself; the one file
-// that does is page/examples.js.
+// examples. It knows the path of the API, but not the API itself. Only
+// page/examples.js does.
 //
 // GraphiQL's files are third-party and not part of the repository. install.sh
-// fetches them into assets, and the next build embeds them. Without them the
-// browser fetches the same bytes from a CDN. In both cases the browser checks them
-// against libraries.txt.
+// fetches them into assets, and the next build embeds them. If they are missing,
+// the browser fetches the same bytes from a CDN. In both cases the browser checks
+// them against libraries.txt.
 package playground
 
 import (
@@ -28,7 +28,7 @@ import (
 // Config describes the API.
 type Config struct {
 	Endpoint      string // the path that operations are posted to
-	Demo          bool   // whether the data is made up
+	Demo          bool   // whether the data is generated
 	Credential    string // the header that requests need: xi-api-key or authorization; empty for none
 	Introspection bool   // whether the schema can be read
 }
@@ -98,7 +98,7 @@ func newHandler(c Config, files fs.FS) *Handler {
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store") // each nonce is used once
-		_, _ = w.Write(b.Bytes())               // an error means that the client has left
+		_, _ = w.Write(b.Bytes())               // an error means that the client has disconnected
 	})
 	h.mux.HandleFunc("GET "+own+"{name}", func(w http.ResponseWriter, r *http.Request) {
 		name := r.PathValue("name")

@@ -15,8 +15,8 @@ import (
 
 const script, style = "globalThis.GraphiQL = {}", ".graphiql {}"
 
-// build returns the files of a build with these assets. Its libraries are one
-// script and one style sheet.
+// build returns the files of a build with assets. Its libraries are one script
+// and one style sheet.
 func build(t *testing.T, assets map[string]string) fs.FS {
 	t.Helper()
 	m := fstest.MapFS{"libraries.txt": {Data: fmt.Appendf(nil, "# comment\n%x editor@1.2.3 umd/editor.js\n%x editor@1.2.3 editor.css\n",

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxCallers is how many callers' buckets are kept. A caller without one has a
-// full bucket.
+// maxCallers is how many buckets are kept. A caller without a bucket has a full
+// one.
 const maxCallers = 10_000
 
 // Quota has the same rate for every caller. It is safe for concurrent use.
@@ -31,9 +31,9 @@ func New[Caller comparable](perSecond float64) *Quota[Caller] {
 	return &Quota[Caller]{perSecond: perSecond, burst: max(1, int(math.Ceil(10*perSecond))), buckets: buckets}
 }
 
-// Wait returns how long a caller has to wait until there is a token; 0 if there is
-// one. It creates no bucket: otherwise requests that spend nothing, with made-up
-// callers, would evict the buckets of others.
+// Wait returns how long a caller has to wait until there is a token; 0 if there
+// is one. It creates no bucket: otherwise requests of made-up callers that spend
+// nothing would evict the buckets of others.
 func (q *Quota[Caller]) Wait(c Caller) time.Duration {
 	bucket, ok := q.buckets.Get(c)
 	if !ok {
@@ -46,8 +46,8 @@ func (q *Quota[Caller]) Wait(c Caller) time.Duration {
 	return time.Duration(missing / q.perSecond * float64(time.Second))
 }
 
-// Spend takes a token. A caller may get into debt, and then has to wait longer:
-// what an operation costs is known only when it is over.
+// Spend takes a token. A bucket may go into debt, and its caller then has to wait
+// longer: the cost of an operation is known only when it has ended.
 func (q *Quota[Caller]) Spend(c Caller) {
 	bucket, ok := q.buckets.Get(c)
 	if !ok {

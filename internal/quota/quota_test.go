@@ -57,7 +57,7 @@ func TestWaitCreatesNoBucket(t *testing.T) {
 	}
 	for i := range 20_000 {
 		if wait := q.Wait(fmt.Sprint("made-up caller ", i)); wait != 0 {
-			t.Fatalf("a caller who has spent nothing waits for %v", wait)
+			t.Fatalf("a caller that has spent nothing waits for %v", wait)
 		}
 	}
 	if wait := q.Wait("caller"); wait == 0 {

@@ -1,7 +1,7 @@
 // Package standardlog replaces the output of the standard library's logger. What
 // libraries write there may quote users' data: net/http's transport quotes up to
-// a buffer of a response that no request caused. It depends on nothing of the
-// project but the instruments.
+// a buffer of a response that no request caused. The package depends on nothing
+// of the project but the instruments.
 package standardlog
 
 import (
@@ -18,14 +18,14 @@ import (
 )
 
 // Flags are the flags of package log that [New]'s writer needs: each line begins
-// with the place in the source that wrote it, which quotes nothing.
+// with the position in the source that wrote it, which quotes nothing.
 const Flags = log.Lshortfile
 
-// unsolicited begins what net/http's transport writes about a response that no
-// request caused.
+// unsolicited is how the messages of net/http's transport about a response that
+// no request caused begin.
 var unsolicited = []byte("Unsolicited response received on idle HTTP channel")
 
-// place is a file's name and a line, as log.Lshortfile spells them.
+// place is a file's name and a line, in the format of log.Lshortfile.
 var place = regexp.MustCompile(`^([\w-]+\.(?:go|s):\d+): `)
 
 type writer struct {
@@ -33,18 +33,18 @@ type writer struct {
 	counter metric.Int64Counter
 }
 
-// New returns an output for package log. For each line it writes a fixed sentence
-// to logger, with the place in the source; it drops the text. It counts the
-// responses that no request caused; meters may be nil.
+// New returns an output for package log. For each line it logs a fixed sentence
+// with the position in the source, and drops the text. It counts the responses
+// that no request caused; meters may be nil.
 func New(logger *slog.Logger, meters metric.MeterProvider) io.Writer {
 	counter := instrument.Must(instrument.Meter(meters, "rollcall/standardlog").Int64Counter("rollcall.upstream.unsolicited_responses",
 		metric.WithDescription("Responses of the upstream that no request caused.")))
-	counter.Add(context.Background(), 0) // so that the first one shows as a rise
+	counter.Add(context.Background(), 0) // so that a rate sees the first one
 	return &writer{log: logger, counter: counter}
 }
 
-// Replace has package log write to [New]'s writer. It is for the program itself:
-// there is one standard logger in a process.
+// Replace makes package log write to [New]'s writer. Only the program itself may
+// call it, because a process has one standard logger.
 func Replace(logger *slog.Logger, meters metric.MeterProvider) {
 	log.SetFlags(Flags)
 	log.SetOutput(New(logger, meters))

@@ -39,7 +39,7 @@ type Options struct {
 	Log         *slog.Logger
 }
 
-// Telemetry has the providers. One that nothing reads is nil.
+// Telemetry has the providers. A provider whose data is not read is nil.
 type Telemetry struct {
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
@@ -49,12 +49,12 @@ type Telemetry struct {
 	shutdowns []func(context.Context) error
 }
 
-// Start sets up what the options ask for. It does not connect: exports happen in
+// Start sets up what the options request. It does not connect: exports happen in
 // the background, and their errors are logged.
 func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	redirectSDKLog(o.Log)
 	t := &Telemetry{}
-	described := resource.Empty() // which the page does not show
+	described := resource.Empty() // not shown on the page
 	if o.PushTraces || o.PushMetrics {
 		var err error
 		described, err = resource.New(ctx,

@@ -141,7 +141,7 @@ func TestMalformedAttributes(t *testing.T) {
 	}
 }
 
-// TestSDKMessages has settings that the SDK cannot use, and would print with
+// TestSDKMessages uses settings that the SDK cannot use, and would print with
 // their values to standard error.
 func TestSDKMessages(t *testing.T) {
 	var log bytes.Buffer
