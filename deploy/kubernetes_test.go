@@ -1,11 +1,14 @@
 package deploy_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,13 +45,17 @@ func (o object) at(t *testing.T, path ...string) any {
 // manifests returns a file's objects by kind.
 func manifests(t *testing.T, file string) map[string]object {
 	t.Helper()
-	f, err := os.Open(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	return parseManifests(t, file, text)
+}
+
+func parseManifests(t *testing.T, file string, text []byte) map[string]object {
+	t.Helper()
 	byKind := make(map[string]object)
-	for d := yaml.NewDecoder(f); ; {
+	for d := yaml.NewDecoder(bytes.NewReader(text)); ; {
 		var o object
 		if err := d.Decode(&o); errors.Is(err, io.EOF) {
 			return byKind
@@ -160,5 +167,41 @@ func TestManifestSettings(t *testing.T) {
 	}
 	if replicas := number(t, all["HorizontalPodAutoscaler"].at(t, "spec", "maxReplicas")); replicas*c.UpstreamConcurrency > 15 {
 		t.Errorf("%d replicas with %d calls each are more than any plan allows", replicas, c.UpstreamConcurrency)
+	}
+}
+
+// TestManifestsWithRedis runs the manual's command that enables Redis.
+func TestManifestsWithRedis(t *testing.T) {
+	manual, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile(`(?m)^(sed .*) \| kubectl apply -f -$`).FindSubmatch(manual)
+	if command == nil {
+		t.Fatal("the manual has no command")
+	}
+	sed := exec.CommandContext(t.Context(), "bash", "-c", string(command[1]))
+	sed.Dir = ".."
+	text, err := sed.Output()
+	if err != nil || bytes.Contains(text, []byte("#redis -")) {
+		t.Fatal(err)
+	}
+	all := parseManifests(t, "with Redis", text)
+	pod := object(all["Deployment"].at(t, "spec", "template", "spec").(map[string]any))
+	env := pod.at(t, "containers", "env").([]any)
+	want := map[string]any{"name": "REDIS_URL", "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "rollcall-redis", "key": "url"}}}
+	if len(env) != 2 || !reflect.DeepEqual(env[1], want) {
+		t.Errorf("the environment is %v", env)
+	}
+	if !bytes.Contains(manual, []byte("create secret generic rollcall-redis --from-file=url=")) {
+		t.Error("the manual does not create the secret")
+	}
+	egress := all["NetworkPolicy"].at(t, "spec", "egress").([]any)
+	if ports := object(egress[len(egress)-1].(map[string]any)).at(t, "ports", "port"); number(t, ports) != 6379 {
+		t.Errorf("the pods may reach %v", egress)
+	}
+	concurrency := number(t, all["ConfigMap"].at(t, "data", "UPSTREAM_CONCURRENCY"))
+	if replicas := number(t, all["HorizontalPodAutoscaler"].at(t, "spec", "maxReplicas")); concurrency > 15 || replicas*concurrency <= 15 {
+		t.Errorf("%d replicas share %d calls", replicas, concurrency)
 	}
 }
