@@ -21,13 +21,13 @@ var allowed = map[string][]string{
 	"rollcall/deploy": nil, // tests
 	"rollcall/graph": {
 		"rollcall/graph/connection", "rollcall/graph/datetime", "rollcall/graph/document", "rollcall/graph/globalid", "rollcall/graph/internal/generated",
-		"rollcall/graph/loader", "rollcall/graph/render", "rollcall/upstream", "rollcall/internal/budget", "rollcall/internal/panics",
+		"rollcall/graph/loader", "rollcall/graph/persisted", "rollcall/graph/render", "rollcall/upstream", "rollcall/internal/budget", "rollcall/internal/panics",
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*", "github.com/maypok86/otter/v2",
 		"go.opentelemetry.io/otel/trace",
 	},
 	"rollcall/graph/transport": {
-		"rollcall/graph", "rollcall/upstream", "rollcall/internal/flight", "rollcall/internal/instrument", "rollcall/internal/panics",
-		"github.com/99designs/gqlgen/graphql", "github.com/vektah/gqlparser/v2/gqlerror", "github.com/go-faster/jx",
+		"rollcall/graph", "rollcall/graph/persisted", "rollcall/upstream", "rollcall/internal/flight", "rollcall/internal/instrument", "rollcall/internal/panics",
+		"github.com/vektah/gqlparser/v2/gqlerror", "github.com/go-faster/jx",
 		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric",
 		"go.opentelemetry.io/otel/propagation", "go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	},
 	"rollcall/graph/connection": {"rollcall/upstream", "github.com/dchest/siphash"},
 	"rollcall/graph/loader":     {"rollcall/graph/connection", "rollcall/upstream", "github.com/maypok86/otter/v2"},
+	"rollcall/graph/persisted":  {"github.com/maypok86/otter/v2"},
 	"rollcall/graph/render": {
 		"rollcall/graph/connection", "rollcall/graph/globalid", "rollcall/upstream",
 		"github.com/99designs/gqlgen/graphql", "github.com/vektah/gqlparser/v2/ast",

@@ -187,7 +187,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	client := newClient(c, store, calls, tel, log) //nolint:contextcheck // its counters start outside of any request
 	defer client.Close()
 	secret := callerSecret(c)
-	executor := newExecutor(c, client, secret, log)
+	executor := newExecutor(c, client, store, secret, log)
 	defer executor.Close()
 	authenticate, known := newAuthenticator(ctx, c, log)
 	ready := func() bool { return draining.Ready() && known() }
@@ -331,18 +331,29 @@ func newClient(c config.Config, store *shared.Store, calls callQuota, tel *telem
 
 // newExecutor returns the executor of all operations. The secret seals the cursors
 // of callers without a key.
-func newExecutor(c config.Config, client *upstream.Client, secret string, log *slog.Logger) *graph.Executor {
-	return graph.NewExecutor(graph.Config{
-		Client:        client,
-		CallersKey:    c.Auth == config.AuthPassthrough,
-		CursorSecret:  secret,
-		PreviousKey:   c.PreviousAPIKey,
-		CacheTTL:      c.CacheTTL,
-		Introspection: c.Introspection,
-		Timeout:       c.UpstreamTimeout,
-		Limits:        graph.Limits(c.Limits),
-		Log:           log,
-	})
+func newExecutor(c config.Config, client *upstream.Client, store *shared.Store, secret string, log *slog.Logger) *graph.Executor {
+	g := graph.Config{
+		Client:           client,
+		CallersKey:       c.Auth == config.AuthPassthrough,
+		CursorSecret:     secret,
+		PreviousKey:      c.PreviousAPIKey,
+		CacheTTL:         c.CacheTTL,
+		Introspection:    c.Introspection,
+		PersistedQueries: c.PersistedQueries,
+		Timeout:          c.UpstreamTimeout,
+		Limits:           graph.Limits(c.Limits),
+		Log:              log,
+	}
+	if store != nil {
+		g.SharedDocuments = func(key upstream.APIKey) graph.SharedDocuments {
+			documents, err := store.Documents(key.Reveal())
+			if err != nil {
+				return nil // without a key
+			}
+			return documents
+		}
+	}
+	return graph.NewExecutor(g)
 }
 
 // newHandler returns the handler of everything that the service serves.

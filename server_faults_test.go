@@ -102,7 +102,7 @@ func TestSecrets(t *testing.T) {
 			calls := newQuota(c, nil)
 			logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			client := newClient(c, nil, calls, tel, logger)
-			executor := newExecutor(c, client, "secret", logger)
+			executor := newExecutor(c, client, nil, "secret", logger)
 			defer executor.Close()
 			handler := newHandler(c, executor, "secret", calls, auth.None("canary-key"), tel, logger)
 			server := newServer(handler, inFrontOf(nil), slog.New(slog.NewJSONHandler(&log, nil)))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -308,5 +309,53 @@ func TestSharedQuota(t *testing.T) {
 	}
 	if admitted < 5 || admitted > 6 { // a replica that is behind learns of the others' calls with its next token
 		t.Errorf("%d of 12 requests were admitted, want 5", admitted)
+	}
+}
+
+// TestPersistedQueriesOfReplicas registers a document with one replica, and sends
+// its hash to another one, with and without Redis.
+func TestPersistedQueriesOfReplicas(t *testing.T) {
+	redis := redistest.Start(t)
+	upstream := httptest.NewServer(&countingUpstream{})
+	t.Cleanup(upstream.Close)
+	program := buildService(t)
+	env := []string{"UPSTREAM_URL=" + upstream.URL, "REDIS_URL=" + redis.URL()}
+	one, other := startProcess(t, program, env...), startProcess(t, program, env...)
+	send := func(p *process, body string) string {
+		t.Helper()
+		began := time.Now()
+		resp, err := http.Post(p.url+"/graphql", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("a request took %v", took)
+		}
+		return string(text)
+	}
+	persisted := func(text string) (hash, both string) {
+		extension := fmt.Sprintf(`"extensions":{"persistedQuery":{"version":1,"sha256Hash":"%x"}}`, sha256.Sum256([]byte(text)))
+		return "{" + extension + "}", fmt.Sprintf(`{"query":%q,%s}`, text, extension)
+	}
+	hash, both := persisted("{ __typename }")
+	await(t, 10*time.Second, "the replicas share documents", func() bool {
+		send(one, both)
+		return send(other, hash) == `{"data":{"__typename":"Query"}}`
+	})
+	redis.Hang()
+	for _, p := range []*process{one, other} {
+		if got := send(p, hash); got != `{"data":{"__typename":"Query"}}` {
+			t.Errorf("without Redis: %s", got)
+		}
+	}
+	hash, both = persisted("{ a: __typename }")
+	if got := send(one, hash); !strings.Contains(got, `"PersistedQueryNotFound"`) {
+		t.Errorf("without Redis: %s", got)
+	}
+	send(one, both)
+	if got := send(one, hash); got != `{"data":{"a":"Query"}}` {
+		t.Errorf("without Redis: %s", got)
 	}
 }

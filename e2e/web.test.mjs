@@ -741,6 +741,8 @@ describe("the example application", () => {
         OPERATION_TOO_COMPLEX: ["Too large a request", []],
         GRAPHQL_PARSE_FAILED: ["This page is out of date", reload],
         GRAPHQL_VALIDATION_FAILED: ["This page is out of date", reload],
+        PERSISTED_QUERY_NOT_FOUND: ["This page is out of date", reload],
+        PERSISTED_QUERY_NOT_SUPPORTED: ["This page is out of date", reload],
         INTERNAL_SERVER_ERROR: ["The service has failed", retry],
         A_CODE_OF_TOMORROW: ["The service has failed", retry],
       });

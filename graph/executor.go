@@ -16,13 +16,15 @@ import (
 	"rollcall/graph/document"
 	"rollcall/graph/internal/generated"
 	"rollcall/graph/loader"
+	"rollcall/graph/persisted"
 	"rollcall/internal/budget"
 	"rollcall/internal/panics"
 	"rollcall/upstream"
 )
 
 // Config configures what is answered. All fields but CallersKey, CursorSecret,
-// PreviousKey, CacheTTL and Introspection are required.
+// PreviousKey, CacheTTL, Introspection, PersistedQueries and SharedDocuments are
+// required.
 type Config struct {
 	Client *upstream.Client
 	// CallersKey reports that the key for the upstream is the caller's own.
@@ -38,6 +40,12 @@ type Config struct {
 	// Introspection lets callers read the schema, and lets validation errors
 	// suggest names.
 	Introspection bool
+	// PersistedQueries lets callers register a document by its hash, and from then on
+	// send the hash alone (automatic persisted queries).
+	PersistedQueries bool
+	// SharedDocuments returns where the replicas keep the registered documents of an
+	// API key's callers, or nil if they cannot. Default: each replica keeps its own.
+	SharedDocuments func(upstream.APIKey) SharedDocuments
 	// Timeout bounds all of an operation's upstream work.
 	Timeout time.Duration
 	Limits  Limits
@@ -53,6 +61,7 @@ type Executor struct {
 	gqlgen    graphql.GraphExecutor
 	fields    fieldMiddleware
 	client    *upstream.Client
+	lookup    lookup
 	documents documents
 	limits    Limits
 	// introspection lets callers read the schema.
@@ -81,6 +90,7 @@ func NewExecutor(c Config) *Executor {
 		gqlgen:        exec,
 		fields:        fieldMiddleware{entities{resolvers.Entity()}},
 		client:        c.Client,
+		lookup:        lookup{c.PersistedQueries, persisted.NewMemory[upstream.APIKey](), c.SharedDocuments, c.Client.Accepts},
 		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection), c.unrendered),
 		limits:        c.Limits,
 		introspection: c.Introspection,
@@ -102,17 +112,26 @@ func recovered(_ context.Context, panicked any) error { return panics.New(panick
 
 // Execute returns the outcome of a request. A refused request makes no upstream
 // call.
-func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *graphql.RawParams) *Result {
+func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, r *Request) *Result {
 	work := Work{Span: trace.SpanContextFromContext(ctx)}
-	known, refused := e.documents.read(params.Query)
+	found, errs := e.lookup.find(caller.Key, r)
+	if errs != nil {
+		result := e.refuse(ctx, errs, work)
+		result.Malformed = CodeOf(errs[0]) == CodeBadUserInput
+		return result
+	}
+	known, refused := e.documents.read(found.text)
 	if refused != nil {
-		work.Document = fingerprint(params.Query)
+		work.Document = fingerprint(found.text)
 		result := e.refuse(ctx, coded(refused), work)
 		result.Mutation = refused.Mutation
 		return result
 	}
 	work.Document = known.fingerprint
-	request, refused := e.request(known, params)
+	if found.register { // afterwards: the operation may show that the upstream accepts the key
+		defer e.lookup.put(caller.Key, r.DocumentID, found.text)
+	}
+	request, refused := e.request(known, r)
 	if refused != nil {
 		return e.refuse(ctx, coded(refused), work)
 	}
@@ -149,21 +168,19 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, params *
 }
 
 // request returns the operation of a request, with its variables.
-func (e *Executor) request(d *prepared, params *graphql.RawParams) (*graphql.OperationContext, *document.Refusal) {
-	operation, refused := d.Operation(params.OperationName)
+func (e *Executor) request(d *prepared, r *Request) (*graphql.OperationContext, *document.Refusal) {
+	operation, refused := d.Operation(r.OperationName)
 	if refused != nil {
 		return nil, refused
 	}
-	variables, refused := e.documents.reader.Variables(d.Document, operation, params.Variables)
+	variables, refused := e.documents.reader.Variables(d.Document, operation, r.Variables)
 	if refused != nil {
 		return nil, refused
 	}
 	return &graphql.OperationContext{
-		RawQuery:             params.Query,
 		Variables:            variables,
-		OperationName:        params.OperationName,
+		OperationName:        r.OperationName,
 		Doc:                  d.QueryDocument,
-		Extensions:           params.Extensions,
 		Operation:            operation,
 		DisableIntrospection: !e.introspection,
 		RecoverFunc:          recovered,

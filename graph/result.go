@@ -19,7 +19,10 @@ type Result struct {
 	Executed bool
 	// Mutation reports that the document has a mutation, of which there are none.
 	Mutation bool
-	Errors   gqlerror.List
+	// Malformed reports that the parameters contradict each other, or name no
+	// document.
+	Malformed bool
+	Errors    gqlerror.List
 	// Data is the value of the response's member data, as JSON; empty if nothing
 	// was executed.
 	Data []byte

@@ -85,6 +85,10 @@ func (s *strangers) accepts(h keyHash) bool {
 	return ok && time.Since(at) < acceptedFor
 }
 
+// Accepts reports whether the upstream has accepted a key within the last minutes;
+// always, unless callers bring their own keys.
+func (c *Client) Accepts(key APIKey) bool { return c.strangers.accepts(c.strangers.hash(key)) }
+
 // refuses reports whether the upstream has refused a key within the last seconds.
 func (s *strangers) refuses(h keyHash) bool {
 	if s == nil {

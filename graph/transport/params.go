@@ -8,35 +8,39 @@ import (
 	"net/url"
 	"unicode/utf8"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-faster/jx"
+
+	"rollcall/graph"
+	"rollcall/graph/persisted"
 )
 
 // Messages for malformed parameters. They do not repeat them.
 const (
 	noJSON    = "The body is not JSON."
 	noObject  = "The body must be a JSON object."
-	noQuery   = "The request has no query."
 	notAlone  = "There is something after the JSON object."
-	wrongType = "The body's members have the wrong types: query and operationName are strings, variables and extensions are objects."
+	wrongType = "The body's members have the wrong types: query, documentId and operationName are strings, variables and extensions are objects."
 )
 
 // parseBody reads the parameters of a request, or returns the response to a
 // malformed body. A byte order mark is skipped, as RFC 8259 allows. A member that
 // is null counts as absent, and unknown members are ignored.
-func parseBody(body []byte) (*graphql.RawParams, *response) {
+func parseBody(body []byte) (*graph.Request, *response) {
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	if !utf8.Valid(body) || !jx.Valid(body) {
 		return nil, malformed(whyNotJSON(body))
 	}
 	d := jx.DecodeBytes(body)
-	if d.Next() != jx.Object {
-		if d.Next() == jx.Null {
-			return nil, malformed(noQuery)
-		}
+	switch d.Next() {
+	case jx.Null:
+		return &graph.Request{}, nil
+	case jx.Object:
+	default:
 		return nil, malformed(noObject)
 	}
-	var params graphql.RawParams
+	var request graph.Request
+	var ids documentIDs
+	var extensions map[string]any
 	wrong := false
 	err := d.ObjBytes(func(d *jx.Decoder, name []byte) (err error) {
 		kind := d.Next()
@@ -46,16 +50,20 @@ func parseBody(body []byte) (*graphql.RawParams, *response) {
 		switch string(name) {
 		case "query":
 			wrong = wrong || kind != jx.String
-			params.Query, err = d.Str()
+			request.Query, err = d.Str()
+		case "documentId", "doc_id": // of the specification, and of Relay's documentation
+			wrong = wrong || kind != jx.String
+			id, failed := d.Str()
+			ids, err = append(ids, id), failed
 		case "operationName":
 			wrong = wrong || kind != jx.String
-			params.OperationName, err = d.Str()
+			request.OperationName, err = d.Str()
 		case "variables":
 			wrong = wrong || kind != jx.Object
-			params.Variables, err = object(d)
+			request.Variables, err = object(d)
 		case "extensions":
 			wrong = wrong || kind != jx.Object
-			params.Extensions, err = object(d)
+			extensions, err = object(d)
 		default:
 			err = d.Skip()
 		}
@@ -66,10 +74,48 @@ func parseBody(body []byte) (*graphql.RawParams, *response) {
 		return nil, malformed(wrongType)
 	case err != nil:
 		return nil, malformed(noJSON)
-	case params.Query == "":
-		return nil, malformed(noQuery)
 	}
-	return &params, nil
+	return ids.complete(&request, extensions)
+}
+
+// documentIDs are the IDs of one request's document. All of them have to be the
+// same.
+type documentIDs []string
+
+// complete adds the request's ID, if it has one.
+func (ids documentIDs) complete(r *graph.Request, extensions map[string]any) (*graph.Request, *response) {
+	if extension := extensions["persistedQuery"]; extension != nil {
+		hash, refused := hashIn(extension)
+		if refused != nil {
+			return nil, refused
+		}
+		ids = append(ids, hash)
+	}
+	for _, id := range ids {
+		switch id = persisted.Canonical(id); {
+		case id == "" || r.DocumentID == id:
+		case r.DocumentID == "":
+			r.DocumentID = id
+		default:
+			return nil, malformed("The request has two different IDs of a document.")
+		}
+	}
+	return r, nil
+}
+
+// hashIn returns the ID in the extension persistedQuery. Its protocol is that of
+// Apollo's automatic persisted queries, version 1, with members for other purposes.
+func hashIn(extension any) (string, *response) {
+	members, _ := extension.(map[string]any)
+	hash, _ := members["sha256Hash"].(string)
+	version, _ := members["version"].(json.Number)
+	switch number, _ := version.Float64(); {
+	case hash == "":
+		return "", malformed("The extension persistedQuery must be an object with a string sha256Hash.")
+	case number != 1:
+		return "", malformed("The only version of persistedQuery that the service supports is 1.")
+	}
+	return hash, nil
 }
 
 // whyNotJSON distinguishes a JSON value that something follows from a body that
@@ -85,13 +131,12 @@ func whyNotJSON(body []byte) string {
 // parseURL reads the parameters of a GET from its URL's query, or returns the
 // response to a malformed one. An empty parameter counts as absent, and unknown
 // ones are ignored.
-func parseURL(query []byte) (*graphql.RawParams, *response) {
+func parseURL(query []byte) (*graph.Request, *response) {
 	values, err := url.ParseQuery(string(query))
 	if err != nil {
 		return nil, malformed("The URL's query is not encoded correctly.")
 	}
-	var params graphql.RawParams
-	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
+	for _, name := range []string{"query", "documentId", "doc_id", "operationName", "variables", "extensions"} {
 		switch given := values[name]; {
 		case len(given) > 1:
 			return nil, malformed("The URL has the parameter " + name + " more than once.")
@@ -99,17 +144,15 @@ func parseURL(query []byte) (*graphql.RawParams, *response) {
 			return nil, malformed("The URL's parameter " + name + " is not UTF-8.")
 		}
 	}
-	params.Query, params.OperationName = values.Get("query"), values.Get("operationName")
-	for name, member := range map[string]*map[string]any{"variables": &params.Variables, "extensions": &params.Extensions} {
+	request := graph.Request{Query: values.Get("query"), OperationName: values.Get("operationName")}
+	var extensions map[string]any
+	for name, member := range map[string]*map[string]any{"variables": &request.Variables, "extensions": &extensions} {
 		wrong := false
 		if *member, wrong = optionalObject(values.Get(name)); wrong {
 			return nil, malformed("The URL's parameter " + name + " must be a JSON object.")
 		}
 	}
-	if params.Query == "" {
-		return nil, malformed(noQuery)
-	}
-	return &params, nil
+	return documentIDs{values.Get("documentId"), values.Get("doc_id")}.complete(&request, extensions)
 }
 
 // optionalObject reads a JSON object that may be absent, or null. It reports

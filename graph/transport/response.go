@@ -68,6 +68,8 @@ func (r *response) statusIn(mediaType string) int {
 	switch {
 	case r.status != 0:
 		return r.status
+	case r.Malformed:
+		return http.StatusBadRequest
 	case r.isOverloaded():
 		return http.StatusServiceUnavailable
 	case len(r.Data) > 0 || mediaType != typeGraphQL:

@@ -65,6 +65,8 @@ type Config struct {
 	CORSOrigins []string
 	// HTTPGet reports whether queries are accepted by GET.
 	HTTPGet bool
+	// PersistedQueries reports whether callers may register documents by their hash.
+	PersistedQueries bool
 	// CacheTTL is how old a page may be when it is served again; 0 means that
 	// pages are not cached.
 	CacheTTL time.Duration
@@ -244,6 +246,7 @@ func (s *settings) checkBounds() {
 // readChoices reads the variables whose value is one of a few words.
 func (s *settings) readChoices(terminal bool) {
 	s.HTTPGet = s.onOff("HTTP_GET", s.httpGet, true)
+	s.PersistedQueries = s.onOff("AUTOMATIC_PERSISTED_QUERIES", s.persistedQueries, true)
 	s.ShareRequests = s.onOff("SHARE_REQUESTS", s.shareRequests, true)
 	s.Introspection = s.onOff("INTROSPECTION", s.introspection, s.Demo)
 	s.Playground = s.onOff("PLAYGROUND", s.playground, s.Demo)

@@ -55,9 +55,10 @@ func TestLoad(t *testing.T) {
 		env  map[string]string
 		want func(config.Config) bool
 	}{
-		"GET can be refused": {map[string]string{"HTTP_GET": "off"}, func(c config.Config) bool { return !c.HTTPGet }},
+		"persisted queries can be refused": {map[string]string{"AUTOMATIC_PERSISTED_QUERIES": "off"}, func(c config.Config) bool { return !c.PersistedQueries }},
+		"GET can be refused":               {map[string]string{"HTTP_GET": "off"}, func(c config.Config) bool { return !c.HTTPGet }},
 		"no variable is the demo": {nil, func(c config.Config) bool {
-			return c.Demo && c.Introspection && c.Playground && c.HTTPGet && c.Upstream == nil && c.ListenAddr == "127.0.0.1:8080" && c.UpstreamTimeout == 10*time.Second
+			return c.Demo && c.Introspection && c.Playground && c.HTTPGet && c.PersistedQueries && c.Upstream == nil && c.ListenAddr == "127.0.0.1:8080" && c.UpstreamTimeout == 10*time.Second
 		}},
 		"an empty variable counts as unset": {map[string]string{"AUTH": "", "ELEVENLABS_API_KEY": "", "ELEVENLABS_API_KEY_FILE": "", "UPSTREAM_REGION": "", "ADMIN_ADDR": "", "PLAYGROUND": ""}, func(c config.Config) bool {
 			return c.Demo && c.Playground && c.AdminOptional && c.AdminAddr == "127.0.0.1:9090"

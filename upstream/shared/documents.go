@@ -39,7 +39,7 @@ func (d *Documents) Get(hash string) (text string, found bool) {
 	name := d.name(hash)
 	var sealed string
 	if d.store.do(incarnation, patience, func(ctx context.Context, client rueidis.Client) (err error) {
-		sealed, err = client.DoCache(ctx, client.B().Get().Key(name).Cache(), documentLife).ToString()
+		sealed, err = client.Do(ctx, client.B().Get().Key(name).Build()).ToString()
 		if rueidis.IsRedisNil(err) {
 			return nil
 		}

@@ -132,7 +132,9 @@ const wordings: Record<string, Wording> = {
     remedy: "reload",
   },
 };
-wordings.GRAPHQL_VALIDATION_FAILED = wordings.GRAPHQL_PARSE_FAILED!;
+for (const code of ["GRAPHQL_VALIDATION_FAILED", "PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED"]) {
+  wordings[code] = wordings.GRAPHQL_PARSE_FAILED!;
+}
 
 export function wordingOf(fault: Fault): Wording {
   const wording = wordings[fault.code] ?? wordings.INTERNAL_SERVER_ERROR!;

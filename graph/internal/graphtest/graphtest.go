@@ -43,6 +43,7 @@ type Options struct {
 	RoundTripper http.RoundTripper // replaces Upstream, without a network; its calls are not recorded
 	CacheTTL     time.Duration
 	Passthrough  bool          // callers send their own key; otherwise the key is "service-key"
+	CallersKeys  bool          // a key that the upstream has not accepted is a stranger's
 	Timeout      time.Duration // default 5 s
 	OnCall       func(upstream.Caller)
 	Tracers      trace.TracerProvider
@@ -72,7 +73,7 @@ func New(t testing.TB, o Options) *Service {
 		base.Host = server.Listener.Addr().String()
 	}
 	client := upstream.NewClient(upstream.Config{
-		BaseURL: base, Transport: o.RoundTripper, Timeout: o.Timeout, CacheTTL: o.CacheTTL, OnCall: o.OnCall,
+		BaseURL: base, Transport: o.RoundTripper, Timeout: o.Timeout, CacheTTL: o.CacheTTL, OnCall: o.OnCall, CallersKeys: o.CallersKeys,
 		TracerProvider: o.Tracers, MeterProvider: o.Meters,
 	})
 	t.Cleanup(client.Close)

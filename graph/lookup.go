@@ -1,0 +1,109 @@
+package graph
+
+import (
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"rollcall/graph/persisted"
+	"rollcall/upstream"
+)
+
+// A request names its document by its text, by an ID, or by both.
+
+// Request has the parameters of a GraphQL request.
+type Request struct {
+	Query         string // the document's text; empty if an ID stands for it
+	DocumentID    string // canonical, see [persisted.Canonical]; empty if there is none
+	OperationName string
+	Variables     map[string]any
+}
+
+// SharedDocuments has the documents that the callers of one API key registered with
+// any replica. It is safe for concurrent use.
+type SharedDocuments interface {
+	// Get returns the document with a SHA-256 hash, if there is one.
+	Get(hash string) (text string, found bool)
+	// Put keeps a document for all replicas.
+	Put(hash, text string)
+}
+
+// Messages on which clients act, so they are part of the protocol: after the first,
+// they send the text with its hash; after the second, only texts.
+const (
+	persistedQueryNotFound     = "PersistedQueryNotFound"
+	persistedQueryNotSupported = "PersistedQueryNotSupported"
+)
+
+// lookup finds the documents of requests.
+type lookup struct {
+	// automatic lets callers register documents.
+	automatic  bool
+	registered *persisted.Memory[upstream.APIKey]
+	shared     func(upstream.APIKey) SharedDocuments // nil if replicas share none
+	// accepts reports whether the upstream has accepted a key recently. A key that a
+	// caller made up keeps nothing.
+	accepts func(upstream.APIKey) bool
+}
+
+// source is where a request's document comes from.
+type source struct {
+	text string
+	// register reports that the text and its hash are to be kept.
+	register bool
+}
+
+// find returns the document that a request names, or the errors of a request that
+// names none.
+func (l *lookup) find(key upstream.APIKey, r *Request) (source, gqlerror.List) {
+	switch {
+	case r.DocumentID == "" && r.Query == "":
+		return source{}, Refusal(CodeBadUserInput, "The request has no query.")
+	case r.DocumentID == "":
+		return source{text: r.Query}, nil
+	case r.Query != "":
+		if persisted.IsHash(r.DocumentID) && persisted.Hash(r.Query) != r.DocumentID {
+			return source{}, Refusal(CodeBadUserInput, "The ID of the document is not the SHA-256 hash of its text.")
+		}
+		return source{r.Query, l.automatic && persisted.IsHash(r.DocumentID)}, nil
+	case !l.automatic:
+		return source{}, Refusal(CodePersistedQueryNotSupported, persistedQueryNotSupported)
+	}
+	text, found := l.get(key, r.DocumentID)
+	if !found {
+		return source{}, Refusal(CodePersistedQueryNotFound, persistedQueryNotFound)
+	}
+	return source{text: text}, nil
+}
+
+// get returns a document that a caller of the key registered.
+func (l *lookup) get(key upstream.APIKey, hash string) (text string, found bool) {
+	if !persisted.IsHash(hash) {
+		return "", false
+	}
+	if text, found = l.registered.Get(key, hash); found {
+		return text, true
+	}
+	if shared := l.sharedOf(key); shared != nil {
+		if text, found = shared.Get(hash); found {
+			l.registered.Put(key, hash, text)
+		}
+	}
+	return text, found
+}
+
+// put keeps a valid document for the callers of the key.
+func (l *lookup) put(key upstream.APIKey, hash, text string) {
+	if !l.accepts(key) {
+		return
+	}
+	l.registered.Put(key, hash, text)
+	if shared := l.sharedOf(key); shared != nil {
+		shared.Put(hash, text)
+	}
+}
+
+func (l *lookup) sharedOf(key upstream.APIKey) SharedDocuments {
+	if l.shared == nil {
+		return nil
+	}
+	return l.shared(key)
+}
