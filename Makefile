@@ -11,7 +11,7 @@ NPM_CI = npm ci --no-audit --no-fund
 NODE_TEST = npm --silent test
 
 .PHONY: check check-slow help generated generate lint test redis proxy operations prometheus e2e browser web clients gateways \
-  manifests soak validity vulnerabilities playground bench bench-short golden image release release-twice
+  manifests soak simulation validity vulnerabilities playground bench bench-short golden image release release-twice
 
 ## help: this list
 help:
@@ -21,7 +21,7 @@ help:
 check: generated lint test image operations bench-short e2e
 
 ## check-slow: checks that take minutes and seldom fail; not part of check
-check-slow: manifests soak validity release-twice
+check-slow: manifests soak simulation validity release-twice
 
 ## generated: fails if the generated code is not what the schema gives
 generated:
@@ -82,6 +82,11 @@ manifests:
 ## soak: the Go tests that are named TestSoak…, which are skipped unless SOAK is set
 soak:
 	@SOAK=1 $(STEP) "soak tests" go test -count=1 -timeout 60m -run '^TestSoak' ./...
+
+## simulation: 50 replicas and 1,000 keys with one Redis and with a Cluster, for docs/performance.md
+simulation:
+	SOAK=1 go test -count=1 -v -timeout 10m -run '^TestSoakSimulation$$' ./upstream/shared
+	go test -run '^$$' -bench . ./upstream/shared
 
 ## validity: random requests to the service and to graphql-js, for ten minutes from another seed than check's
 validity:
