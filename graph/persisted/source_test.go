@@ -154,7 +154,7 @@ func TestWatch(t *testing.T) {
 		// step changes the file, and returns what was applied and logged within ten seconds.
 		step := func(change func()) (string, string) {
 			change()
-			time.Sleep(10 * time.Second)
+			<-time.After(10 * time.Second)
 			synctest.Wait()
 			defer func() { applied = nil; log.Reset() }()
 			return strings.Join(applied, " "), log.String()

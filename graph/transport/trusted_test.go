@@ -3,6 +3,7 @@ package transport_test
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -156,7 +157,7 @@ func TestTrustedDocumentsAreChecked(t *testing.T) {
 		s := trusting(t, graph.TrustOnly, graphtest.Options{})
 		var documents []persisted.Document
 		for i := range 1000 {
-			documents = append(documents, persisted.Document{File: "bad.json", ID: fmt.Sprint(i), Text: "{ canary }"})
+			documents = append(documents, persisted.Document{File: "bad.json", ID: strconv.Itoa(i), Text: "{ canary }"})
 		}
 		if err := s.Executor.Trust(graph.TrustOnly, documents); err == nil || !strings.Contains(err.Error(), "995 more documents") {
 			t.Errorf("got %v", err)

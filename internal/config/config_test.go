@@ -226,7 +226,7 @@ func TestFaults(t *testing.T) {
 			[]string{"JWT_JWKS_URL: must not have a fragment"},
 		},
 		"a wildcard":                 {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
-		"an unknown mode":            {map[string]string{"TRUSTED_DOCUMENTS": "a.json", "TRUSTED_DOCUMENTS_MODE": "onyl"}, []string{`TRUSTED_DOCUMENTS_MODE: "onyl" is not one of only, safelist, prefer; did you mean only?`}},
+		"an unknown mode":            {map[string]string{"TRUSTED_DOCUMENTS": "a.json", "TRUSTED_DOCUMENTS_MODE": "onlyy"}, []string{`TRUSTED_DOCUMENTS_MODE: "onlyy" is not one of only, safelist, prefer; did you mean only?`}},
 		"a mode without documents":   {map[string]string{"TRUSTED_DOCUMENTS_MODE": "only"}, []string{"TRUSTED_DOCUMENTS_MODE: is set without TRUSTED_DOCUMENTS"}},
 		"any document beside a list": {map[string]string{"TRUSTED_DOCUMENTS": "a.json", "AUTOMATIC_PERSISTED_QUERIES": "on"}, []string{"AUTOMATIC_PERSISTED_QUERIES: must be off with TRUSTED_DOCUMENTS_MODE=only"}},
 		"any document beside a safelist": {
