@@ -79,8 +79,8 @@ var allowed = map[string][]string{
 	"rollcall/internal/quota":                 {"github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"},
 }
 
-// commands are the programs.
-var commands = []string{"rollcall", "rollcall/upstream/emulator/cmd/emulator"}
+// commands are the programs, and what starts one for tests.
+var commands = []string{"rollcall", "rollcall/upstream/emulator/cmd/emulator", "rollcall/upstream/shared/redistest"}
 
 // TestImports checks that dependencies have one direction: server.go imports
 // graph, upstream and internal; graph imports what is below it; graph and

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,11 +64,14 @@ func (u *countingUpstream) reset() (highest, served int) {
 
 // process is a replica of the built service.
 type process struct {
-	url string
-	cmd *exec.Cmd
+	url    string
+	cmd    *exec.Cmd
+	killed atomic.Bool
 }
 
+// kill is kill -9.
 func (p *process) kill() {
+	p.killed.Store(true)
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
 }
@@ -84,6 +88,12 @@ func buildService(t *testing.T) string {
 
 func startProcess(t *testing.T, program string, env ...string) *process {
 	t.Helper()
+	return startProcessWith(t, program, io.Discard, env...)
+}
+
+// startProcessWith starts a process whose log is written to log.
+func startProcessWith(t *testing.T, program string, log io.Writer, env ...string) *process {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +101,7 @@ func startProcess(t *testing.T, program string, env ...string) *process {
 	_ = listener.Close()
 	addr := listener.Addr().String()
 	p := &process{url: "http://" + addr, cmd: exec.Command(program)}
+	p.cmd.Stderr = log
 	p.cmd.Env = append([]string{"LISTEN_ADDR=" + addr, "ADMIN_ADDR=off", "AUTH=none", "ELEVENLABS_API_KEY=canary-key", "SHUTDOWN_DELAY=0s"}, env...)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -122,7 +133,7 @@ func load(ctx context.Context, t *testing.T, p *process, callers int, allowed ..
 				req.Header.Set("Content-Type", "application/json")
 				resp, err := client.Do(req)
 				if err != nil {
-					if ctx.Err() == nil {
+					if ctx.Err() == nil && !p.killed.Load() {
 						t.Errorf("a request has no response: %v", err)
 					}
 					return
@@ -166,12 +177,13 @@ func TestSoakReplicas(t *testing.T) {
 		t.Skip("runs for half a minute; use make soak")
 	}
 	redis := redistest.Start(t)
+	network := redistest.StartRelay(t, redis)
 	const limit, replicas = 6, 3
 	fake := &countingUpstream{}
 	server := httptest.NewServer(fake)
 	defer server.Close()
 	program := buildService(t)
-	env := []string{"UPSTREAM_URL=" + server.URL, "REDIS_URL=" + redis.URL(), fmt.Sprint("UPSTREAM_CONCURRENCY=", limit)}
+	env := []string{"UPSTREAM_URL=" + server.URL, "REDIS_URL=" + network.URL(), fmt.Sprint("UPSTREAM_CONCURRENCY=", limit)}
 	var all []*process
 	var ends []func()
 	for range replicas {
@@ -206,10 +218,10 @@ func TestSoakReplicas(t *testing.T) {
 	sleep(1500 * time.Millisecond)
 	phase("three replicas", time.Second, limit, 0.75)
 
-	ends[2]() // its callers leave, and then it is killed
-	all[2].kill()
+	all[2].kill() // while its calls are in flight
+	ends[2]()
 	ends = ends[:2]
-	sleep(2 * time.Second)
+	phase("one replica was killed, and its permits expire", 2*time.Second, limit, 0.4)
 	phase("one replica was killed", time.Second, limit, 0.75)
 	all[2] = startProcess(t, program, env...)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -224,11 +236,14 @@ func TestSoakReplicas(t *testing.T) {
 	}{
 		{"Redis hangs", redis.Hang, redis.Resume},
 		{"Redis dies", redis.Kill, redis.Restart},
+		{"the network drops everything", func() { network.Drop(true) }, func() { network.Drop(false) }},
 	} {
 		fake.reset()
 		fault.begin()
 		sleep(time.Second)
-		if highest, _ := fake.reset(); highest > limit+(replicas-1)*share {
+		highest, _ := fake.reset()
+		t.Logf("%s, at the switch: at most %d in flight", fault.name, highest)
+		if highest > limit+(replicas-1)*share {
 			t.Errorf("%s: %d calls in flight at the switch", fault.name, highest)
 		}
 		phase(fault.name, time.Second, limit, 0.75)

@@ -114,8 +114,8 @@ var (
 
 // wants reports whether -only selects a word, or no word of its kind.
 func (o options) wants(word string, kind []string) bool {
-	asked := slices.ContainsFunc(o.only, func(w string) bool { return slices.Contains(kind, w) })
-	return !asked || slices.Contains(o.only, word)
+	selected := slices.ContainsFunc(o.only, func(w string) bool { return slices.Contains(kind, w) })
+	return !selected || slices.Contains(o.only, word)
 }
 
 func (o options) workloads() []workload {

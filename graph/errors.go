@@ -63,13 +63,13 @@ func CodesOf(errs gqlerror.List) []string {
 	if len(errs) == 0 {
 		return nil
 	}
-	var seen [len(errorCodes)]bool
+	var present [len(errorCodes)]bool
 	for _, err := range errs {
-		seen[severity(err)] = true
+		present[severity(err)] = true
 	}
 	var codes []string
 	for i, code := range errorCodes {
-		if seen[i] {
+		if present[i] {
 			codes = append(codes, code)
 		}
 	}
@@ -101,8 +101,8 @@ func Refusal(code, sentence string) gqlerror.List {
 	return gqlerror.List{{Message: sentence, Extensions: map[string]any{"code": code}}}
 }
 
-// public is the part of an error that a caller sees.
-type public struct {
+// publicError is the part of an error that a caller sees.
+type publicError struct {
 	code     string
 	sentence string
 	argument string // the argument that is wrong, if any
@@ -128,15 +128,15 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 		locations = []gqlerror.Location{{Line: field.Field.Position.Line, Column: field.Field.Position.Column}}
 	}
 	path, argument := paths(ctx, located.Path)
-	seen := p.classify(ctx, err, located, argument)
+	public := p.classify(ctx, err, located, argument)
 	shown := &gqlerror.Error{
-		Message:    seen.sentence,
+		Message:    public.sentence,
 		Path:       path,
 		Locations:  locations,
-		Extensions: map[string]any{"code": seen.code},
+		Extensions: map[string]any{"code": public.code},
 	}
-	if seen.argument != "" {
-		shown.Extensions["argument"] = seen.argument
+	if public.argument != "" {
+		shown.Extensions["argument"] = public.argument
 	}
 	if call, ok := errors.AsType[*upstream.Error](err); ok {
 		if call.TraceID != "" {
@@ -165,60 +165,60 @@ func paths(ctx context.Context, path ast.Path) (response, argument ast.Path) {
 	return path, nil
 }
 
-func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.Error, argument ast.Path) public {
+func (p *presenter) classify(ctx context.Context, err error, located *gqlerror.Error, argument ast.Path) publicError {
 	if wrong, ok := errors.AsType[*connection.ArgumentError](err); ok {
-		return public{CodeBadUserInput, wrong.Error(), wrong.Argument}
+		return publicError{CodeBadUserInput, wrong.Error(), wrong.Argument}
 	}
 	if call, ok := errors.AsType[*upstream.Error](err); ok {
 		return p.classifyCall(ctx, call)
 	}
 	switch {
 	case errors.Is(err, datetime.ErrFormat):
-		return public{CodeBadUserInput, argument.String() + ": " + datetime.ErrFormat.Error(), argument.String()}
+		return publicError{CodeBadUserInput, argument.String() + ": " + datetime.ErrFormat.Error(), argument.String()}
 	case errors.Is(err, loader.ErrTooManyCalls):
-		return public{CodeTooComplex, "The operation needs too many calls of the upstream; request less at once.", ""}
+		return publicError{CodeTooComplex, "The operation needs too many calls of the upstream; request less at once.", ""}
 	case errors.Is(err, loader.ErrTooFar):
-		return public{CodeTooComplex, "The users on this side of the cursor are too many upstream calls away; start from the other end of the list.", ""}
+		return publicError{CodeTooComplex, "The users on this side of the cursor are too many upstream calls away; start from the other end of the list.", ""}
 	case errors.Is(err, context.DeadlineExceeded):
-		return public{CodeUpstreamTimeout, "The upstream did not answer in time.", ""}
+		return publicError{CodeUpstreamTimeout, "The upstream did not answer in time.", ""}
 	case errors.Is(err, context.Canceled):
-		return public{CodeUpstreamTimeout, "The request was cancelled.", ""}
+		return publicError{CodeUpstreamTimeout, "The request was cancelled.", ""}
 	case located.Extensions["code"] != nil:
-		return public{fmt.Sprint(located.Extensions["code"]), clip(located.Message), ""}
+		return publicError{fmt.Sprint(located.Extensions["code"]), clip(located.Message), ""}
 	}
 	if panicked, ok := errors.AsType[*panics.Error](err); ok {
 		p.log.ErrorContext(ctx, "panic", "request_id", RequestID(ctx), "panic", panicked.What, "stack", string(panicked.Stack))
 	} else {
 		p.log.ErrorContext(ctx, "internal error", "request_id", RequestID(ctx), "error", err)
 	}
-	return public{CodeInternal, "Something went wrong inside the service.", ""}
+	return publicError{CodeInternal, "Something went wrong inside the service.", ""}
 }
 
-func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) public {
+func (p *presenter) classifyCall(ctx context.Context, e *upstream.Error) publicError {
 	switch e.Kind {
 	case upstream.InvalidArgument:
 		return refusedArgument(ctx, e.Detail)
 	case upstream.Unauthenticated, upstream.Forbidden:
 		switch {
 		case !p.callersKey:
-			return public{CodeUpstreamCredentials, "The upstream refused this service's own key. The operator of the service has to correct that.", ""}
+			return publicError{CodeUpstreamCredentials, "The upstream refused this service's own key. The operator of the service has to correct that.", ""}
 		case e.Kind == upstream.Forbidden:
-			return public{CodeForbidden, denials[e.Denial], ""}
+			return publicError{CodeForbidden, denials[e.Denial], ""}
 		default:
-			return public{CodeUnauthenticated, "The upstream does not accept your key.", ""}
+			return publicError{CodeUnauthenticated, "The upstream does not accept your key.", ""}
 		}
 	case upstream.NotFound:
-		return public{CodeNotFound, "The upstream knows no such agent or branch.", ""}
+		return publicError{CodeNotFound, "The upstream knows no such agent or branch.", ""}
 	case upstream.RateLimited:
-		return public{CodeRateLimited, "The upstream takes no more calls right now.", ""}
+		return publicError{CodeRateLimited, "The upstream takes no more calls right now.", ""}
 	case upstream.Overloaded:
-		return public{CodeOverloaded, "The service has no connection to the upstream left for this request.", ""}
+		return publicError{CodeOverloaded, "The service has no connection to the upstream left for this request.", ""}
 	case upstream.Timeout:
-		return public{CodeUpstreamTimeout, "The upstream did not answer in time.", ""}
+		return publicError{CodeUpstreamTimeout, "The upstream did not answer in time.", ""}
 	case upstream.Unavailable:
-		return public{CodeUpstreamUnavailable, "The upstream cannot be reached, or is down.", ""}
+		return publicError{CodeUpstreamUnavailable, "The upstream cannot be reached, or is down.", ""}
 	default:
-		return public{CodeUpstreamBadResponse, "The upstream's answer could not be understood.", ""}
+		return publicError{CodeUpstreamBadResponse, "The upstream's answer could not be understood.", ""}
 	}
 }
 
@@ -232,12 +232,12 @@ var denials = [...]string{
 
 // refusedArgument returns the upstream's 400 or 422, with our names for the
 // arguments.
-func refusedArgument(ctx context.Context, d upstream.Detail) public {
+func refusedArgument(ctx context.Context, d upstream.Detail) publicError {
 	faults := d.Faults
 	if len(faults) == 0 {
 		faults = []upstream.Fault{{Param: d.Param, Message: d.Message}}
 	}
-	seen := public{code: CodeBadUserInput}
+	public := publicError{code: CodeBadUserInput}
 	var sentences []string
 	for _, fault := range faults {
 		sentence := clip(strings.TrimPrefix(fault.Message, fault.Param+": ")) // the message begins with our name instead
@@ -246,14 +246,14 @@ func refusedArgument(ctx context.Context, d upstream.Detail) public {
 		}
 		if name := argumentName(ctx, fault.Param); name != "" {
 			sentence = name + ": " + sentence
-			if seen.argument == "" {
-				seen.argument = name
+			if public.argument == "" {
+				public.argument = name
 			}
 		}
 		sentences = append(sentences, sentence)
 	}
-	seen.sentence = clip(strings.Join(sentences, "; "))
-	return seen
+	public.sentence = clip(strings.Join(sentences, "; "))
+	return public
 }
 
 // argumentName returns the schema's name for a parameter of the upstream, as an

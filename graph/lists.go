@@ -13,7 +13,7 @@ import (
 // lists executes operations that have only lists of users at their root, as
 // nearly all do. It leaves all others to gqlgen. Such a list needs little of what
 // gqlgen does for a field: its arguments are already read, its resolver is known,
-// and the result is already JSON.
+// and its value writes itself as JSON.
 type lists struct{ graphql.ExecutableSchema }
 
 // Exec implements gqlgen's ExecutableSchema.
@@ -52,8 +52,8 @@ func (l lists) Exec(ctx context.Context) graphql.ResponseHandler {
 	}
 }
 
-// resolve returns a list as JSON. It is null if the list fails, which adds an
-// error to the response.
+// resolve returns a list that writes itself as JSON. It is null if the list fails,
+// which adds an error to the response.
 func (op *operation) resolve(ctx context.Context, list listField) (value graphql.Marshaler) {
 	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Query", Field: list.field})
 	defer func() {
@@ -74,7 +74,7 @@ func (op *operation) resolve(ctx context.Context, list listField) (value graphql
 type fieldMiddleware struct{ entities entities }
 
 // intercept implements gqlgen's FieldMiddleware. The service resolves
-// Query._entities, and a connection that is already JSON is returned as it is.
+// Query._entities, and a connection that writes itself is returned as it is.
 func (m fieldMiddleware) intercept(ctx context.Context, next graphql.Resolver) (any, error) {
 	output := operationOf(ctx).output
 	if err := output.failure(); err != nil {

@@ -107,11 +107,11 @@ func (c *cache) user(key APIKey, q PageQuery) (u User, at time.Time, ok bool) {
 	if userID == "" || q.Query != (Query{Filter: Filter{UserID: userID}}) || q.Cursor != "" {
 		return User{}, time.Time{}, false
 	}
-	where, ok := c.users.GetIfPresent(userKey{key, userID})
+	page, ok := c.users.GetIfPresent(userKey{key, userID})
 	if !ok {
 		return User{}, time.Time{}, false
 	}
-	k, ok := c.pages.GetIfPresent(where)
+	k, ok := c.pages.GetIfPresent(page)
 	if !ok || !c.fresh(k.at) || k.foreign {
 		return User{}, time.Time{}, false
 	}

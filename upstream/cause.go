@@ -40,9 +40,9 @@ type contractError string
 
 func (e contractError) Error() string { return string(e) }
 
-// broken returns the error of an exchange that ended without a whole response.
+// exchangeError returns the error of an exchange that ended without a whole response.
 // The response is nil if its head did not arrive.
-func broken(ctx context.Context, key APIKey, stage Stage, resp *http.Response, cause error) error {
+func exchangeError(ctx context.Context, key APIKey, stage Stage, resp *http.Response, cause error) error {
 	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return context.Canceled
 	}
@@ -63,8 +63,8 @@ func broken(ctx context.Context, key APIKey, stage Stage, resp *http.Response, c
 	return e
 }
 
-// bad returns the error of a response with status 200 that breaks the contract.
-func bad(resp *http.Response, key APIKey, stage Stage, cause error) error {
+// badResponse returns the error of a response with status 200 that breaks the contract.
+func badResponse(resp *http.Response, key APIKey, stage Stage, cause error) error {
 	return &Error{
 		Kind: BadResponse, Stage: stage, Status: resp.StatusCode,
 		TraceID: traceIDOf(resp, key), Cause: cause,

@@ -1,19 +1,19 @@
-// Package upstream is a client for one endpoint of the ElevenLabs REST API,
-// List users (GET /v1/convai/users). It knows pages and cursors; of GraphQL,
-// connections or callers' requests it knows nothing.
+// Package upstream is a client for one endpoint of the ElevenLabs REST API, List
+// users (GET /v1/convai/users). It knows pages and cursors. It knows nothing of
+// GraphQL, connections or callers' requests.
 //
-// The contract is the vendor's reference page; what goes beyond it says where it
-// comes from.
+// The contract is the vendor's reference page. Where the code relies on more than
+// that, a comment names the source.
 //
-// A call passes, in this order: the cache, if there is one; flights, in which
-// equal calls become one; the rules for strangers, if callers bring their own
+// A call passes these steps, in this order: the cache, if there is one; flights,
+// which merge equal calls; the rules for strangers, if callers send their own
 // keys; the key's limiter, with its queue; a slot of the process; the breaker,
 // which spares a server that is down; and the request itself. A failure that may
 // be temporary is tried once more, within a budget.
 //
-// Whose is what: the upstream's response depends on the API key and the query
-// alone, so flights and cached pages belong to the key, whichever of its callers
-// made the call. Only [Config.OnCall] knows callers.
+// The upstream's response depends on the API key and the query alone. Flights and
+// cached pages therefore belong to the key, and all of its callers share them.
+// Only [Config.OnCall] distinguishes callers.
 package upstream
 
 import (
@@ -34,47 +34,48 @@ import (
 	"rollcall/internal/instrument"
 )
 
-// Config is what a client needs to know. The zero values of all fields but
-// BaseURL mean the defaults.
+// Config configures a client. A zero value means the default, except that BaseURL
+// is required.
 type Config struct {
 	// BaseURL is a server such as https://api.elevenlabs.io, without the
 	// endpoint's path.
 	BaseURL *url.URL
-	// Timeout bounds one call with everything that it waits for; default 10 s.
-	// A single attempt has four fifths of it.
+	// Timeout bounds one call with everything that it waits for; default 10 s. A
+	// single attempt may take four fifths of it.
 	Timeout time.Duration
-	// Concurrency is how many requests one key may have in flight; default 8.
-	// The upstream's plans allow 2 to 15.
+	// Concurrency is how many requests one key may have in flight; default 8. The
+	// vendor's plans allow 2 to 15.
 	Concurrency int
 	// Connections is how many connections there may be for all keys together,
 	// idle ones included; default 256. It is at least Concurrency.
 	Connections int
-	// CallersKeys reports that callers bring their own keys, and so can make up
-	// any number of them.
+	// CallersKeys reports that callers send their own keys, and so can make up
+	// any number of keys.
 	CallersKeys bool
-	// CacheTTL is how old a page may be served to the callers of the key that it
-	// was fetched with; default 0, which keeps none. With it, the client has to be
-	// closed.
+	// CacheTTL is how old a cached page may be when it is served again to callers
+	// of its key; default 0, which caches none. If it is not 0, the client must
+	// be closed.
 	CacheTTL time.Duration
-	// OnCall, if it is not nil, is called for each call that is sent upstream, with
-	// the caller that it is sent for: the first one, if several share it. Second
-	// attempts are not counted, and neither are the calls of a key that the
-	// upstream does not accept.
+	// OnCall, if it is not nil, is called for each call that is sent upstream.
+	// Its argument is the caller for which the call is made: the first one, if
+	// several share it. Second attempts do not count, and neither do calls of a
+	// key that the upstream does not accept.
 	OnCall func(Caller)
-	// SharedPages returns the pages that replicas share for a key, or nil; default:
-	// nil. It needs CacheTTL.
+	// SharedPages returns the pages that replicas share for a key, or nil;
+	// default nil. It requires CacheTTL.
 	SharedPages func(key APIKey) SharedPages
-	// NewLimiter returns the limiter of an accepted key; default: one for this
-	// process alone, [NewLimiter].
+	// NewLimiter returns the limiter of an accepted key; default [NewLimiter],
+	// whose limit applies to this process alone.
 	NewLimiter func(key APIKey, limit int) Limiter
 	// Transport replaces the client's own, for tests. An [http.Transport] is the
-	// template for that of each key; any other sends the requests of all keys.
+	// template for each key's transport; any other sends the requests of all
+	// keys.
 	Transport http.RoundTripper
 	// TracerProvider and MeterProvider receive the client's telemetry; nil for none.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
-	// Log gets a line about failing calls, at most one a second for each kind of
-	// failure, and about the breaker; nil for none.
+	// Log receives a line about failing calls, at most one a second for each kind
+	// of failure, and lines about the breaker; nil for none.
 	Log *slog.Logger
 }
 
@@ -99,14 +100,14 @@ type Client struct {
 	buffers     sync.Pool // of *bytes.Buffer, for bodies while they are decoded
 }
 
-// call is what makes two calls the same. Only callers with the same key share
-// one: they could each make it, with the same response.
+// call determines whether two calls are equal. Only callers with the same key
+// share a call: each of them could make it, with the same response.
 type call struct {
 	key  APIKey
 	page PageQuery
 }
 
-// result is what a call returned, and the span that it was made for.
+// result is the outcome of a call, with the span for which it was made.
 type result struct {
 	page   Page
 	by     trace.SpanContext
@@ -124,7 +125,7 @@ func NewClient(c Config) *Client {
 	}
 	base := *c.BaseURL
 	if base.Path == "" {
-		base.Path = "/" // otherwise JoinPath makes a relative one
+		base.Path = "/" // otherwise JoinPath returns a relative path
 	}
 	telemetry := newTelemetry(c)
 	client := &Client{
@@ -163,15 +164,14 @@ func NewClient(c Config) *Client {
 	return client
 }
 
-// Close ends what the client does in the background, and closes its idle
-// connections. Further calls are possible.
+// Close stops the client's background goroutines and closes its idle connections.
+// Further calls are possible.
 func (c *Client) Close() {
 	c.cache.close()
 	c.limiters.close()
 }
 
-// As returns the client for one caller. Each session has a [Session.Usage] of
-// its own.
+// As returns the client for one caller. Each session has its own [Session.Usage].
 func (c *Client) As(caller Caller) *Session { return &Session{client: c, caller: caller} }
 
 // Session is a client for one caller.
@@ -183,7 +183,7 @@ type Session struct {
 
 // ListUsers fetches one page, or returns a cached one, which may have more users
 // than were requested. Equal calls with the same key that are in flight at the
-// same time are one call. The error is an [*Error], or the cause of ctx's
+// same time are merged. The error is an [*Error], or the cause of ctx's
 // cancellation if the caller left.
 func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 	began := time.Now()
@@ -206,13 +206,13 @@ func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 		trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: r.by})
 	}
 	if _, classified := errors.AsType[*Error](err); !classified && errors.Is(err, context.DeadlineExceeded) {
-		err = &Error{Kind: Timeout, Stage: Sending, Cause: context.DeadlineExceeded} // the caller's own deadline
+		err = &Error{Kind: Timeout, Stage: Sending, Cause: context.DeadlineExceeded} // ctx's own deadline
 	}
 	return r.page, err
 }
 
-// cached returns a page that needs no agreement with other replicas: any, unless
-// pages are shared, and otherwise a user that a page has.
+// cached returns a page that does not depend on other replicas: any cached page,
+// unless replicas share pages, and otherwise a user of a cached page.
 func (c *Client) cached(key APIKey, q PageQuery) (Page, bool) {
 	if c.sharedPages == nil {
 		return c.cache.get(key, q)
@@ -221,8 +221,8 @@ func (c *Client) cached(key APIKey, q PageQuery) (Page, bool) {
 	return Page{Users: []User{user}}, ok
 }
 
-// join makes a call, or joins an equal one. If the other one's caller ran out of
-// time while it waited, and this one has time left, it makes the call anew.
+// join makes a call, or joins an equal one. If the joined call ran out of time
+// while it waited, and this caller has time left, it makes the call anew.
 func (s *Session) join(ctx context.Context, q PageQuery) (r result, joined bool, err error) {
 	c := s.client
 	for {
@@ -236,7 +236,8 @@ func (s *Session) join(ctx context.Context, q PageQuery) (r result, joined bool,
 	}
 }
 
-// fetch makes a call, and makes it once more if that may succeed.
+// fetch makes a call. If it fails and a second attempt may succeed, fetch makes
+// that attempt.
 func (c *Client) fetch(ctx context.Context, caller Caller, q PageQuery) (Page, error) {
 	if c.strangers.refuses(c.strangers.hash(caller.Key)) {
 		err := refusedKey()
@@ -270,9 +271,9 @@ func (c *Client) fetch(ctx context.Context, caller Caller, q PageQuery) (Page, e
 	return c.attempt(ctx, l, charge, q, 1)
 }
 
-// attempt makes one request, as the n-th repetition, once it is admitted. It
-// charges the caller for a request of an accepted key when it is sent, and for
-// that of a stranger's key when the upstream has accepted the key.
+// attempt makes one request when it is admitted; n is 0 for the first attempt. It
+// charges the caller for a request with an accepted key when the request is sent,
+// and for a request with a stranger's key when the upstream has accepted the key.
 func (c *Client) attempt(ctx context.Context, l *limiter, charge func(), q PageQuery, n int) (page Page, err error) {
 	defer func() { c.telemetry.refused(ctx, err) }()
 	admitted, err := c.admit(ctx, l)

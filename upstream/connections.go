@@ -10,23 +10,24 @@ import (
 	"time"
 )
 
-// Each API key has connections of its own. HTTP/1.1 has no request IDs: if a
-// server answers a request twice, the surplus response can be taken for the
+// Each API key has its own connections. HTTP/1.1 has no request IDs: if a server
+// responds twice to a request, the surplus response can be mistaken for the
 // response to the connection's next request, and no client can always detect
-// it. Since a connection carries one key's requests only, no key can receive
-// what was sent for another.
+// that. Because a connection carries requests of one key only, no key can receive
+// a response that was sent to another.
 
 const (
 	// dialTimeout bounds a connection's dial, and then its TLS handshake.
 	dialTimeout = 5 * time.Second
-	// idleTimeout is how long a busy key keeps an idle connection.
+	// idleTimeout is how long a connection of a busy key may be idle.
 	idleTimeout = 90 * time.Second
 	// maxHeader is the longest response head, interim responses included, in bytes.
 	maxHeader = 64 << 10
-	// readBuffer is how much is read at once: most pages with their heads.
+	// readBuffer is how much is read at once: enough for most pages with their
+	// heads.
 	readBuffer = 16 << 10
-	// roomCheck is how often a dial at the bound looks for an idle connection
-	// again, besides whenever one is closed.
+	// roomCheck is how often a dial that waits at the bound searches for an idle
+	// connection, in addition to whenever a connection is closed.
 	roomCheck = 10 * time.Millisecond
 )
 
@@ -39,8 +40,8 @@ func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:       http.ProxyFromEnvironment,
 		DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		// One session cache for all keys: a session identifies the process to the
-		// server, and carries nothing of a request.
+		// All keys share one session cache: a session identifies the process to
+		// the server, and carries nothing of a request.
 		TLSClientConfig:        &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0), MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    dialTimeout,
 		IdleConnTimeout:        idleTimeout,
@@ -87,8 +88,9 @@ func (c *connections) transport(template *http.Transport, l *limiter, idle int) 
 }
 
 // reserve waits until one more connection may be opened. At the bound it closes
-// idle ones. If there are none, it waits: each call in flight holds one of as
-// many slots as there may be connections, so one is closed or idle soon.
+// an idle connection. If there is none, it waits: each call in flight holds a
+// slot, and there are as many slots as connections, so a connection is closed or
+// becomes idle soon.
 func (c *connections) reserve(ctx context.Context, l *limiter) error {
 	timeout := time.NewTimer(dialTimeout)
 	defer timeout.Stop()
@@ -116,7 +118,7 @@ func (c *connections) reserve(ctx context.Context, l *limiter) error {
 	}
 }
 
-// take counts one more connection if there is room. Otherwise it returns a
+// take counts one more connection if the bound allows it. Otherwise it returns a
 // channel that is closed when a connection is closed.
 func (c *connections) take(l *limiter) (closed <-chan struct{}, ok bool) {
 	c.mu.Lock()
@@ -138,7 +140,7 @@ func (c *connections) release(l *limiter) {
 	c.mu.Unlock()
 }
 
-// full reports whether there is no room for one more connection.
+// full reports whether the bound is reached.
 func (c *connections) full() bool { return c.count() >= c.limit }
 
 func (c *connections) count() int {
@@ -147,7 +149,7 @@ func (c *connections) count() int {
 	return c.open
 }
 
-// countedConn is a connection that is counted until it is closed.
+// countedConn is a connection that counts until it is closed.
 type countedConn struct {
 	net.Conn
 

@@ -63,7 +63,7 @@ func decodePage(body []byte, cursor string) (Page, error) {
 		case "next_cursor":
 			page.Next, err = text(d)
 		default:
-			err = unknown(d)
+			err = skip(d)
 		}
 		return err
 	})
@@ -144,7 +144,7 @@ func decodeUser(d *jx.Decoder, u *User) error {
 		case "most_frustrated_conversations":
 			u.MostFrustrated, err = frustrated(d)
 		default:
-			err = unknown(d)
+			err = skip(d)
 		}
 		return err
 	})
@@ -175,7 +175,7 @@ func sentiment(d *jx.Decoder) (*Sentiment, error) {
 		case "average_frustration_score":
 			summary.AverageFrustrationScore, err = score(d)
 		default:
-			err = unknown(d)
+			err = skip(d)
 		}
 		return err
 	})
@@ -216,7 +216,7 @@ func frustratedConversation(d *jx.Decoder) (c FrustratedConversation, err error)
 		case "overall_frustration_score":
 			c.FrustrationScore, err = score(d)
 		default:
-			err = unknown(d)
+			err = skip(d)
 		}
 		return err
 	})
@@ -239,7 +239,7 @@ func fields(d *jx.Decoder, read func(name []byte) error) error {
 	})
 	switch {
 	case failure != nil:
-		return ours(failure)
+		return ownError(failure)
 	case err != nil:
 		return errMalformed
 	}
@@ -254,7 +254,7 @@ func elements(d *jx.Decoder, read func() error) error {
 	}
 	for it.Next() {
 		if err := read(); err != nil {
-			return ours(err)
+			return ownError(err)
 		}
 	}
 	if it.Err() != nil {
@@ -263,16 +263,16 @@ func elements(d *jx.Decoder, read func() error) error {
 	return nil
 }
 
-// ours returns this package's errors about a body as they are, and replaces jx's,
+// ownError returns this package's errors about a body as they are, and replaces jx's,
 // which would quote the body.
-func ours(err error) error {
+func ownError(err error) error {
 	if _, ok := errors.AsType[contractError](err); ok {
 		return err
 	}
 	return errWrongType
 }
 
-func unknown(d *jx.Decoder) error {
+func skip(d *jx.Decoder) error {
 	if d.Skip() != nil {
 		return errMalformed
 	}

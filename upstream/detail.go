@@ -68,9 +68,9 @@ func decodeDetailObject(raw []byte) Detail {
 	}
 }
 
-// without returns a replacer that removes a key from texts, both as it is and
+// redactor returns a replacer that removes a key from texts, both as it is and
 // percent-encoded.
-func without(key APIKey) *strings.Replacer {
+func redactor(key APIKey) *strings.Replacer {
 	secret := key.Reveal()
 	if secret == "" {
 		return strings.NewReplacer()
@@ -78,10 +78,10 @@ func without(key APIKey) *strings.Replacer {
 	return strings.NewReplacer(secret, "[redacted]", url.QueryEscape(secret), "[redacted]")
 }
 
-// without returns the detail without the key: the upstream may quote what was
+// redacted returns the detail without the key: the upstream may quote what was
 // sent, and with the service's own key the caller did not send it.
-func (d Detail) without(key APIKey) Detail {
-	r := without(key)
+func (d Detail) redacted(key APIKey) Detail {
+	r := redactor(key)
 	for i, f := range d.Faults {
 		d.Faults[i] = Fault{Param: r.Replace(f.Param), Message: r.Replace(f.Message)}
 	}

@@ -16,12 +16,12 @@ import (
 // concurrent use.
 type Permits interface {
 	// Acquire waits for a permit, first come, first served within this process.
-	// The caller calls release once. The error is the cause of ctx's cancellation.
-	// While ctx is not cancelled, it reports that a pause began which outlasts ctx's
-	// deadline.
+	// The caller must call release once. The error is the cause of ctx's
+	// cancellation. If ctx is not cancelled, an error means that a pause began
+	// which outlasts ctx's deadline.
 	Acquire(ctx context.Context) (release func(), err error)
-	// Limit returns how many permits there are at present, at least 1. The time
-	// that a call has to wait is estimated by it.
+	// Limit returns the present number of permits, at least 1. Waiting times are
+	// estimated from it.
 	Limit() int
 	// SetMaximum lowers the limit to what the upstream reports as the key's
 	// maximum. A maximum above the configured limit restores that limit.
@@ -36,7 +36,7 @@ type Pauses interface {
 	PausedUntil() time.Time
 }
 
-// Limiter is what bounds one API key.
+// Limiter bounds one API key.
 type Limiter interface {
 	Permits
 	Pauses
@@ -99,14 +99,14 @@ var (
 	errNoTime = errors.New("the call waited so long that no time was left to send it")
 )
 
-// queue has the calls that a [Limiter] holds back.
+// queue has the calls that wait for a [Limiter].
 type queue struct {
 	Limiter
 
 	margin time.Duration // how long before its deadline a waiting call is refused
 
 	mu    sync.Mutex
-	calls int // that hold a permit or wait for one
+	calls int // calls that hold a permit or wait for one
 	pace  pace
 }
 
@@ -209,7 +209,7 @@ func (q *queue) awaitPause(ctx context.Context) error {
 // observe records what a request took and its outcome. It precedes the release
 // of the request's permit: no other request may be sent between the two.
 func (q *queue) observe(took time.Duration, err error) {
-	if err == nil { // how long a failed request took says nothing about the others
+	if err == nil { // the duration of a failed request says nothing about other requests
 		q.mu.Lock()
 		q.pace.observe(took, time.Now())
 		q.mu.Unlock()

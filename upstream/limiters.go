@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	// limiterLife is how long a limiter, with its idle connections, is kept after
+	// limiterLife is how long a limiter, with its idle connections, remains after
 	// its last use.
 	limiterLife = 15 * time.Second
-	// maxLimiters is how many limiters are kept, except those in use or pausing.
+	// maxLimiters is how many limiters remain, not counting those in use or
+	// pausing.
 	maxLimiters = 1024
 )
 
@@ -24,14 +25,14 @@ type limiters struct {
 	strangers   *strangers
 	connections *connections
 	template    *http.Transport
-	transport   http.RoundTripper // of all keys, instead of the template; for tests
+	transport   http.RoundTripper // sends the requests of all keys, instead of the template; for tests
 
 	mu    sync.Mutex
 	byKey map[APIKey]*limiter
 	byUse list.List // of *limiter, the least recently used first
 }
 
-// limiter is one API key's: its queue and its connections.
+// limiter has one API key's queue and connections.
 type limiter struct {
 	key       APIKey
 	hash      keyHash
@@ -51,7 +52,7 @@ type limiter struct {
 	maximum int    // what the upstream reported last; 0 if it reported none
 }
 
-// of returns a key's limiter, and keeps it until it is released.
+// of returns a key's limiter, which remains at least until it is released.
 func (l *limiters) of(key APIKey) *limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,8 +86,8 @@ func (l *limiters) add(key APIKey) *limiter {
 	return lim
 }
 
-// queue returns the queue for the calls of an accepted key. A key has nothing
-// outside this process before it was accepted.
+// queue returns the queue for the calls of an accepted key. Before a key is
+// accepted, it has nothing outside of this process.
 func (l *limiters) queue(lim *limiter) *queue {
 	lim.mu.Lock()
 	defer lim.mu.Unlock()
@@ -113,8 +114,8 @@ func (l *limiter) setMaximum(n int) {
 }
 
 // release ends a call's use of a limiter. The limiter is removed some seconds
-// later, or at once if the upstream refused its key: made-up keys should cost as
-// little as possible.
+// later, or at once if the upstream refused its key, because made-up keys should
+// cost as little as possible.
 func (l *limiters) release(lim *limiter) {
 	l.mu.Lock()
 	lim.users--
@@ -141,8 +142,9 @@ func (l *limiters) release(lim *limiter) {
 	}
 }
 
-// expire removes a limiter that was not used for limiterLife, except that a pause
-// is remembered until it is over. Its connections are closed in either case.
+// expire removes a limiter that was not used for limiterLife, unless its key
+// pauses: a pause is remembered until it ends. It closes the connections in both
+// cases.
 func (l *limiters) expire(lim *limiter) {
 	l.mu.Lock()
 	unused := lim.users == 0 && l.byKey[lim.key] == lim
@@ -170,7 +172,8 @@ func (l *limiters) remove(lim *limiter) *limiter {
 }
 
 // makeRoom closes the idle connections of the least recently used limiter that
-// has any, other than one key's own, until there is room for one more connection.
+// has any, except one key's own, and repeats that until one more connection may
+// be opened.
 func (l *limiters) makeRoom(forKey *limiter) {
 	l.mu.Lock()
 	var others []*limiter
@@ -188,8 +191,8 @@ func (l *limiters) makeRoom(forKey *limiter) {
 	}
 }
 
-// close removes the limiters that are not in use, and closes the idle connections
-// of all. Other calls may follow.
+// close removes the limiters that are not in use, and closes all idle
+// connections. Further calls are possible.
 func (l *limiters) close() {
 	l.mu.Lock()
 	var all []*limiter
@@ -206,7 +209,7 @@ func (l *limiters) close() {
 }
 
 // pausing reports whether an accepted key pauses. A stranger's pause is forgotten
-// if there are many limiters: made-up keys are easily replaced.
+// if there are many limiters, because made-up keys are easily replaced.
 func (l *limiter) pausing() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -225,7 +228,7 @@ func (l *limiter) pausedUntil() (until time.Time) {
 	return until
 }
 
-// state is what the limiters are at one moment.
+// state summarizes the limiters at one moment.
 type state struct {
 	used    int // limiters in use
 	waiting int // calls that wait in their queues

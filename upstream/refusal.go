@@ -33,15 +33,15 @@ const (
 	errUnasked404 = contractError("a 404, but the request named no agent or branch")
 )
 
-// refused returns the error of a response with a status other than 200.
-func refused(resp *http.Response, key APIKey, q PageQuery) error {
+// statusError returns the error of a response with a status other than 200.
+func statusError(resp *http.Response, key APIKey, q PageQuery) error {
 	// The status decides, so the call does not depend on reading the detail.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	e := &Error{
 		Kind:       kindOf(resp.StatusCode),
 		Stage:      Status,
 		Status:     resp.StatusCode,
-		Detail:     decodeDetail(body).without(key),
+		Detail:     decodeDetail(body).redacted(key),
 		TraceID:    traceIDOf(resp, key),
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
 	}
@@ -50,7 +50,7 @@ func refused(resp *http.Response, key APIKey, q PageQuery) error {
 	}
 	switch e.Kind {
 	case InvalidArgument:
-		if e.Detail.says("authentication_error") {
+		if e.Detail.has("authentication_error") {
 			e.Kind = Unauthenticated
 		}
 	case NotFound:
@@ -92,11 +92,11 @@ func kindOf(status int) Kind {
 // detail names it.
 func denialOf(status int, d Detail) Denial {
 	switch {
-	case d.says("missing_permissions"), d.says("insufficient_permissions"):
+	case d.has("missing_permissions"), d.has("insufficient_permissions"):
 		return NoPermission
-	case status == http.StatusPaymentRequired, d.says("quota_exceeded"), d.says("payment_required"):
+	case status == http.StatusPaymentRequired, d.has("quota_exceeded"), d.has("payment_required"):
 		return NoCredit
-	case d.says("feature_not_available"):
+	case d.has("feature_not_available"):
 		return NoFeature
 	}
 	return NoAccess
@@ -115,8 +115,8 @@ func notFoundCause(d Detail, q PageQuery) contractError {
 	return ""
 }
 
-// says reports whether one of the detail's machine-readable words is word. The
+// has reports whether one of the detail's machine-readable words is word. The
 // two object forms have it in different members.
-func (d Detail) says(word string) bool {
+func (d Detail) has(word string) bool {
 	return slices.Contains([]string{d.Status, d.Code, d.Type}, word)
 }

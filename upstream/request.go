@@ -43,7 +43,7 @@ func (c *Client) get(ctx context.Context, l *limiter, q PageQuery) (Page, error)
 
 	resp, err := l.transport.RoundTrip(req) // an http.Client would follow redirects, and send xi-api-key to another host
 	if err != nil {
-		return Page{}, broken(ctx, key, Sending, nil, endOf(ctx, err))
+		return Page{}, exchangeError(ctx, key, Sending, nil, causeOf(ctx, err))
 	}
 	defer resp.Body.Close()
 	if n, err := strconv.Atoi(resp.Header.Get(headerMaximum)); err == nil && n > 0 {
@@ -51,9 +51,9 @@ func (c *Client) get(ctx context.Context, l *limiter, q PageQuery) (Page, error)
 	}
 	switch {
 	case resp.StatusCode < http.StatusOK: // it has no body, and its connection may not end
-		return Page{}, bad(resp, key, Status, errInterim)
+		return Page{}, badResponse(resp, key, Status, errInterim)
 	case resp.StatusCode != http.StatusOK:
-		return Page{}, refused(resp, key, q)
+		return Page{}, statusError(resp, key, q)
 	}
 
 	body := c.buffer()
@@ -61,13 +61,13 @@ func (c *Client) get(ctx context.Context, l *limiter, q PageQuery) (Page, error)
 	_, err = body.ReadFrom(io.LimitReader(resp.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return Page{}, broken(ctx, key, Reading, resp, endOf(ctx, err))
+		return Page{}, exchangeError(ctx, key, Reading, resp, causeOf(ctx, err))
 	case body.Len() > maxBody:
-		return Page{}, bad(resp, key, Reading, errTooLarge)
+		return Page{}, badResponse(resp, key, Reading, errTooLarge)
 	}
 	page, err := decodePage(body.Bytes(), q.Cursor)
 	if err != nil {
-		return Page{}, bad(resp, key, Decoding, err)
+		return Page{}, badResponse(resp, key, Decoding, err)
 	}
 	return page, nil
 }
@@ -87,9 +87,9 @@ func (c *Client) buffer() *bytes.Buffer {
 	return b
 }
 
-// endOf returns the cause of ctx's cancellation, if it is cancelled, and otherwise
+// causeOf returns the cause of ctx's cancellation, if it is cancelled, and otherwise
 // err: closed connections have many errors.
-func endOf(ctx context.Context, err error) error {
+func causeOf(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -112,7 +112,7 @@ func retryAfter(header string, now time.Time) time.Duration {
 // traceIDOf returns a response's trace ID, without the key in case the ID
 // contains it.
 func traceIDOf(resp *http.Response, key APIKey) string {
-	return traceID(without(key).Replace(resp.Header.Get("x-trace-id")))
+	return traceID(redactor(key).Replace(resp.Header.Get("x-trace-id")))
 }
 
 // traceID returns s if it looks like an ID, and otherwise "": the ID is logged

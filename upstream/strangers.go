@@ -12,14 +12,15 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// If callers bring their own keys, they can make up any number of them. A key
-// that the upstream has not accepted recently is a stranger's: it makes one call
-// at a time, and its other calls wait for the outcome. All strangers together
-// have a part of the connections, and a bounded number of their calls waits. A
-// key that the upstream refused is refused here for some seconds.
+// If callers send their own keys, they can make up any number of them. A key that
+// the upstream has not accepted recently is a stranger's key: it makes one call
+// at a time, and its other calls wait for the outcome. All strangers together may
+// use a part of the connections, and a bounded number of their calls may wait. If
+// the upstream refused a key, the client refuses it without a call for some
+// seconds.
 //
 // If all calls are made with the service's own key, there are no strangers, and
-// nothing is remembered: a single mistaken 401 must not lock out every caller.
+// no refusal is remembered: a single mistaken 401 must not lock out every caller.
 
 const (
 	// acceptedFor is how long a key counts as accepted after its last page.
@@ -27,9 +28,9 @@ const (
 	// refusedFor is how long a refused key is refused without a call.
 	refusedFor = 5 * time.Second
 	// maxRemembered is how many accepted keys are remembered, and how many
-	// refused ones. Only keys of the first set can evict each other from it.
+	// refused ones. Accepted keys can be evicted only by other accepted keys.
 	maxRemembered = 10_000
-	// strangersPart is the strangers' part of the connections.
+	// strangersPart is the divisor of the strangers' part of the connections: a quarter.
 	strangersPart = 4
 	// maxWaiting is how many calls may wait for each connection that there may be.
 	maxWaiting = 4
@@ -48,7 +49,7 @@ var (
 // strangers knows which keys are accepted and which were refused. A nil
 // *strangers accepts every key. It is safe for concurrent use.
 type strangers struct {
-	secret     [32]byte // of the hash, so that memory has no keys of former callers
+	secret     [32]byte // of the hash, so that no keys of former callers are in memory
 	accepted   *lru.Cache[keyHash, time.Time]
 	refused    *lru.Cache[keyHash, time.Time]
 	waiting    atomic.Int64 // calls of strangers that are not sent yet
@@ -65,7 +66,7 @@ func newStrangers(connections int) *strangers {
 	return s
 }
 
-// hash returns the name of a key.
+// hash returns the keyed hash of a key.
 func (s *strangers) hash(key APIKey) (h keyHash) {
 	if s == nil {
 		return h
@@ -115,7 +116,7 @@ func (s *strangers) observe(h keyHash, err error) {
 	}
 }
 
-// enter counts a stranger's call that waits; false if there are too many.
+// enter counts a stranger's call that waits. It returns false if too many wait.
 func (s *strangers) enter() bool {
 	if s.waiting.Add(1) > s.maxWaiting {
 		s.waiting.Add(-1)
@@ -141,10 +142,10 @@ type admission struct {
 	release func()
 }
 
-// admit waits until a request with l's key may be sent: for the outcome of the
-// key's other calls, if the upstream has not accepted it recently; for the key's
-// permit; and then for a slot of the process, so that no slot is held during the
-// other waits.
+// admit waits until a request with l's key may be sent. If the upstream has not
+// accepted the key recently, it waits for the outcome of the key's other calls.
+// Then it waits for the key's permit, and last for a slot of the process, so that
+// no slot is held during the other waits.
 func (c *Client) admit(ctx context.Context, l *limiter) (a admission, err error) {
 	began := time.Now()
 	stranger := !c.strangers.accepts(l.hash)
@@ -166,7 +167,8 @@ func (c *Client) admit(ctx context.Context, l *limiter) (a admission, err error)
 		c.slots.release(a.class)
 		permit()
 	}
-	// During the wait the key may have been refused, and the time may have passed.
+	// During the wait the key may have been refused, and the deadline may have
+	// come near.
 	switch {
 	case c.strangers.refuses(l.hash):
 		err = refusedKey()
@@ -179,9 +181,9 @@ func (c *Client) admit(ctx context.Context, l *limiter) (a admission, err error)
 	return a, err
 }
 
-// permit waits for the key's permit. A stranger's key has one, of its trial. If
-// the upstream accepts the key while a call waits for that, the call needs a
-// permit of the accepted key instead.
+// permit waits for the key's permit. A stranger's key has one, in its trial
+// queue. If the upstream accepts the key while a call waits for that permit, the
+// call needs a permit of the accepted key instead.
 func (c *Client) permit(ctx context.Context, l *limiter, stranger bool) (a admission, permit func(), err error) {
 	if stranger {
 		a = admission{queue: l.trial, class: restricted}
@@ -198,7 +200,8 @@ func (c *Client) permit(ctx context.Context, l *limiter, stranger bool) (a admis
 	return a, permit, err
 }
 
-// slot waits for one of the process's slots. There are as many as connections.
+// slot waits for one of the process's slots. There are as many slots as
+// connections.
 func (c *Client) slot(ctx context.Context, as class) error {
 	if c.slots.tryAcquire(as) {
 		return nil

@@ -35,8 +35,8 @@ func dial(t *testing.T, addr string) *load.Connection {
 func TestConnectionReadsBodies(t *testing.T) {
 	long := strings.Repeat("0123456789", 20_000)
 	c := dial(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
-		asked, _ := io.ReadAll(r.Body)
-		answer := r.Method + string(asked) + long
+		received, _ := io.ReadAll(r.Body)
+		answer := r.Method + string(received) + long
 		if r.URL.Path == "/length" {
 			w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 		}

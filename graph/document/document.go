@@ -69,8 +69,8 @@ type Document struct {
 	// Nodes is the most nodes that the syntax tree can have, as a measure of the
 	// memory that it takes.
 	Nodes int
-	// nullable reports that a variable that can be null is used where null is not
-	// valid; see refuseNulls.
+	// nullable reports that a nullable variable is used in a position that does
+	// not accept null; see refuseNulls.
 	nullable bool
 }
 

@@ -20,8 +20,8 @@ type literals struct {
 
 	seen     map[*ast.Value]bool
 	rewrites []rewrite
-	// nullable reports that a variable that can be null is used where null is not
-	// valid.
+	// nullable reports that a nullable variable is used in a position that does
+	// not accept null.
 	nullable bool
 }
 

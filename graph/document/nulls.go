@@ -4,7 +4,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// A nullable variable with a default may be used where null is not valid, as in
+// A nullable variable with a default may be used in a position that does not
+// accept null, as in
 //
 //	query ($id: ID = "x") { user(userId: $id) { id } }
 //
@@ -13,16 +14,16 @@ import (
 // Therefore an operation with such a null is refused before it is executed,
 // unless the selection that uses the variable is skipped.
 
-// refuseNulls calls refuse for each use of a null variable where null is not
-// valid, in what the operation executes.
-func refuseNulls(operation *ast.OperationDefinition, values map[string]any, refuse func(position *ast.Position, name, where string)) {
+// refuseNulls calls refuse for each null variable that the operation uses in a
+// position that does not accept null. Uses that are not executed do not count.
+func refuseNulls(operation *ast.OperationDefinition, values map[string]any, refuse func(position *ast.Position, name, use string)) {
 	n := &nulls{values: values, refuse: refuse, visited: make(map[*ast.FragmentDefinition]bool)}
 	n.set(operation.SelectionSet)
 }
 
 type nulls struct {
 	values  map[string]any
-	refuse  func(position *ast.Position, name, where string)
+	refuse  func(position *ast.Position, name, use string)
 	visited map[*ast.FragmentDefinition]bool
 }
 

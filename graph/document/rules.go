@@ -41,9 +41,9 @@ func rules(introspection bool) []rule {
 	return all
 }
 
-// enough is the value of the panic that ends a validation after maxErrors errors.
-// gqlparser's walk cannot be ended in another way.
-type enough struct{}
+// tooManyErrors is the value of the panic that ends a validation after maxErrors
+// errors. gqlparser's walk cannot be ended in another way.
+type tooManyErrors struct{}
 
 // validate returns a document that is valid and prepared for execution.
 func (r *Reader) validate(query *ast.QueryDocument) (_ *Document, refused *Refusal) {
@@ -58,7 +58,7 @@ func (r *Reader) validate(query *ast.QueryDocument) (_ *Document, refused *Refus
 			return // found in a fragment, which is walked for each operation
 		}
 		if errs = append(errs, err); len(errs) == maxErrors {
-			panic(enough{})
+			panic(tooManyErrors{})
 		}
 	}
 	observers := &core.Events{}
@@ -78,7 +78,7 @@ func (r *Reader) validate(query *ast.QueryDocument) (_ *Document, refused *Refus
 	l.observe(observers)
 	defer func() {
 		if p := recover(); p != nil {
-			if _, ok := p.(enough); !ok {
+			if _, ok := p.(tooManyErrors); !ok {
 				panic(p)
 			}
 			refused = &Refusal{Kind: Invalid, Errors: errs}

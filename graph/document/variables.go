@@ -37,9 +37,9 @@ func (r *Reader) Variables(d *Document, operation *ast.OperationDefinition, give
 		}
 	}
 	if len(c.errs) == 0 && d.nullable {
-		refuseNulls(operation, values, func(position *ast.Position, name, where string) {
+		refuseNulls(operation, values, func(position *ast.Position, name, use string) {
 			c.position = position
-			c.fail("$"+name, "cannot be null in "+where+".")
+			c.fail("$"+name, "cannot be null in "+use+".")
 		})
 	}
 	if len(c.errs) > 0 {

@@ -110,9 +110,9 @@ func unknownField(definition *ast.Definition, name string, introspection bool) s
 	return message
 }
 
-// discreet replaces the parts of gqlparser's messages that describe the schema.
+// withoutNames replaces the parts of gqlparser's messages that describe the schema.
 // Each pattern covers the messages of one rule.
-var discreet = []struct {
+var withoutNames = []struct {
 	pattern     *regexp.Regexp
 	replacement string
 }{
@@ -130,7 +130,7 @@ var discreet = []struct {
 // message that no pattern covers is replaced if it quotes a name that the
 // document does not have.
 func withoutSchema(message string, document *ast.QueryDocument) string {
-	for _, d := range discreet {
+	for _, d := range withoutNames {
 		message = d.pattern.ReplaceAllString(message, d.replacement)
 	}
 	written := names(document)

@@ -27,12 +27,12 @@ func TestLog(t *testing.T) {
 		}
 		return m
 	}
-	ask := func(key, query string, variables map[string]any) map[string]any {
+	lineOf := func(key, query string, variables map[string]any) map[string]any {
 		t.Helper()
 		w.Ask(query, variables, "xi-api-key", key, "X-Request-Id", "req-1")
 		return line()
 	}
-	a := ask("key-a", `query Callers($n: Int!) { a: users(first: $n) { nodes { userId } } b: users(first: 3) { nodes { userId } } }`, map[string]any{"n": 7})
+	a := lineOf("key-a", `query Callers($n: Int!) { a: users(first: $n) { nodes { userId } } b: users(first: 3) { nodes { userId } } }`, map[string]any{"n": 7})
 	for name, want := range map[string]any{
 		"level": "INFO", "msg": "operation", "request_id": "req-1", "type": "query", "name": "Callers", "cost": 10.0, "status": 200.0, "calls": 1.0, "batched": 1.0, "shared": 0.0,
 	} {
@@ -45,16 +45,16 @@ func TestLog(t *testing.T) {
 	}
 	// The document's fingerprint depends on names, not on literals; the caller's
 	// hash depends on the key.
-	one, other := ask("key-a", `{ user(userId: "canary-1") { id } }`, nil), ask("key-b", `{ user( userId: "canary-2" ) { id } }`, nil)
-	third := ask("key-a", `{ user(userId: "canary-1") { userId } }`, nil)
+	one, other := lineOf("key-a", `{ user(userId: "canary-1") { id } }`, nil), lineOf("key-b", `{ user( userId: "canary-2" ) { id } }`, nil)
+	third := lineOf("key-a", `{ user(userId: "canary-1") { userId } }`, nil)
 	if one["document"] != other["document"] || one["document"] == third["document"] || one["caller"] == other["caller"] || one["caller"] != third["caller"] {
 		t.Errorf("got\n%v\n%v\n%v", one, other, third)
 	}
-	failed := ask("key-a", `{ a: users(first: -1) { nodes { id } } b: users(first: -2) { nodes { id } } }`, nil)
+	failed := lineOf("key-a", `{ a: users(first: -1) { nodes { id } } b: users(first: -2) { nodes { id } } }`, nil)
 	if fmt.Sprint(failed["errors"]) != "[BAD_USER_INPUT]" {
 		t.Errorf("got %v", failed)
 	}
-	long := ask("key-a", "query "+strings.Repeat("n", 200)+" { __typename }", nil)
+	long := lineOf("key-a", "query "+strings.Repeat("n", 200)+" { __typename }", nil)
 	if long["name"] != strings.Repeat("n", 64) {
 		t.Errorf("got %v", long)
 	}

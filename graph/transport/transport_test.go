@@ -97,12 +97,12 @@ func TestAuthenticationPrecedesCalls(t *testing.T) {
 
 func TestRequestIDs(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
-	for sent, kept := range map[string]bool{
+	for sent, accepted := range map[string]bool{
 		"req-1": true, "": false, strings.Repeat("x", 128): true, strings.Repeat("x", 129): false, "a b": false, "<script>": false, "a\"b": false,
 	} {
 		w := s.Post(`{"query":"{ canary }"}`, "X-Request-Id", sent)
 		got := w.Header().Get("X-Request-Id")
-		if got == "" || kept != (got == sent) {
+		if got == "" || accepted != (got == sent) {
 			t.Errorf("%q became %q", sent, got)
 		}
 		if !strings.Contains(w.Body.String(), `"requestId":"`+got+`"`) {

@@ -28,23 +28,23 @@ func TestPassthrough(t *testing.T) {
 		"as long as it can be": {[]string{strings.Repeat("k", 256)}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			who, err := auth.Passthrough()(request(c.keys...))
+			identity, err := auth.Passthrough()(request(c.keys...))
 			if c.ok != (err == nil) {
 				t.Fatalf("err is %v", err)
 			}
-			if c.ok && who.Key != c.keys[0] {
-				t.Errorf("the key is %q", who.Key)
+			if c.ok && identity.Key != c.keys[0] {
+				t.Errorf("the key is %q", identity.Key)
 			}
-			if err != nil && (who != auth.Identity{} || strings.Contains(err.Error(), "canary")) {
-				t.Errorf("got %+v, %v", who, err)
+			if err != nil && (identity != auth.Identity{} || strings.Contains(err.Error(), "canary")) {
+				t.Errorf("got %+v, %v", identity, err)
 			}
 		})
 	}
 }
 
 func TestNone(t *testing.T) {
-	who, err := auth.None("service")(request("callers"))
-	if err != nil || who.Key != "service" {
-		t.Errorf("got %+v, %v", who, err)
+	identity, err := auth.None("service")(request("callers"))
+	if err != nil || identity.Key != "service" {
+		t.Errorf("got %+v, %v", identity, err)
 	}
 }

@@ -35,12 +35,12 @@ import (
 // issuer publishes its public keys, unless it is down. It is reached in memory,
 // as the Transport of an [auth.Issuer].
 type issuer struct {
-	rsa  *rsa.PrivateKey
-	weak *rsa.PrivateKey
-	ec   *ecdsa.PrivateKey
-	ed   ed25519.PrivateKey
-	url  string
-	asks atomic.Int32
+	rsa      *rsa.PrivateKey
+	weak     *rsa.PrivateKey
+	ec       *ecdsa.PrivateKey
+	ed       ed25519.PrivateKey
+	url      string
+	requests atomic.Int32
 
 	mu     sync.Mutex
 	keys   []map[string]any
@@ -105,7 +105,7 @@ func down(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInt
 func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 func (i *issuer) RoundTrip(r *http.Request) (*http.Response, error) {
-	i.asks.Add(1)
+	i.requests.Add(1)
 	i.mu.Lock()
 	keys, answer := slices.Clone(i.keys), i.answer
 	i.mu.Unlock()
@@ -242,26 +242,26 @@ func TestTokens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
-			who, err := authenticate(c.request)
+			identity, err := authenticate(c.request)
 			if got := reasonOf(err); got != c.reason {
-				t.Fatalf("got %+v, %v, for the reason %q, want %q", who, err, got, c.reason)
+				t.Fatalf("got %+v, %v, for the reason %q, want %q", identity, err, got, c.reason)
 			}
 			subject := "alice"
 			if name == "without a subject" {
 				subject = ""
 			}
-			if c.reason == "" && who != (auth.Identity{Key: "service-key", Subject: subject}) {
-				t.Errorf("got %+v", who)
+			if c.reason == "" && identity != (auth.Identity{Key: "service-key", Subject: subject}) {
+				t.Errorf("got %+v", identity)
 			}
-			if err != nil && (who != auth.Identity{} || err.Error() != "send a valid bearer token in the header Authorization") {
-				t.Errorf("got %+v, %v", who, err)
+			if err != nil && (identity != auth.Identity{} || err.Error() != "send a valid bearer token in the header Authorization") {
+				t.Errorf("got %+v, %v", identity, err)
 			}
 			if took := time.Since(began); took > time.Second {
 				t.Errorf("took %v", took)
 			}
 		})
 	}
-	if n := i.asks.Load(); n > 6 {
+	if n := i.requests.Load(); n > 6 {
 		t.Errorf("the issuer received %d requests for its keys", n)
 	}
 }
@@ -284,12 +284,12 @@ func TestKeySetOutage(t *testing.T) {
 				authenticate, ready := i.authenticator(t)
 				synctest.Wait()
 				i.answers(answer)
-				time.Sleep(16 * time.Minute) //nolint:forbidigo // in fake time: the keys are asked for again
+				time.Sleep(16 * time.Minute) //nolint:forbidigo // in fake time: the keys are fetched again
 				// A token with an unknown key ID causes a request too.
 				if _, err := authenticate(i.token(t, "unknown")); err == nil {
 					t.Error("an unknown key ID is taken")
 				}
-				if n := i.asks.Load(); n != 3 {
+				if n := i.requests.Load(); n != 3 {
 					t.Errorf("the issuer received %d requests", n)
 				}
 				if _, err := authenticate(i.token(t, "rsa")); err != nil || !ready() {
@@ -315,7 +315,7 @@ func TestKeySetAtStartup(t *testing.T) {
 					t.Errorf("the start took %v", time.Since(began))
 				}
 				time.Sleep(time.Minute) //nolint:forbidigo // in fake time
-				if n := i.asks.Load(); n < 10 || n > 61 {
+				if n := i.requests.Load(); n < 10 || n > 61 {
 					t.Errorf("the issuer received %d requests in a minute", n)
 				}
 				i.answers(nil)
@@ -387,7 +387,7 @@ func TestKeySetRenewal(t *testing.T) {
 			t.Error("an unknown key ID is taken")
 		}
 		i.publish(i.rsaKey("new", i.rsa, "sig"))
-		asked := i.asks.Load()
+		before := i.requests.Load()
 		var callers sync.WaitGroup
 		for range 100 { // at once
 			callers.Go(func() {
@@ -397,19 +397,19 @@ func TestKeySetRenewal(t *testing.T) {
 			})
 		}
 		callers.Wait()
-		if n := i.asks.Load() - asked; n != 1 {
+		if n := i.requests.Load() - before; n != 1 {
 			t.Errorf("the issuer received %d requests", n)
 		}
 
 		// A caller that makes up key IDs cannot flood the issuer, nor delay the
 		// discovery of a new key for long.
-		asked = i.asks.Load()
+		before = i.requests.Load()
 		for n := range 100 {
 			if _, err := authenticate(i.token(t, "bogus"+strconv.Itoa(n))); err == nil {
 				t.Error("an unknown key ID is taken")
 			}
 		}
-		if n := i.asks.Load() - asked; n > 5 {
+		if n := i.requests.Load() - before; n > 5 {
 			t.Errorf("the issuer received %d requests", n)
 		}
 		i.publish(i.rsaKey("newer", i.rsa, "sig"))

@@ -55,7 +55,7 @@ type frustratedForm struct {
 // first.
 func newUserForm(id string, conversations []Conversation) userForm {
 	first, last := conversations[0], conversations[len(conversations)-1]
-	null := saysNull(last.ID)
+	null := hasNulls(last.ID)
 	u := userForm{
 		UserID:                    id,
 		LastContactUnixSecs:       last.StartedAt.Unix(),
@@ -104,10 +104,10 @@ func optional(text string, null bool) any {
 	}
 }
 
-// saysNull reports whether a conversation's missing values are null, as for half
+// hasNulls reports whether a conversation's missing values are null, as for half
 // of the conversations. The others omit them, so that clients are tested with
 // both.
-func saysNull(conversationID string) bool {
+func hasNulls(conversationID string) bool {
 	h := fnv.New32a()
 	h.Write([]byte(conversationID))
 	return h.Sum32()%2 == 0

@@ -9,8 +9,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// documentLife is how long a document is kept. A client whose document is gone
-// sends it once more.
+// documentLife is how long a document is stored. A client whose document is no
+// longer stored sends it once more.
 const documentLife = 24 * time.Hour
 
 // Documents are the automatic persisted queries of one API key's callers, by the
@@ -29,8 +29,8 @@ func (s *Store) Documents(apiKey string) (*Documents, error) {
 	return &Documents{store: s, key: apiKey, seal: s.seal(s.name("documents", apiKey), apiKey)}, nil
 }
 
-// Get returns the document with a hash, if Redis has it. A value whose text has
-// another hash is none.
+// Get returns the document with a hash, if Redis has it. It ignores a value whose
+// text has another hash.
 func (d *Documents) Get(hash string) (text string, found bool) {
 	mode, incarnation := d.store.now()
 	if mode == Away {
@@ -54,8 +54,8 @@ func (d *Documents) Get(hash string) (text string, found bool) {
 	return string(value), true
 }
 
-// Put keeps a document, for all replicas. It does nothing if the hash is not the
-// text's.
+// Put stores a document for all replicas. It does nothing if the hash is not that
+// of the text.
 func (d *Documents) Put(hash, text string) {
 	mode, incarnation := d.store.now()
 	if mode == Away || hashOf([]byte(text)) != hash {
@@ -65,7 +65,7 @@ func (d *Documents) Put(hash, text string) {
 	sealed := d.seal.close(name, d.store.clock(time.Now()).Add(documentLife), []byte(text))
 	_ = d.store.do(incarnation, patience, func(ctx context.Context, client rueidis.Client) error {
 		return client.Do(ctx, client.B().Set().Key(name).Value(sealed).Px(documentLife).Build()).Error()
-	}) // clients send it again
+	}) // if this fails, clients send it again
 }
 
 func (d *Documents) name(hash string) string {

@@ -21,7 +21,7 @@ var permitsScript = rueidis.NewLuaScript(permitsLua)
 var errReply = errors.New("an unknown reply")
 
 // renewAge is the age at which a lease is renewed with the next heartbeat. Most
-// calls are over before, and cost no renewal.
+// calls end before, and cost no renewal.
 const renewAge = beatPeriod / 2
 
 // demand returns how many waiting calls Redis should know of; l.mu is held.
@@ -36,12 +36,12 @@ func (l *Limiter) demand() int {
 	}
 }
 
-// outdated reports whether Redis has to know something; l.mu is held.
+// outdated reports whether there is something to send to Redis; l.mu is held.
 func (l *Limiter) outdated() bool {
-	return len(l.returned) > 0 || len(l.leases) < l.inFlight || l.demand() != l.wanted || l.tellPause || l.tellMax || l.renewing
+	return len(l.returned) > 0 || len(l.leases) < l.inFlight || l.demand() != l.wanted || l.sendPause || l.sendMax || l.renewing
 }
 
-// renew sees that what Redis knows for some time is renewed; l.mu is held.
+// renew makes the next exchange renew what Redis would forget; l.mu is held.
 func (l *Limiter) renew(now time.Time) {
 	if l.mode == Away {
 		return
@@ -53,7 +53,7 @@ func (l *Limiter) renew(now time.Time) {
 	}
 }
 
-// sent is what an exchange sends.
+// sent is the content of an exchange.
 type sent struct {
 	args     []string
 	deadline time.Time
@@ -95,19 +95,19 @@ func (l *Limiter) exchange(incarnation int) {
 	}
 }
 
-// compose returns what is outdated, and counts it as sent; l.mu is held.
+// compose returns what is outdated, and marks it as sent; l.mu is held.
 func (l *Limiter) compose() sent {
 	now := time.Now()
 	x := sent{at: now, deadline: now.Add(patience)}
-	if !l.changed.IsZero() { // it has waited for the previous exchange
+	if !l.changed.IsZero() { // it waited for the previous exchange
 		x.deadline = l.changed.Add(patience)
 	}
 	l.changed = time.Time{}
 	pause, maximum := time.Duration(0), -1
-	if l.tellPause {
+	if l.sendPause {
 		pause = max(0, l.pause.Sub(now))
 	}
-	if l.tellMax {
+	if l.sendMax {
 		maximum = l.maximum
 	}
 	l.want(l.demand())
@@ -130,13 +130,13 @@ func (l *Limiter) compose() sent {
 		}
 	}
 	x.args = append(x.args, l.returned...)
-	l.returned, l.tellPause, l.tellMax, l.renewing = nil, false, false, false
+	l.returned, l.sendPause, l.sendMax, l.renewing = nil, false, false, false
 	return x
 }
 
-// reply is what the script returns.
+// reply is the script's reply.
 type reply struct {
-	pause   time.Duration // the rest of it
+	pause   time.Duration // the remaining time
 	maximum int
 	expired []string // leases that could not be renewed
 	counted []string // new leases of calls that were in flight without one
@@ -172,19 +172,20 @@ func parseReply(result rueidis.RedisResult) (r reply, err error) {
 func (l *Limiter) apply(x sent, r reply) {
 	now := time.Now()
 	l.contact = x.at
-	// Redis rounds a pause to milliseconds; the limiter's own is not extended by it.
+	// Redis rounds a pause to milliseconds. The rounding does not extend the
+	// limiter's own pause.
 	if until := x.at.Add(r.pause); until.Sub(l.pause) > time.Millisecond && until.After(now) {
 		l.pauseUntil(until)
 	}
 	switch {
-	case l.tellMax: // there is news
+	case l.sendMax: // a new maximum has still to be sent
 	case r.maximum > 0:
 		l.maximum = r.maximum
-	default: // Redis has forgotten it
-		l.tellMax = l.maximum > 0
+	default: // Redis no longer has it
+		l.sendMax = l.maximum > 0
 	}
 	for _, id := range r.expired {
-		// Its call, if it is still in flight, is counted anew.
+		// If the lease's call is still in flight, it is counted anew.
 		l.leases = slices.DeleteFunc(l.leases, func(e lease) bool { return e.id == id })
 	}
 	for _, renewed := range x.renewed {
@@ -197,13 +198,14 @@ func (l *Limiter) apply(x sent, r reply) {
 	for _, id := range r.counted {
 		l.leases = append(l.leases, lease{id, x.at})
 	}
-	l.giveBack()
+	l.returnLeases()
 	for _, id := range r.granted {
 		l.granted(id)
 	}
 }
 
-// ours reports whether a lease is of this process and its present incarnation.
-func ours(id, process string, incarnation int) bool {
+// isOwn reports whether a lease belongs to this process and its present
+// incarnation.
+func isOwn(id, process string, incarnation int) bool {
 	return strings.HasPrefix(id, process+"."+strconv.Itoa(incarnation)+"/")
 }

@@ -17,23 +17,23 @@ import (
 type fault struct {
 	name    string
 	through bool // a relay
-	begin   func(*redistest.Server, *relay)
-	end     func(*redistest.Server, *relay)
+	begin   func(*redistest.Server, *redistest.Relay)
+	end     func(*redistest.Server, *redistest.Relay)
 }
 
 var faults = []fault{
-	{"Redis hangs", false, func(s *redistest.Server, _ *relay) { s.Hang() }, func(s *redistest.Server, _ *relay) { s.Resume() }},
-	{"Redis dies and is restarted empty", false, func(s *redistest.Server, _ *relay) { s.Kill() }, func(s *redistest.Server, _ *relay) { s.Restart() }},
-	{"the network drops everything", true, func(_ *redistest.Server, r *relay) { r.drop(true) }, func(_ *redistest.Server, r *relay) { r.drop(false) }},
+	{"Redis hangs", false, func(s *redistest.Server, _ *redistest.Relay) { s.Hang() }, func(s *redistest.Server, _ *redistest.Relay) { s.Resume() }},
+	{"Redis dies and is restarted empty", false, func(s *redistest.Server, _ *redistest.Relay) { s.Kill() }, func(s *redistest.Server, _ *redistest.Relay) { s.Restart() }},
+	{"the network drops everything", true, func(_ *redistest.Server, r *redistest.Relay) { r.Drop(true) }, func(_ *redistest.Server, r *redistest.Relay) { r.Drop(false) }},
 }
 
-func (f fault) start(t *testing.T) (s *redistest.Server, r *relay, url string) {
+func (f fault) start(t *testing.T) (s *redistest.Server, r *redistest.Relay, url string) {
 	s = redistest.Start(t)
 	if !f.through {
 		return s, nil, s.URL()
 	}
-	r = startRelay(t, s.Addr())
-	return s, r, r.url()
+	r = redistest.StartRelay(t, s)
+	return s, r, r.URL()
 }
 
 func TestPermitsDuringFaults(t *testing.T) {

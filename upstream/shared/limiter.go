@@ -11,9 +11,10 @@ import (
 // Limiter bounds the calls of one API key over all replicas. Within this process
 // they are served first come, first served. It is safe for concurrent use.
 //
-// A limiter states what it wants, and an exchange with Redis makes it so; there is
-// one exchange at a time. Permits are not bound to calls: a grant goes to the call
-// that has waited longest, and the end of any call gives a lease back.
+// A limiter records what Redis should know, and an exchange with Redis brings
+// Redis up to date; there is one exchange at a time. Permits are not bound to
+// calls: a grant goes to the call that has waited longest, and the end of any
+// call returns a lease.
 type Limiter struct {
 	store      *Store
 	name       string
@@ -27,30 +28,30 @@ type Limiter struct {
 	queue    list.List // of *waiter
 	pause    time.Time // when the latest pause ends
 	resume   *time.Timer
-	maximum  int // the upstream's own; 0 if it reported none
+	maximum  int // reported by the upstream; 0 if it reported none
 
-	// As the store is.
+	// The mode of the store.
 	mode        Mode
 	incarnation int
 	replicas    int
 
 	// What Redis knows, in the present incarnation.
 	leases     []lease  // of calls in flight
-	returned   []string // leases to give back
+	returned   []string // leases to return
 	wanted     int      // waiting calls, as Redis knows them
 	arrived    int      // grants
 	contact    time.Time
-	tellPause  bool
-	tellMax    bool
+	sendPause  bool
+	sendMax    bool
 	renewing   bool
 	exchanging bool
-	changed    time.Time // since when the limiter waits to send something; zero if it does not
+	changed    time.Time // since when the limiter has something to send; zero if it has not
 }
 
 type waiter struct {
 	deadline time.Time // zero for none
 	ready    chan struct{}
-	err      error // valid once ready is closed
+	err      error // valid when ready is closed
 }
 
 type lease struct {
@@ -70,8 +71,9 @@ func newLimiter(s *Store, name string, configured int) *Limiter {
 }
 
 // Acquire waits for a permit, first come, first served within this process, until
-// a pause is over and fewer calls are in flight than the limit allows. The caller
-// calls release once. The error is [ErrPaused], or the cause of ctx's cancellation.
+// pauses have ended and fewer calls are in flight than the limit allows. The
+// caller must call release once. The error is [ErrPaused], or the cause of ctx's
+// cancellation.
 func (l *Limiter) Acquire(ctx context.Context) (release func(), err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -128,15 +130,15 @@ func (l *Limiter) release() {
 	l.mu.Unlock()
 }
 
-// end counts a call as done, and marks its lease to be given back.
+// end counts a call as ended, and marks a lease to be returned.
 func (l *Limiter) end() {
 	l.inFlight--
 	l.used = time.Now()
-	l.giveBack()
+	l.returnLeases()
 }
 
-// giveBack marks the leases that have no call.
-func (l *Limiter) giveBack() {
+// returnLeases marks the leases that have no call.
+func (l *Limiter) returnLeases() {
 	for len(l.leases) > l.inFlight {
 		last := len(l.leases) - 1
 		l.returned = append(l.returned, l.leases[last].id)
@@ -144,8 +146,8 @@ func (l *Limiter) giveBack() {
 	}
 }
 
-// Limit returns how many permits there are for all replicas together or, while
-// the limit is not shared, for this one.
+// Limit returns the number of permits of all replicas together or, while the
+// limit is not shared, of this one.
 func (l *Limiter) Limit() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -155,7 +157,7 @@ func (l *Limiter) Limit() int {
 	return l.share()
 }
 
-// limit is what all replicas may have together.
+// limit returns the limit of all replicas together.
 func (l *Limiter) limit() int {
 	if l.maximum > 0 {
 		return min(l.configured, l.maximum)
@@ -163,10 +165,10 @@ func (l *Limiter) limit() int {
 	return l.configured
 }
 
-// share is what this replica may have while the limit is not shared.
+// share returns the limit of this replica while the limit is not shared.
 func (l *Limiter) share() int {
 	if l.replicas == 0 {
-		return 1 // it does not know of any other
+		return 1 // it does not know of any other replica
 	}
 	return max(1, l.limit()/l.replicas)
 }
@@ -177,7 +179,7 @@ func (l *Limiter) SetMaximum(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n = max(1, n); n != l.maximum {
-		l.maximum, l.tellMax = n, true
+		l.maximum, l.sendMax = n, true
 		l.advance()
 	}
 }
@@ -188,7 +190,7 @@ func (l *Limiter) PauseUntil(t time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.pauseUntil(t) {
-		l.tellPause = true
+		l.sendPause = true
 		l.advance()
 	}
 }
@@ -200,8 +202,8 @@ func (l *Limiter) PausedUntil() time.Time {
 	return l.pause
 }
 
-// pauseUntil reports whether there is a new pause. The calls that cannot wait for
-// its end are refused now.
+// pauseUntil reports whether there is a new pause. It refuses the calls that
+// cannot wait for its end.
 func (l *Limiter) pauseUntil(t time.Time) bool {
 	if !t.After(l.pause) {
 		return false
@@ -229,8 +231,8 @@ func (l *Limiter) pauseUntil(t time.Time) bool {
 
 func (l *Limiter) paused() bool { return time.Now().Before(l.pause) }
 
-// advance does what is possible without Redis, and starts an exchange if Redis has
-// to know something; l.mu is held.
+// advance does what is possible without Redis, and starts an exchange if there is
+// something to send; l.mu is held.
 func (l *Limiter) advance() {
 	if l.mode == Away {
 		for l.queue.Len() > 0 && l.inFlight < l.share() && !l.paused() {
@@ -250,20 +252,20 @@ func (l *Limiter) advance() {
 	}
 }
 
-// serve gives a permit to the call that has waited longest.
+// serve grants a permit to the call that has waited longest.
 func (l *Limiter) serve() {
 	w := l.queue.Remove(l.queue.Front()).(*waiter)
 	l.inFlight++
 	close(w.ready)
 }
 
-// granted handles a lease. Without a call to use it, in a pause, or if it was
-// requested in an earlier incarnation, it is given back.
+// granted handles a lease. The lease is returned if no call can use it, during a
+// pause, or if it was requested in an earlier incarnation.
 func (l *Limiter) granted(id string) {
 	if l.mode == Away {
-		return // it is removed by the first exchange after that
+		return // the first exchange after that removes it
 	}
-	if !ours(id, l.store.process, l.incarnation) {
+	if !isOwn(id, l.store.process, l.incarnation) {
 		l.returned = append(l.returned, id)
 		return
 	}
@@ -273,21 +275,21 @@ func (l *Limiter) granted(id string) {
 	if l.queue.Len() > 0 && !l.paused() {
 		l.serve()
 	}
-	l.giveBack()
+	l.returnLeases()
 }
 
-// enter follows the store to another mode; l.mu is held.
+// enter follows the store into another mode; l.mu is held.
 func (l *Limiter) enter(mode Mode, incarnation, replicas int) {
 	l.mode, l.replicas = mode, replicas
 	if incarnation != l.incarnation {
 		l.incarnation = incarnation
-		// What Redis knows of the earlier incarnation is removed by a renewal. A Redis
-		// that hung may have executed what was sent to it meanwhile.
+		// A renewal removes what Redis knows of the earlier incarnation. A Redis
+		// that hung may have executed what was sent to it in the meantime.
 		l.renewing = l.renewing || l.exchanging || l.wanted > 0 || len(l.leases)+len(l.returned) > 0
 		l.want(0)
 		l.leases, l.returned, l.arrived = nil, nil, 0
 		l.exchanging, l.changed = false, time.Time{}
-		l.tellPause, l.tellMax = l.paused(), l.maximum > 0
+		l.sendPause, l.sendMax = l.paused(), l.maximum > 0
 	}
 	l.advance()
 }
@@ -300,7 +302,7 @@ func (l *Limiter) want(n int) {
 	}
 }
 
-// idle reports that the limiter has nothing to remember.
+// idle reports whether the limiter has nothing to remember.
 func (l *Limiter) idle(now time.Time) bool {
 	return l.inFlight == 0 && l.queue.Len() == 0 && len(l.leases)+len(l.returned) == 0 && !l.exchanging &&
 		!now.Before(l.pause) && now.Sub(l.used) > limiterLife

@@ -22,13 +22,13 @@ var (
 )
 
 // lockRetry is the time between two attempts to get a page that another replica
-// reads.
+// is reading.
 const lockRetry = 8 * time.Millisecond
 
-// Pages is what the replicas have read with one API key. Each page has a place,
-// which is all that it depends on except its size. Pages that were read from Redis
-// are kept near as well, until Redis reports that they are no longer valid. It is
-// safe for concurrent use.
+// Pages are the pages that the replicas have read with one API key. A page's
+// place determines everything about it except its size. Pages that were read from
+// Redis are also copied near, in this process, until Redis reports that they are
+// no longer valid. It is safe for concurrent use.
 type Pages struct {
 	store *Store
 	key   string
@@ -37,12 +37,12 @@ type Pages struct {
 	seal  seal
 }
 
-// ErrNoKey reports that there is no API key to derive a sealing key from: one that
-// is derived from nothing is public.
+// ErrNoKey reports that there is no API key from which a sealing key could be
+// derived. A sealing key that is derived from nothing is public.
 var ErrNoKey = errors.New("without an API key, nothing but permits is kept in Redis")
 
-// Pages returns the pages of an API key, each of which is used for ttl after its
-// reading began. The error is [ErrNoKey].
+// Pages returns the pages of an API key. A page is used for ttl from the
+// beginning of its reading. The error is [ErrNoKey].
 func (s *Store) Pages(apiKey string, ttl time.Duration) (*Pages, error) {
 	if apiKey == "" {
 		return nil, ErrNoKey
@@ -54,8 +54,8 @@ func (s *Store) Pages(apiKey string, ttl time.Duration) (*Pages, error) {
 // page is a page in Redis.
 type page struct{ version, name, sealed string }
 
-// reading is the right to read a page from the upstream. It has no pages while Redis
-// is away.
+// reading is the right to read a page from the upstream. Its pages are nil while
+// Redis is away.
 type reading struct {
 	pages *Pages
 	place string
@@ -63,15 +63,17 @@ type reading struct {
 	began time.Time // by Redis' clock
 }
 
-// Get returns the value of the page at a place, if it has at least size users or is
-// the last one; nil if its version is the known one, which the caller has decoded
-// before. If another replica reads the page, Get waits for the outcome.
+// Get returns the value of the page at a place, if it has at least size users or
+// is the last one. The value is nil if the page's version is the known one, which
+// the caller has already decoded. If another replica is reading the page, Get
+// waits for the outcome.
 //
-// If there is no such page, end is not nil: the caller has the right to read it, for
-// two seconds, and calls end once, with its value, size and the place of its next
-// page, or with nil. The version is the one that it will have. While Redis is away,
-// all results are zero, and so they are for a value that was not put by a holder of
-// the API key. The error is the cause of ctx's cancellation.
+// If there is no such page, end is not nil: the caller has the right to read the
+// page for two seconds. It must call end once, with the page's value, size and
+// the place of its next page, or with nil. The version is the one that the page
+// will have. While Redis is away, all results are zero, and also if the value was
+// not put by a holder of the API key. The error is the cause of ctx's
+// cancellation.
 func (p *Pages) Get(ctx context.Context, place string, size int, known string) (value []byte, version string, end func(value []byte, size int, next string), err error) {
 	page, found, reading, err := p.get(ctx, place, size)
 	switch {
@@ -84,7 +86,7 @@ func (p *Pages) Get(ctx context.Context, place string, size int, known string) (
 	}
 	value, err = p.seal.open(page.name, p.store.clock(time.Now()), page.sealed)
 	if err != nil {
-		return nil, "", nil, nil //nolint:nilerr // as without Redis
+		return nil, "", nil, nil //nolint:nilerr // the same as without Redis
 	}
 	return value, page.version, nil, nil
 }
@@ -121,8 +123,8 @@ func (p *Pages) get(ctx context.Context, place string, size int) (found page, ok
 	}
 }
 
-// near returns a page that this process has got before and that is still valid,
-// and otherwise reads it from Redis to keep it.
+// near returns a valid near copy of a page, or reads the page from Redis and
+// copies it.
 func (p *Pages) near(incarnation int, name string, size int) (found page, ok bool) {
 	var fields []string
 	err := p.store.do(incarnation, patience, func(ctx context.Context, client rueidis.Client) error {
@@ -139,8 +141,8 @@ func (p *Pages) near(incarnation int, name string, size int) (found page, ok boo
 	return page{fields[0], name, fields[2]}, true
 }
 
-// read returns the reply of the script, which may be a lock: it has to be known
-// even if the caller leaves.
+// read returns the reply of the script. The reply may be a lock, so it must be
+// processed even if the caller leaves.
 func (p *Pages) read(incarnation int, name, lock, size, token string) (reply []string, ok bool) {
 	err := p.store.do(incarnation, patience, func(ctx context.Context, client rueidis.Client) error {
 		values, err := pageGetScript.Exec(ctx, client, []string{name, lock}, []string{size, token}).ToArray()
@@ -150,8 +152,8 @@ func (p *Pages) read(incarnation int, name, lock, size, token string) (reply []s
 	return reply, err == nil
 }
 
-// end keeps a page that was read, and ends what is kept at its next place if that
-// was read before. Without a value, it lets another replica read the page.
+// end stores a page that was read, and invalidates the page at its next place if
+// that was read before. Without a value, it lets another replica read the page.
 func (r reading) end(value []byte, size int, next string) {
 	mode, incarnation := r.pages.store.now()
 	if mode == Away {
@@ -169,7 +171,7 @@ func (r reading) end(value []byte, size int, next string) {
 	}
 	_ = r.pages.store.do(incarnation, patience, func(ctx context.Context, client rueidis.Client) error {
 		return pagePutScript.Exec(ctx, client, keys, args).Error()
-	}) // the page is read again
+	}) // if this fails, the page is read again
 }
 
 // names returns the names of a page and of its lock.
@@ -180,7 +182,7 @@ func (p *Pages) names(place string) (page, lock string) {
 
 func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
-// texts returns the texts of an array; an absent value is empty.
+// texts returns the texts of an array. An absent value is empty.
 func texts(values []rueidis.RedisMessage) []string {
 	list := make([]string, len(values))
 	for i := range values {

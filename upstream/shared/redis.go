@@ -15,18 +15,19 @@ import (
 )
 
 // One connection to each Redis node carries the commands, their replies and the
-// messages of the subscription. Therefore a reply proves that messages arrive as
-// well.
+// messages of the subscription. Therefore a reply proves that messages arrive,
+// too.
 
 const (
 	// reconnect is how long the process waits before it tries to connect again.
 	reconnect = 200 * time.Millisecond
 	// connectTime bounds one attempt to connect.
 	connectTime = time.Second
-	// watchSteps is in how many steps the time is counted that Redis takes.
+	// watchSteps is the number of steps in which the time that Redis takes is
+	// measured.
 	watchSteps = 5
-	// probePeriod is how often Redis is probed while a call waits for a permit and
-	// nothing else proves that Redis answers.
+	// probePeriod is how often Redis is probed while a call waits for a permit
+	// and nothing else proves that Redis answers.
 	probePeriod = 10 * time.Millisecond
 	// nearBytes is how much memory the near copies of pages may take.
 	nearBytes = 32 << 20
@@ -45,8 +46,8 @@ func parse(url string) (rueidis.ClientOption, error) {
 		return option, ErrURL // err may repeat a password
 	}
 	option.Dialer.Timeout = cmp.Or(option.Dialer.Timeout, connectTime)
-	// A connection whose probe is not answered for a second is replaced: after an
-	// outage, TCP may wait for many seconds before it sends again.
+	// A connection whose probe is not answered within a second is replaced: after
+	// an outage, TCP may wait for many seconds before it sends again.
 	option.ConnWriteTimeout = cmp.Or(option.ConnWriteTimeout, connectTime)
 	option.AlwaysPipelining = true // otherwise an expired deadline closes the connection
 	option.PipelineMultiplex = -1  // one connection
@@ -88,7 +89,7 @@ func (s *Store) run(ctx context.Context, option rueidis.ClientOption, tried func
 	s.leave(context.WithoutCancel(ctx), client)
 	closed := make(chan struct{})
 	go func() {
-		client.Close() // waits for the replies that are due
+		client.Close() // waits for outstanding replies
 		close(closed)
 	}()
 	select {
@@ -97,8 +98,8 @@ func (s *Store) run(ctx context.Context, option rueidis.ClientOption, tried func
 	}
 }
 
-// connect returns a client, or nil once ctx is cancelled. It calls failed after an
-// attempt without success.
+// connect returns a client, or nil when ctx is cancelled. It calls failed after
+// an attempt without success.
 func (s *Store) connect(ctx context.Context, option rueidis.ClientOption, failed func()) rueidis.Client {
 	var logged bool
 	for {
@@ -120,8 +121,8 @@ func (s *Store) connect(ctx context.Context, option rueidis.ClientOption, failed
 	}
 }
 
-// subscribe receives this process's grants, and what is for all replicas. It calls
-// subscribed when it does.
+// subscribe receives this process's grants, and the messages for all replicas. It
+// calls subscribed when the subscription is active.
 func (s *Store) subscribe(ctx context.Context, client rueidis.Client, subscribed func()) {
 	ctx = rueidis.WithOnSubscriptionHook(ctx, func(rueidis.PubSubSubscription) { subscribed() })
 	for ctx.Err() == nil {
@@ -142,7 +143,8 @@ func (s *Store) subscribe(ctx context.Context, client rueidis.Client, subscribed
 	}
 }
 
-// receive handles one message. It does not block: it delays the replies.
+// receive handles one message. It does not block, because it would delay the
+// replies.
 func (s *Store) receive(message string) {
 	s.heard.Store(time.Now().UnixMilli())
 	words := strings.Fields(message)
@@ -154,7 +156,7 @@ func (s *Store) receive(message string) {
 		return
 	}
 	if len(words) < 3 || slices.Contains(words[3:], s.process) {
-		return // a pause that began here
+		return // a pause that began in this process
 	}
 	s.mu.Lock()
 	l, ok := s.limiters[words[1]]
@@ -176,12 +178,12 @@ func (s *Store) receive(message string) {
 	l.advance()
 }
 
-// beat sends a heartbeat, and switches the mode by its outcome.
+// beat sends a heartbeat, and switches the mode according to its outcome.
 func (s *Store) beat(ctx context.Context, client rueidis.Client) {
 	mode, incarnation := s.now()
 	if mode == Away {
-		// The connection may have to be made anew, which may take longer than a
-		// request would wait.
+		// A new connection may be necessary, which may take longer than a request
+		// would wait.
 		connecting, cancel := context.WithTimeout(ctx, connectTime)
 		err := client.Do(connecting, client.B().Ping().Build()).Error()
 		cancel()
@@ -227,8 +229,8 @@ func (s *Store) answered(incarnation, replicas int) {
 	now := time.Now()
 	switch s.mode {
 	case Away:
-		// The number is not known before every replica is back; the share must not
-		// grow because this one is early.
+		// The number is not final before every replica is back. The share must
+		// not grow because this replica is early.
 		s.replicas = grown(s.replicas, replicas)
 		s.syncing = now
 		s.switchTo(Syncing)
@@ -255,8 +257,8 @@ func (s *Store) answered(incarnation, replicas int) {
 	}
 }
 
-// grown returns the larger number of replicas. A process that has not shared a
-// limit before knows no number.
+// grown returns the larger of two numbers of replicas. A process that has not yet
+// shared a limit has no last number.
 func grown(last, replicas int) int {
 	if last == 0 {
 		return 0
@@ -269,21 +271,21 @@ func (s *Store) leave(ctx context.Context, client rueidis.Client) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_, incarnation := s.now()
-	_ = replicasScript.Exec(ctx, client, []string{s.replicasKey()}, []string{"", s.process, ""}).Error() // it would be removed two seconds later
+	_ = replicasScript.Exec(ctx, client, []string{s.replicasKey()}, []string{"", s.process, ""}).Error() // otherwise it would be removed two seconds later
 	s.fallBack(incarnation, rueidis.ErrClosing)
 }
 
-// clock returns what Redis' clock shows at an instant of this process's: replicas
-// whose clocks differ agree on what has expired.
+// clock returns the time of Redis' clock at an instant of this process's clock.
+// With it, replicas whose clocks differ agree on what has expired.
 func (s *Store) clock(t time.Time) time.Time { return t.Add(time.Duration(s.offset.Load())) }
 
-// local returns what this process's clock shows at an instant of Redis'.
+// local returns the time of this process's clock at an instant of Redis' clock.
 func (s *Store) local(t time.Time) time.Time { return t.Add(-time.Duration(s.offset.Load())) }
 
 func (s *Store) replicasKey() string { return s.channels + "replicas" }
 
-// waiting counts calls that wait for a grant, and sees that Redis is probed as
-// long as there are any: nothing else may be sent that would find it hanging.
+// waiting counts calls that wait for a grant. While there are any, Redis is
+// probed: otherwise nothing might be sent that detects that it hangs.
 func (s *Store) waiting(n int) {
 	if s.waits.Add(int64(n)) > 0 && s.probing.CompareAndSwap(false, true) {
 		go s.probe()
@@ -313,8 +315,8 @@ func (s *Store) probe() {
 	}
 }
 
-// do runs a command that has to be answered within d. An error, or the time's
-// end, switches to away, even if the command itself does not return.
+// do runs a command that Redis must answer within d. An error, or the end of that
+// time, switches to away, even if the command itself does not return.
 func (s *Store) do(incarnation int, d time.Duration, command func(context.Context, rueidis.Client) error) error {
 	began := time.Now()
 	ctx, stop := watch(context.Background(), d, func() { s.fallBack(incarnation, errSlow) })
@@ -328,16 +330,17 @@ func (s *Store) do(incarnation int, d time.Duration, command func(context.Contex
 	case err == nil:
 		s.heard.Store(time.Now().UnixMilli())
 		return nil
-	case errors.Is(err, rueidis.ErrDoCacheAborted): // nothing was read; Redis did answer
+	case errors.Is(err, rueidis.ErrDoCacheAborted): // nothing was read, but Redis did answer
 		return err
 	}
 	s.fallBack(incarnation, err)
 	return err
 }
 
-// watch calls expired, and cancels the context that it returns, after d unless
-// stop is called before. Time that the process itself does not run does not count,
-// as under a container's CPU quota: the reply may have been here for long.
+// watch calls expired, and cancels the context that it returns, after d, unless
+// stop is called before. Time in which the process itself does not run does not
+// count, for example under a container's CPU quota: the reply may have arrived
+// long ago.
 func watch(ctx context.Context, d time.Duration, expired func()) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	step := max(0, d/watchSteps)

@@ -11,21 +11,21 @@ import (
 )
 
 // Values are sealed with a key that is derived from the API key, so that Redis,
-// its backups and its other users learn nothing of them and cannot change them.
-// A seal binds the value's name and expiry: a value that was copied to another
-// name, or restored from a backup, does not open.
+// its backups and its other users can neither read nor change them. A seal binds
+// the value's name and expiry: a value that was copied to another name, or
+// restored from a backup, cannot be opened.
 
-// errSeal reports a value that was not sealed for this name, or has expired.
+// errSeal reports a value that was not sealed for its name, or has expired.
 var errSeal = errors.New("a value in Redis does not open")
 
 type seal struct{ aead cipher.AEAD }
 
-// maxSeals is how many API keys' seals this process remembers. To derive one takes
-// longer than all else that a page costs this process.
+// maxSeals is how many API keys' seals this process remembers. Deriving one takes
+// longer than everything else that a page costs this process.
 const maxSeals = 1024
 
-// seal returns the seal of an API key. It is remembered by a name that the key has,
-// so that memory has no keys of former callers.
+// seal returns the seal of an API key. It is remembered by a name of the key, so
+// that no keys of former callers are in memory.
 func (s *Store) seal(name, apiKey string) seal {
 	if known, ok := s.seals.Get(name); ok {
 		return known
@@ -51,7 +51,7 @@ func (s *Store) derive(apiKey string) seal {
 	return seal{aead}
 }
 
-// close seals a value; the expiry precedes it.
+// close returns a sealed value. The expiry precedes it.
 func (s seal) close(name string, expiry time.Time, value []byte) string {
 	var nonce [0]byte
 	out := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(value)+s.aead.Overhead()), uint64(expiry.UnixMilli()))

@@ -1,19 +1,21 @@
 // Package shared makes one API key's limit, pause, pages and quotas common to all
-// replicas of the service, through Redis. It knows nothing of the upstream, of
-// GraphQL or of HTTP.
+// replicas of the service, through Redis. It knows nothing of the upstream,
+// GraphQL or HTTP.
 //
 // Redis is never necessary. A [Store] is in one of three modes:
 //
-//   - away: Redis did not answer. Each replica has its share of the limit, the
-//     limit divided by the number of replicas that it saw last, and at least 1. No
-//     request sends anything to Redis; only the heartbeat tries.
+//   - away: Redis did not answer. Each replica has its share of the limit: the
+//     limit divided by the number of replicas that it saw last, and at least 1.
+//     Requests send nothing to Redis; only the heartbeat does.
 //   - syncing, for a second after Redis answered: each call in flight gets a lease
-//     in Redis, and new calls need one within the replica's share. Afterwards no
-//     replica has a call that Redis does not know.
-//   - shared: every call needs a lease, and all replicas together have the limit.
+//     in Redis, and new calls need a lease within the replica's share. Afterwards
+//     Redis knows all calls of all replicas.
+//   - shared: every call needs a lease, and the limit applies to all replicas
+//     together.
 //
 // Any error, and any reply that takes longer than 50 ms, switches the whole store
-// to away at once. Therefore one wave of requests waits for a Redis that hangs,
+// to away at once. Therefore only one wave of requests waits for a Redis that hangs,
+// and no request waits longer than that.
 // and no request waits longer than that.
 package shared
 
@@ -36,20 +38,20 @@ const (
 	patience = 50 * time.Millisecond
 	// beatPeriod is the time between two heartbeats of a process.
 	beatPeriod = 500 * time.Millisecond
-	// syncTime is how long a replica is in the mode syncing: by then every other
-	// replica that reaches Redis has had a heartbeat.
+	// syncTime is how long a replica is syncing. By then, every other replica
+	// that reaches Redis has sent a heartbeat.
 	syncTime = time.Second
-	// limiterLife is how long a limiter is kept after its last use.
+	// limiterLife is how long a limiter remains after its last use.
 	limiterLife = time.Minute
 )
 
-// Config is what a store needs. Its zero value is not valid: URL is necessary.
+// Config configures a store. URL is required.
 type Config struct {
-	// URL is that of Redis, as [rueidis.ParseURL] parses it. It may hold a
+	// URL is the URL of Redis, as [rueidis.ParseURL] parses it. It may contain a
 	// password, so it appears in no error and no log.
 	URL string
-	// Upstream is the base URL of the upstream. Services with different ones share
-	// nothing.
+	// Upstream is the base URL of the upstream. Services with different upstreams
+	// share nothing.
 	Upstream string
 	// Log receives a line when the limit is no longer shared, and one when it is
 	// shared again; nil for none.
@@ -58,7 +60,7 @@ type Config struct {
 	MeterProvider metric.MeterProvider
 }
 
-// Store is one process's part of what the replicas share. It is safe for
+// Store is this process's access to what the replicas share. It is safe for
 // concurrent use.
 type Store struct {
 	upstream string
@@ -66,7 +68,7 @@ type Store struct {
 	process  string // this process's name among the replicas
 	log      *slog.Logger
 
-	client  atomic.Pointer[rueidis.Client] // nil until Redis answered for the first time
+	client  atomic.Pointer[rueidis.Client] // nil until Redis has answered for the first time
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 	echoes  chan string // of heartbeats
@@ -81,7 +83,7 @@ type Store struct {
 	// mu is locked before any limiter's.
 	mu          sync.Mutex
 	mode        Mode
-	incarnation int // of this process: it changes when the mode becomes away
+	incarnation int // of this process; it changes when the mode becomes away
 	syncing     time.Time
 	replicas    int // seen last; 0 before the first time that the mode was shared
 	limiters    map[string]*Limiter
@@ -99,10 +101,10 @@ func CheckURL(url string) error {
 	return err
 }
 
-// Open returns a store that is ready to use, once Redis has answered or did not
-// answer for a second: a replica that starts while others share a limit has no
-// call that they do not know of. Without Redis, the store goes on trying in the
-// background until Close. The error is [ErrURL].
+// Open returns a store that is ready to use. It returns when Redis has answered,
+// or has not answered for a second: a replica that starts while others share a
+// limit then has no call that Redis does not know. Without Redis, the store
+// continues to try in the background until Close. The error is [ErrURL].
 func Open(ctx context.Context, c Config) (*Store, error) {
 	option, err := parse(c.URL)
 	if err != nil {
@@ -120,7 +122,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		incarnation: 1,
 		limiters:    make(map[string]*Limiter),
 	}
-	s.seals, _ = lru.New[string, seal](maxSeals) // fails only for a size that is not positive
+	s.seals, _ = lru.New[string, seal](maxSeals) // fails only if the size is not positive
 	s.telemetry = newTelemetry(s, c.MeterProvider)
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	tried := make(chan struct{})
@@ -133,7 +135,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 }
 
 // Close removes this process from the replicas and disconnects. Limiters can be
-// used afterwards; they have their share of the limit.
+// used afterwards, with their share of the limit.
 func (s *Store) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -142,8 +144,9 @@ func (s *Store) Close() {
 	s.stopped.Wait()
 }
 
-// Limiter returns the limiter of an API key with a configured limit, at least 1.
-// There is one for each key, which is removed some time after its last use.
+// Limiter returns the limiter of an API key with a configured limit of at least
+// 1. There is one limiter for each key. It is removed some time after its last
+// use.
 func (s *Store) Limiter(apiKey string, limit int) *Limiter {
 	name := s.name("permits", apiKey)
 	s.mu.Lock()
@@ -178,7 +181,7 @@ func (s *Store) current(l *Limiter) *Limiter {
 	return l
 }
 
-// Mode is what limits a key's calls; see the package's comment.
+// Mode determines what limits a key's calls; see the package comment.
 type Mode uint8
 
 // The modes.
@@ -199,23 +202,23 @@ func (m Mode) String() string {
 	}
 }
 
-// counters is a [Stats] that is being counted.
+// counters are the totals of [Stats].
 type counters struct{ exchanges, failures, switches atomic.Int64 }
 
-// Stats is a store at one moment.
+// Stats describes a store at one moment.
 type Stats struct {
 	Mode     Mode
 	Replicas int // seen last; 0 if Redis was never reached
 	Permits  int // calls in flight
-	Leases   int // of which Redis knows
+	Leases   int // that Redis knows
 	Waiting  int // calls that wait for a permit
 	// The totals since the store was opened.
 	Exchanges int64 // scripts sent for permits
 	Failures  int64 // of any command to Redis
-	Switches  int64 // from sharing to the share
+	Switches  int64 // to the share
 }
 
-// Stats returns what the store's limiters have, added up.
+// Stats returns the sums over the store's limiters, and the totals.
 func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,8 +236,8 @@ func (s *Store) Stats() Stats {
 	return stats
 }
 
-// fallBack switches to away, unless the incarnation in which reason occurred is
-// over already.
+// fallBack switches to away, unless the incarnation in which reason occurred has
+// already ended.
 func (s *Store) fallBack(incarnation int, reason error) {
 	s.counters.failures.Add(1)
 	s.mu.Lock()
@@ -270,5 +273,5 @@ func (s *Store) now() (Mode, int) {
 	return s.mode, s.incarnation
 }
 
-// errSlow is the reason for a switch without an error of Redis.
+// errSlow is the reason of a switch that no error of Redis caused.
 var errSlow = fmt.Errorf("no reply within %v", patience)

@@ -13,10 +13,10 @@ import (
 	"rollcall/internal/instrument"
 )
 
-// The metrics say whether a limit is shared, and what Redis costs. None names a
-// key, a page or a caller.
+// The metrics report whether a limit is shared, and what Redis costs. None of
+// them names a key, a page or a caller.
 
-// scope is this package's name as a source of telemetry.
+// scope is the name of this package as a source of telemetry.
 const scope = "rollcall/upstream/shared"
 
 type telemetry struct {
@@ -25,7 +25,7 @@ type telemetry struct {
 	options  instrument.Table[string] // by error.type
 }
 
-// durationBuckets are in seconds; a command has at most 50 ms.
+// durationBuckets are in seconds; a command may take at most 50 ms.
 var durationBuckets = metric.WithExplicitBucketBoundaries(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05)
 
 // waitBuckets are in seconds.

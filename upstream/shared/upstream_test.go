@@ -72,8 +72,14 @@ func open(t testing.TB, url string) *shared.Store {
 
 func startReplica(t testing.TB, store *shared.Store, f *fake, limit, callers int) *replica {
 	t.Helper()
+	return startReplicaOf(t, store, key, f, limit, callers)
+}
+
+// startReplicaOf starts the callers of an API key.
+func startReplicaOf(t testing.TB, store *shared.Store, apiKey string, f *fake, limit, callers int) *replica {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	r := &replica{store: store, limiter: store.Limiter(key, limit), stop: stop}
+	r := &replica{store: store, limiter: store.Limiter(apiKey, limit), stop: stop}
 	for range callers {
 		r.done.Go(func() {
 			for ctx.Err() == nil {

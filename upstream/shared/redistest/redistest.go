@@ -3,8 +3,11 @@ package redistest
 
 import (
 	"bytes"
+	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,12 +19,13 @@ type Server struct {
 	t    testing.TB
 	addr string
 	dir  string
+	args []string
 	cmd  *exec.Cmd
 }
 
 // Start starts a server that is stopped when the test ends. With -short, the test
-// is skipped.
-func Start(t testing.TB) *Server {
+// is skipped. Further arguments of redis-server, such as --requirepass, may follow.
+func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs a redis-server")
@@ -29,15 +33,77 @@ func Start(t testing.TB) *Server {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Fatal("redis-server is not installed: apt-get install redis-server, or run the tests with -short")
 	}
+	s := &Server{t: t, addr: FreeAddr(t), dir: t.TempDir(), args: args}
+	s.Restart()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// StartCluster starts the nodes of a Redis Cluster, each of which has as many
+// slots as the others.
+func StartCluster(t testing.TB, nodes int) []*Server {
+	t.Helper()
+	var servers []*Server
+	create := []string{"--cluster", "create"}
+	for range nodes {
+		_, busPort, _ := net.SplitHostPort(FreeAddr(t))
+		s := Start(t, "--cluster-enabled", "yes", "--cluster-port", busPort)
+		servers = append(servers, s)
+		create = append(create, s.addr)
+	}
+	if out, err := exec.Command("redis-cli", append(create, "--cluster-yes")...).CombinedOutput(); err != nil { //nolint:noctx // a test
+		t.Fatalf("redis-cli --cluster create: %v: %s", err, out)
+	}
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) { //nolint:forbidigo // a process knows no fake time
+		ready := 0
+		for _, s := range servers {
+			if strings.Contains(s.Command("cluster", "info"), "cluster_state:ok") {
+				ready++
+			}
+		}
+		if ready == nodes {
+			return servers
+		}
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("the cluster is not ready")
+		}
+	}
+}
+
+// StartSentinel starts a Sentinel that watches a server under the name "main", and
+// promotes a replica of it half a second after it has gone. It returns its URL.
+func StartSentinel(t testing.TB, main *Server) string {
+	t.Helper()
+	addr := FreeAddr(t)
+	host, port, _ := net.SplitHostPort(addr)
+	mainHost, mainPort, _ := net.SplitHostPort(main.addr)
+	config := filepath.Join(t.TempDir(), "sentinel.conf")
+	text := fmt.Sprintf("bind %s\nport %s\nsentinel monitor main %s %s 1\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n", host, port, mainHost, mainPort)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{t: t, addr: addr, cmd: exec.Command("redis-server", config, "--sentinel")} //nolint:noctx // Kill ends it
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Kill)
+	for began := time.Now(); !strings.Contains(s.reply("INFO sentinel"), "slaves=1"); time.Sleep(20 * time.Millisecond) { //nolint:forbidigo // a process knows no fake time
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("the Sentinel knows of no replica")
+		}
+	}
+	return "redis://" + addr + "?master_set=main"
+}
+
+// FreeAddr returns an address of loopback on which nothing listens.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = listener.Close()
-	s := &Server{t: t, addr: listener.Addr().String(), dir: t.TempDir()}
-	s.Restart()
-	t.Cleanup(s.Kill)
-	return s
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
 }
 
 // Addr is the server's host:port.
@@ -51,7 +117,7 @@ func (s *Server) Restart() {
 	s.t.Helper()
 	host, port, _ := net.SplitHostPort(s.addr)
 	var output bytes.Buffer
-	s.cmd = exec.Command("redis-server", "--port", port, "--bind", host, "--dir", s.dir, "--save", "", "--appendonly", "no") //nolint:noctx // Kill ends it
+	s.cmd = exec.Command("redis-server", append([]string{"--port", port, "--bind", host, "--dir", s.dir, "--save", "", "--appendonly", "no"}, s.args...)...) //nolint:noctx // Kill ends it
 	s.cmd.Stdout, s.cmd.Stderr = &output, &output
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -63,18 +129,21 @@ func (s *Server) Restart() {
 	}
 }
 
-func (s *Server) answers() bool {
+func (s *Server) answers() bool { return strings.HasPrefix(s.reply("PING"), "+PONG") }
+
+// reply returns the beginning of the reply to a command, or "" if there is none.
+func (s *Server) reply(command string) string {
 	conn, err := net.Dial("tcp", s.addr) //nolint:noctx // a test
 	if err != nil {
-		return false
+		return ""
 	}
 	defer func() { _ = conn.Close() }()
-	reply := make([]byte, 5)
-	_, err = conn.Write([]byte("PING\r\n"))
-	if err == nil {
-		_, err = conn.Read(reply)
+	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
+		return ""
 	}
-	return err == nil && string(reply) == "+PONG"
+	buffer := make([]byte, 4<<10)
+	n, _ := conn.Read(buffer)
+	return string(buffer[:n])
 }
 
 // Hang stops the server's process: it keeps its connections and does not answer.

@@ -1,9 +1,8 @@
 -- Reads a page, or takes the lock for reading it from the upstream.
 --
 -- KEYS, in one slot: 1 the page, a hash: at (when its reading began, by this
--- server's clock), size (how many users it may stand for; 0 if only its instant
--- is known), value. 2 its lock.
--- ARGV: 1 the least size, 2 a token for the lock.
+-- server's clock), size (the number of users that it satisfies; 0 if only the
+-- instant is known), value. 2 its lock.
 -- Returns {'page', at, size, value}, {'wait'} if another reader has the lock, or
 -- {'read', now}.
 
@@ -12,7 +11,7 @@ local size = tonumber(page[2] or 0)
 if size > 0 and size >= tonumber(ARGV[1]) then
 	return {'page', page[1], page[2], page[3]}
 end
--- Two seconds are more than a page takes as a rule. A reader that died does not
+-- Two seconds are longer than a page usually takes. A reader that died does not
 -- delay the others for longer.
 if not redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', 2000) then
 	return {'wait'}

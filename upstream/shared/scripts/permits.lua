@@ -1,11 +1,11 @@
 -- One exchange between a replica's limiter and the permits of one key.
 --
--- A permit is a lease: a member of a sorted set whose score is the instant of
--- its expiry, by this server's clock. A lease's name is replica/number/instant
--- of the grant; a replica's name is process.incarnation. A replica states how
--- many leases it wants and how many grants have reached it; this script counts
--- the grants that it made. The difference is the number of waiting calls,
--- whatever is still on its way.
+-- A permit is a lease: a member of a sorted set whose score is the instant of its
+-- expiry, by this server's clock. The name of a lease is replica/number/instant
+-- of the grant; the name of a replica is process.incarnation. A replica states
+-- how many leases it wants and how many grants have reached it. This script
+-- counts the grants that it made. The difference is the number of waiting calls,
+-- independent of the messages that are on their way.
 --
 -- KEYS, all in one slot: 1 the leases, 2 the waiting replicas by the order in
 -- which they are served, 3 a hash: pause, maximum, seq (the last number given
@@ -19,7 +19,7 @@
 -- expired, new leases for calls in flight, new leases granted}.
 
 local LEASE = 1500      -- ms until a lease expires that is not renewed
-local REGISTERED = 1000 -- ms for which a replica that is not heard of gets grants
+local REGISTERED = 1000 -- ms for which a replica without a heartbeat gets grants
 local STRAY = 300       -- ms after which a grant that its replica does not know is lost
 
 local leases, waiting, state = KEYS[1], KEYS[2], KEYS[3]
@@ -37,7 +37,7 @@ local seq = tonumber(fields[1] or 0)
 local paused = tonumber(fields[2] or 0)
 local maximum = tonumber(fields[3] or 0)
 
--- records holds what is known of each replica that this run has looked at.
+-- records has the known data of each replica that this run has read.
 local records = {}
 local function read(who, text)
 	local record = {untilWhen = 0, granted = 0, demand = 0}
@@ -61,14 +61,14 @@ local function add(who, expiry)
 	return lease
 end
 
--- 1. The leases of replicas that were not heard of for too long expire.
+-- 1. The leases of replicas without a heartbeat for too long expire.
 redis.call('ZREMRANGEBYSCORE', leases, '-inf', now)
 
 local me = read(replica, fields[4])
 if not me.found then me.granted = got end
 
--- 2. Renewal. A lease that has expired is not revived: its permit may be
--- another call's by now. The replica counts its call anew, as step 5 does.
+-- 2. Renewal. An expired lease is not revived, because another call may have its
+-- permit by now. The replica counts its call anew, as in step 5.
 local expired = {}
 local first = 10
 if known >= 0 then
@@ -81,8 +81,8 @@ if known >= 0 then
 			table.insert(expired, ARGV[i])
 		end
 	end
-	-- Grants whose message was lost, and all that this process had before its
-	-- present incarnation, are free again.
+	-- Grants whose message was lost, and all leases of this process from before
+	-- its present incarnation, are free again.
 	for i = first + known, #ARGV do renewed[ARGV[i]] = true end -- these go in step 3
 	for _, lease in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
 		local who, at = string.match(lease, '^(.-)/%d+/(%d+)$')
@@ -95,7 +95,7 @@ if known >= 0 then
 			redis.call('ZREM', leases, lease)
 		end
 	end
-	-- Replicas that are gone leave a record each.
+	-- Each replica that has ended leaves a record.
 	local all = redis.call('HGETALL', state)
 	for i = 1, #all, 2 do
 		local who = string.match(all[i], '^r:(.*)$')
@@ -111,11 +111,11 @@ if known >= 0 then
 	first = first + known
 end
 
--- 3. What is given back is free.
+-- 3. Returned leases are free.
 for i = first, #ARGV do redis.call('ZREM', leases, ARGV[i]) end
 
 -- 4. A pause and a maximum apply to all replicas from this moment on. A replica
--- with calls waiting is informed by a message, any other by its next exchange.
+-- with waiting calls is informed by a message, any other by its next exchange.
 if tonumber(ARGV[6]) > 0 and now + ARGV[6] > paused then
 	paused = now + ARGV[6]
 	redis.call('HSET', state, 'pause', paused)
@@ -134,7 +134,7 @@ if maximum > 0 then limit = math.min(limit, maximum) end
 local counted = {}
 for _ = 1, tonumber(ARGV[8]) do table.insert(counted, add(replica, now + LEASE)) end
 
--- 6. What this replica waits for.
+-- 6. The calls of this replica that wait.
 me.untilWhen, me.demand = now + REGISTERED, got + want
 if me.demand > me.granted then
 	seq = seq + 1
@@ -143,8 +143,8 @@ else
 	redis.call('ZREM', waiting, replica)
 end
 
--- 7. Each free permit goes to the waiting replica that has the fewest, and among
--- those to the one that was served, or began to wait, first.
+-- 7. Each free permit is granted to the waiting replica that has the fewest, and
+-- among those to the one that was served, or began to wait, first.
 local granted = {}
 local free = limit - redis.call('ZCARD', leases)
 if free > 0 and rest == 0 then
@@ -164,11 +164,11 @@ if free > 0 and rest == 0 then
 		end
 		local who = table.remove(order, best)
 		local r = records[who] or read(who, redis.call('HGET', state, 'r:' .. who))
-		if r.untilWhen < now or r.granted >= r.demand then -- it is gone
+		if r.untilWhen < now or r.granted >= r.demand then -- the replica has ended
 			redis.call('ZREM', waiting, who)
 		else
-			-- A lease lasts from when its replica was last heard of, so that all
-			-- that a dead replica has expires together.
+			-- A lease lasts from the last heartbeat of its replica, so that all
+			-- leases of a dead replica expire together.
 			local lease = add(who, math.min(now + LEASE, r.untilWhen - REGISTERED + LEASE))
 			r.granted, held[who], free = r.granted + 1, (held[who] or 0) + 1, free - 1
 			if r.granted < r.demand then
@@ -188,7 +188,7 @@ if free > 0 and rest == 0 then
 	end
 end
 
--- 8. Nothing outlives a key that is no longer used.
+-- 8. A key that is no longer used leaves nothing.
 write(replica)
 redis.call('HSET', state, 'seq', seq)
 redis.call('PEXPIRE', state, math.max(60000, rest + 1000))

@@ -1,6 +1,6 @@
--- Charges a caller (GCRA): the instant at which all that was spent is paid for
--- moves on by one interval for each token. It may be any time ahead: what an
--- operation costs is known only when it is over.
+-- Charges a caller (GCRA): the instant at which all spent tokens are paid for
+-- advances by one interval for each token. It may be any time ahead: the cost of
+-- an operation is known only when it has ended.
 --
 -- KEYS: 1 the caller's instant, in microseconds by this server's clock.
 -- ARGV: 1 the tokens spent, 2 the interval in microseconds.

@@ -1,11 +1,11 @@
--- One heartbeat of a process: it is counted among the replicas, and gets an echo
--- through its own channel, which proves that grants would reach it.
+-- One heartbeat of a process: it counts the process among the replicas, and sends
+-- an echo through the process's channel, which proves that grants would reach it.
 --
--- KEYS: 1 a sorted set of the processes by when they were last heard of.
+-- KEYS: 1 a sorted set of the processes by the time of their last heartbeat.
 -- ARGV: 1 the process's channel, 2 the process, 3 the echo; empty if the process ends.
 -- Returns {how many replicas there are, this server's time in ms}.
 
-local LIFE = 2000 -- ms for which a replica that is not heard of counts
+local LIFE = 2000 -- ms for which a replica without a heartbeat counts
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

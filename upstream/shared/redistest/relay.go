@@ -1,4 +1,4 @@
-package shared_test
+package redistest
 
 import (
 	"io"
@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// relay is a network between a replica and Redis that can drop everything: it
+// Relay is a network between a replica and Redis that can drop everything: it
 // then neither forwards nor closes anything, and accepts no new connection.
-type relay struct {
+type Relay struct {
 	listener net.Listener
 	target   string
 
@@ -20,40 +20,43 @@ type relay struct {
 	conns []net.Conn
 }
 
-func startRelay(t testing.TB, target string) *relay {
+// StartRelay starts a relay in front of a server, which ends with the test.
+func StartRelay(t testing.TB, target *Server) *Relay {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{listener: listener, target: target}
+	r := &Relay{listener: listener, target: target.addr}
 	r.pass = sync.NewCond(&r.mu)
 	go r.accept()
 	t.Cleanup(r.end)
 	return r
 }
 
-func (r *relay) url() string { return "redis://" + r.listener.Addr().String() }
+// URL is the URL of Redis through the relay.
+func (r *Relay) URL() string { return "redis://" + r.listener.Addr().String() }
 
-func (r *relay) drop(drops bool) {
+// Drop begins or ends to drop everything.
+func (r *Relay) Drop(drops bool) {
 	r.mu.Lock()
 	r.drops = drops
 	r.pass.Broadcast()
 	r.mu.Unlock()
 }
 
-func (r *relay) end() {
-	r.listener.Close()
+func (r *Relay) end() {
+	_ = r.listener.Close()
 	r.mu.Lock()
 	r.ended = true
 	r.pass.Broadcast()
 	for _, c := range r.conns {
-		c.Close()
+		_ = c.Close()
 	}
 	r.mu.Unlock()
 }
 
-func (r *relay) accept() {
+func (r *Relay) accept() {
 	for {
 		near, err := r.listener.Accept()
 		if err != nil {
@@ -61,12 +64,12 @@ func (r *relay) accept() {
 		}
 		go func() {
 			if !r.passes() {
-				near.Close()
+				_ = near.Close()
 				return
 			}
-			far, err := net.Dial("tcp", r.target)
+			far, err := net.Dial("tcp", r.target) //nolint:noctx // a test
 			if err != nil {
-				near.Close()
+				_ = near.Close()
 				return
 			}
 			r.mu.Lock()
@@ -80,7 +83,7 @@ func (r *relay) accept() {
 
 // passes waits as long as the relay drops everything. It reports whether the
 // relay still runs.
-func (r *relay) passes() bool {
+func (r *Relay) passes() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for r.drops && !r.ended {
@@ -89,9 +92,9 @@ func (r *relay) passes() bool {
 	return !r.ended
 }
 
-func (r *relay) forward(to io.WriteCloser, from io.ReadCloser) {
-	defer to.Close()
-	defer from.Close()
+func (r *Relay) forward(to io.WriteCloser, from io.ReadCloser) {
+	defer func() { _ = to.Close() }()
+	defer func() { _ = from.Close() }()
 	buffer := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buffer)
