@@ -1,10 +1,9 @@
-# Rollcall as an image: one static program and certificates, as a user without
-# privileges.
+# Rollcall as an image, for users of Docker: one static program and certificates, as
+# a user without privileges. make release builds the same without Docker.
 #
 #   docker build --build-arg VERSION=v0.1.0 --build-arg COMMIT=$(git rev-parse --short=12 HEAD) -t rollcall:v0.1.0 .
 #   docker run --rm --read-only -p 127.0.0.1:8080:8080 rollcall:v0.1.0        (the demo)
 
-# The playground's assets come from npm packages.
 FROM --platform=$BUILDPLATFORM node:20-bookworm AS assets
 WORKDIR /src
 COPY . .

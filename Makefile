@@ -2,6 +2,7 @@
 # output only if it fails; VERBOSE=1 prints it all.
 
 GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+KUSTOMIZE = go run sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 KUBECTL_VALIDATE = go run sigs.k8s.io/kubectl-validate@v0.0.4
 GOVULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STEP = .ci/step
@@ -10,17 +11,17 @@ NPM_CI = npm ci --no-audit --no-fund
 NODE_TEST = npm --silent test
 
 .PHONY: check check-slow help generated generate lint test redis proxy operations prometheus e2e browser web clients gateways \
-  manifests soak simulation validity vulnerabilities playground bench bench-short golden
+  manifests soak simulation validity vulnerabilities playground bench bench-short golden image release release-twice
 
 ## help: this list
 help:
 	@sed -n "s,^## ,  make ,p" $(MAKEFILE_LIST)
 
 ## check: everything that CI checks
-check: generated lint test operations bench-short e2e
+check: generated lint test image operations bench-short e2e
 
 ## check-slow: checks that take minutes and seldom fail; not part of check
-check-slow: manifests soak validity
+check-slow: manifests soak simulation validity release-twice
 
 ## generated: fails if the generated code is not what the schema gives
 generated:
@@ -35,9 +36,10 @@ generate:
 
 ## lint: gofmt, vet and the linters of .golangci.yml
 lint:
-	@$(STEP) "go mod tidy" sh -c 'go mod tidy -diff && cd bench && go mod tidy -diff'
+	@$(STEP) "go mod tidy" sh -c 'for module in . bench deploy/release; do (cd $$module && go mod tidy -diff) || exit; done'
 	@$(STEP) "linters" $(GOLANGCI_LINT) run ./...
 	@$(STEP) "linters, bench" sh -c 'cd bench && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...'
+	@$(STEP) "linters, release" sh -c 'cd deploy/release && $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...'
 
 # The race detector allocates memory: the tests of allocations run without it too.
 ## test: the Go tests, with the race detector
@@ -57,9 +59,25 @@ operations: prometheus redis
 prometheus:
 	@$(NEED) prometheus "The tests of the alerts" prometheus promtool
 
+## release: binaries, images, bills of materials and checksums in dist/; for example VERSION=v0.1.0
+release: playground
+	@test -n "$(VERSION)" || { echo "make release needs a version: make release VERSION=v0.1.0"; exit 2; }
+	@rm -rf dist
+	@cd deploy/release && go run . -version "$(VERSION)" -out ../../dist
+
+## image: the image, and its program as a container would run it
+image:
+	@$(STEP) "image" sh -c 'cd deploy/release && go test -count=1 ./...'
+
+## release-twice: a release from each of two clones, which must have the same bytes
+release-twice:
+	@$(STEP) "release" sh -c 'cd deploy/release && go test -count=1 -timeout 30m -run TestRelease . -twice'
+
 ## manifests: the Kubernetes manifests against the API server's own validation, which takes minutes to build
 manifests:
-	@$(STEP) "Kubernetes manifests" $(KUBECTL_VALIDATE) --version 1.30 deploy/kubernetes/rollcall.yaml
+	@$(STEP) "Kubernetes manifests" sh -ec 'dir=$$(mktemp -d); trap "rm -rf $$dir" EXIT; \
+	  for overlay in jwt redis; do $(KUSTOMIZE) build deploy/kubernetes/overlays/$$overlay >$$dir/$$overlay.yaml; done; \
+	  $(KUBECTL_VALIDATE) --version 1.30 $$dir/*.yaml'
 
 ## soak: the Go tests that are named TestSoak…, which are skipped unless SOAK is set
 soak:

@@ -1,16 +1,17 @@
 package deploy_test
 
 import (
-	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
 	"os/exec"
 	"reflect"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,28 +43,66 @@ func (o object) at(t *testing.T, path ...string) any {
 	return value
 }
 
-// manifests returns a file's objects by kind.
-func manifests(t *testing.T, file string) map[string]object {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parseManifests(t, file, text)
-}
-
-func parseManifests(t *testing.T, file string, text []byte) map[string]object {
+// decode returns objects by kind. The second of a kind has its name as well.
+func decode(t *testing.T, from io.Reader) map[string]object {
 	t.Helper()
 	byKind := make(map[string]object)
-	for d := yaml.NewDecoder(bytes.NewReader(text)); ; {
+	for d := yaml.NewDecoder(from); ; {
 		var o object
 		if err := d.Decode(&o); errors.Is(err, io.EOF) {
 			return byKind
 		} else if err != nil {
-			t.Fatalf("%s: %v", file, err)
+			t.Fatal(err)
 		}
-		byKind[o["kind"].(string)] = o
+		kind := o["kind"].(string)
+		if byKind[kind] != nil {
+			kind += " " + o.at(t, "metadata", "name").(string)
+		}
+		byKind[kind] = o
 	}
+}
+
+// manifests returns the objects of a file.
+func manifests(t *testing.T, file string) map[string]object {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	return decode(t, f)
+}
+
+// kustomize is the program that kubectl apply -k contains. Later versions need a
+// later Go.
+const kustomize = "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"
+
+// overlays are the ways to run the service in a cluster.
+var overlays = []string{"jwt", "redis"}
+
+// built returns what kubectl would apply for each overlay.
+var built = sync.OnceValues(func() (map[string]string, error) {
+	texts := make(map[string]string)
+	for _, overlay := range overlays {
+		text, err := exec.Command("go", "run", kustomize, "build", "kubernetes/overlays/"+overlay).Output()
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			return nil, fmt.Errorf("overlay %s: %w: %s", overlay, err, exit.Stderr)
+		} else if err != nil {
+			return nil, err
+		}
+		texts[overlay] = string(text)
+	}
+	return texts, nil
+})
+
+// overlay returns the objects of an overlay.
+func overlay(t *testing.T, name string) map[string]object {
+	t.Helper()
+	texts, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode(t, strings.NewReader(texts[name]))
 }
 
 func number(t *testing.T, value any) int {
@@ -79,129 +118,121 @@ func number(t *testing.T, value any) int {
 }
 
 func TestManifestsMatch(t *testing.T) {
-	all := manifests(t, "kubernetes/rollcall.yaml")
-	if len(all) != 6 {
-		t.Fatalf("there are %v", maps.Keys(all))
-	}
-	deployment := all["Deployment"]
-	pod := object(deployment.at(t, "spec", "template", "spec").(map[string]any))
-	labels := deployment.at(t, "spec", "template", "metadata", "labels")
-	for name, selector := range map[string]any{
-		"the deployment":     deployment.at(t, "spec", "selector", "matchLabels"),
-		"the spread":         pod.at(t, "topologySpreadConstraints", "labelSelector", "matchLabels"),
-		"the service":        all["Service"].at(t, "spec", "selector"),
-		"the budget":         all["PodDisruptionBudget"].at(t, "spec", "selector", "matchLabels"),
-		"the network policy": all["NetworkPolicy"].at(t, "spec", "podSelector", "matchLabels"),
-		"the pod monitor":    manifests(t, "kubernetes/podmonitor.yaml")["PodMonitor"].at(t, "spec", "selector", "matchLabels"),
-	} {
-		if !reflect.DeepEqual(selector, labels) {
-			t.Errorf("%s selects %v, the pods are %v", name, selector, labels)
-		}
-	}
-	if ref := all["HorizontalPodAutoscaler"].at(t, "spec", "scaleTargetRef", "name"); ref != deployment.at(t, "metadata", "name") {
-		t.Errorf("the autoscaler scales %v", ref)
-	}
-	ports := make(map[any]bool)
-	for _, p := range pod.at(t, "containers", "ports").([]any) {
-		ports[p.(map[string]any)["name"]] = true
-	}
-	for name, port := range map[string]any{
-		"the service": all["Service"].at(t, "spec", "ports", "targetPort"),
-		"readiness":   pod.at(t, "containers", "readinessProbe", "httpGet", "port"),
-		"liveness":    pod.at(t, "containers", "livenessProbe", "httpGet", "port"),
-		"the policy":  all["NetworkPolicy"].at(t, "spec", "ingress", "ports", "port"),
-		"the monitor": manifests(t, "kubernetes/podmonitor.yaml")["PodMonitor"].at(t, "spec", "podMetricsEndpoints", "port"),
-	} {
-		if !ports[port] {
-			t.Errorf("%s uses the port %v; the ports are %v", name, port, ports)
-		}
+	for _, name := range overlays {
+		t.Run(name, func(t *testing.T) {
+			all := overlay(t, name)
+			if want := map[string]int{"jwt": 6, "redis": 7}[name]; len(all) != want {
+				t.Fatalf("there are %v", slices.Collect(maps.Keys(all)))
+			}
+			deployment := all["Deployment"]
+			settings := all["ConfigMap"].at(t, "metadata", "name")
+			if ref := deployment.at(t, "spec", "template", "spec", "containers", "envFrom", "configMapRef", "name"); ref != settings || settings == "rollcall" {
+				t.Errorf("the pods have the settings %v, which are %v: a changed setting restarts no pod", ref, settings)
+			}
+			pod := object(deployment.at(t, "spec", "template", "spec").(map[string]any))
+			labels := deployment.at(t, "spec", "template", "metadata", "labels")
+			for name, selector := range map[string]any{
+				"the deployment":     deployment.at(t, "spec", "selector", "matchLabels"),
+				"the spread":         pod.at(t, "topologySpreadConstraints", "labelSelector", "matchLabels"),
+				"the service":        all["Service"].at(t, "spec", "selector"),
+				"the budget":         all["PodDisruptionBudget"].at(t, "spec", "selector", "matchLabels"),
+				"the network policy": all["NetworkPolicy"].at(t, "spec", "podSelector", "matchLabels"),
+				"the pod monitor":    manifests(t, "kubernetes/podmonitor.yaml")["PodMonitor"].at(t, "spec", "selector", "matchLabels"),
+			} {
+				if !reflect.DeepEqual(selector, labels) {
+					t.Errorf("%s selects %v, the pods are %v", name, selector, labels)
+				}
+			}
+			if ref := all["HorizontalPodAutoscaler"].at(t, "spec", "scaleTargetRef", "name"); ref != deployment.at(t, "metadata", "name") {
+				t.Errorf("the autoscaler scales %v", ref)
+			}
+			ports := make(map[any]bool)
+			for _, p := range pod.at(t, "containers", "ports").([]any) {
+				ports[p.(map[string]any)["name"]] = true
+			}
+			for name, port := range map[string]any{
+				"the service": all["Service"].at(t, "spec", "ports", "targetPort"),
+				"readiness":   pod.at(t, "containers", "readinessProbe", "httpGet", "port"),
+				"liveness":    pod.at(t, "containers", "livenessProbe", "httpGet", "port"),
+				"the policy":  all["NetworkPolicy"].at(t, "spec", "ingress", "ports", "port"),
+				"the monitor": manifests(t, "kubernetes/podmonitor.yaml")["PodMonitor"].at(t, "spec", "podMetricsEndpoints", "port"),
+			} {
+				if !ports[port] {
+					t.Errorf("%s uses the port %v; the ports are %v", name, port, ports)
+				}
+			}
+		})
 	}
 }
 
+// secrets are the settings that come from secrets.
+var secrets = map[string]any{"jwt": []any{secret("ELEVENLABS_API_KEY", "rollcall-upstream", "api-key")}, "redis": []any{
+	secret("REDIS_URL", "rollcall-redis", "url"), secret("ELEVENLABS_API_KEY", "rollcall-upstream", "api-key"),
+}}
+
+func secret(setting, name, key string) map[string]any {
+	return map[string]any{"name": setting, "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": name, "key": key}}}
+}
+
 func TestPodSecurity(t *testing.T) {
-	pod := object(manifests(t, "kubernetes/rollcall.yaml")["Deployment"].at(t, "spec", "template", "spec").(map[string]any))
-	for _, c := range []struct {
-		path []string
-		want any
-	}{
-		{[]string{"automountServiceAccountToken"}, false},
-		{[]string{"securityContext", "runAsNonRoot"}, true},
-		{[]string{"securityContext", "seccompProfile", "type"}, "RuntimeDefault"},
-		{[]string{"containers", "securityContext", "readOnlyRootFilesystem"}, true},
-		{[]string{"containers", "securityContext", "allowPrivilegeEscalation"}, false},
-		{[]string{"containers", "securityContext", "capabilities", "drop"}, []any{"ALL"}},
-		{[]string{"containers", "env", "name"}, "ELEVENLABS_API_KEY"},
-		{[]string{"containers", "env", "valueFrom", "secretKeyRef", "name"}, "rollcall-upstream"},
-	} {
-		if got := pod.at(t, c.path...); !reflect.DeepEqual(got, c.want) {
-			t.Errorf("%v is %v, want %v", c.path, got, c.want)
-		}
+	for _, name := range overlays {
+		t.Run(name, func(t *testing.T) {
+			pod := object(overlay(t, name)["Deployment"].at(t, "spec", "template", "spec").(map[string]any))
+			for _, c := range []struct {
+				path []string
+				want any
+			}{
+				{[]string{"automountServiceAccountToken"}, false},
+				{[]string{"securityContext", "runAsNonRoot"}, true},
+				{[]string{"securityContext", "seccompProfile", "type"}, "RuntimeDefault"},
+				{[]string{"containers", "securityContext", "readOnlyRootFilesystem"}, true},
+				{[]string{"containers", "securityContext", "allowPrivilegeEscalation"}, false},
+				{[]string{"containers", "securityContext", "capabilities", "drop"}, []any{"ALL"}},
+				{[]string{"containers", "env"}, secrets[name]},
+			} {
+				if got := pod.at(t, c.path...); !reflect.DeepEqual(got, c.want) {
+					t.Errorf("%v is %v, want %v", c.path, got, c.want)
+				}
+			}
+		})
 	}
 }
 
 func TestManifestSettings(t *testing.T) {
-	all := manifests(t, "kubernetes/rollcall.yaml")
-	data := all["ConfigMap"].at(t, "data").(map[string]any)
-	var help strings.Builder
-	config.WriteHelp(&help)
-	env := map[string]string{"ELEVENLABS_API_KEY": "from-the-secret"}
-	for name, value := range data {
-		env[name] = value.(string)
-		if !strings.Contains(help.String(), "  "+name+"=") && name != "GOMEMLIMIT" { // the Go runtime reads GOMEMLIMIT
-			t.Errorf("the service has no setting %s", name)
-		}
-	}
-	c, err := config.Load(env, config.Deps{
-		RegionURL: func(region string) (string, bool) { return "https://upstream.test", region == "global" },
-	})
-	if err != nil || len(c.Warnings) > 0 {
-		t.Fatal(err, c.Warnings)
-	}
-	if c.Demo || c.Introspection || c.Playground || c.APIKey == "" {
-		t.Errorf("got %+v", c)
-	}
-	pod := object(all["Deployment"].at(t, "spec", "template", "spec").(map[string]any))
-	grace := time.Duration(number(t, pod.at(t, "terminationGracePeriodSeconds"))) * time.Second
-	if ends := c.ShutdownDelay + c.UpstreamTimeout + 10*time.Second; grace <= ends {
-		t.Errorf("pods are killed after %v, and end after up to %v", grace, ends)
-	}
-	if replicas := number(t, all["HorizontalPodAutoscaler"].at(t, "spec", "maxReplicas")); replicas*c.UpstreamConcurrency > 15 {
-		t.Errorf("%d replicas with %d calls each are more than any plan allows", replicas, c.UpstreamConcurrency)
-	}
-}
-
-// TestManifestsWithRedis runs the manual's command that enables Redis.
-func TestManifestsWithRedis(t *testing.T) {
-	manual, err := os.ReadFile("../docs/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := regexp.MustCompile(`(?m)^(sed .*) \| kubectl apply -f -$`).FindSubmatch(manual)
-	if command == nil {
-		t.Fatal("the manual has no command")
-	}
-	sed := exec.CommandContext(t.Context(), "bash", "-c", string(command[1]))
-	sed.Dir = ".."
-	text, err := sed.Output()
-	if err != nil || bytes.Contains(text, []byte("#redis -")) {
-		t.Fatal(err)
-	}
-	all := parseManifests(t, "with Redis", text)
-	pod := object(all["Deployment"].at(t, "spec", "template", "spec").(map[string]any))
-	env := pod.at(t, "containers", "env").([]any)
-	want := map[string]any{"name": "REDIS_URL", "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "rollcall-redis", "key": "url"}}}
-	if len(env) != 2 || !reflect.DeepEqual(env[1], want) {
-		t.Errorf("the environment is %v", env)
-	}
-	if !bytes.Contains(manual, []byte("create secret generic rollcall-redis --from-file=url=")) {
-		t.Error("the manual does not create the secret")
-	}
-	egress := all["NetworkPolicy"].at(t, "spec", "egress").([]any)
-	if ports := object(egress[len(egress)-1].(map[string]any)).at(t, "ports", "port"); number(t, ports) != 6379 {
-		t.Errorf("the pods may reach %v", egress)
-	}
-	concurrency := number(t, all["ConfigMap"].at(t, "data", "UPSTREAM_CONCURRENCY"))
-	if replicas := number(t, all["HorizontalPodAutoscaler"].at(t, "spec", "maxReplicas")); concurrency > 15 || replicas*concurrency <= 15 {
-		t.Errorf("%d replicas share %d calls", replicas, concurrency)
+	for _, name := range overlays {
+		t.Run(name, func(t *testing.T) {
+			all := overlay(t, name)
+			data := all["ConfigMap"].at(t, "data").(map[string]any)
+			var help strings.Builder
+			config.WriteHelp(&help)
+			env := map[string]string{"ELEVENLABS_API_KEY": "from-the-secret"}
+			for name, value := range data {
+				env[name] = value.(string)
+				if !strings.Contains(help.String(), "  "+name+"=") && name != "GOMEMLIMIT" { // the Go runtime reads GOMEMLIMIT
+					t.Errorf("the service has no setting %s", name)
+				}
+			}
+			c, err := config.Load(env, config.Deps{
+				RegionURL: func(region string) (string, bool) { return "https://upstream.test", region == "global" },
+			})
+			if err != nil || len(c.Warnings) > 0 {
+				t.Fatal(err, c.Warnings)
+			}
+			if c.Demo || c.Introspection || c.Playground || c.APIKey == "" {
+				t.Errorf("got %+v", c)
+			}
+			pod := object(all["Deployment"].at(t, "spec", "template", "spec").(map[string]any))
+			grace := time.Duration(number(t, pod.at(t, "terminationGracePeriodSeconds"))) * time.Second
+			if ends := c.ShutdownDelay + c.UpstreamTimeout + 10*time.Second; grace <= ends {
+				t.Errorf("pods are killed after %v, and end after up to %v", grace, ends)
+			}
+			calls := c.UpstreamConcurrency // of all replicas together, if they share the limit
+			if name != "redis" {
+				calls *= number(t, all["HorizontalPodAutoscaler"].at(t, "spec", "maxReplicas"))
+			}
+			if calls > 15 {
+				t.Errorf("the replicas may have %d calls in flight, which is more than any plan allows", calls)
+			}
+		})
 	}
 }
