@@ -775,6 +775,9 @@ describe("the example application", () => {
         GRAPHQL_VALIDATION_FAILED: ["This page is out of date", reload],
         PERSISTED_QUERY_NOT_FOUND: ["This page is out of date", reload],
         PERSISTED_QUERY_NOT_SUPPORTED: ["This page is out of date", reload],
+        PERSISTED_QUERY_NOT_IN_LIST: ["This page is out of date", reload],
+        PERSISTED_QUERY_ID_REQUIRED: ["This page is out of date", reload],
+        QUERY_NOT_IN_SAFELIST: ["This page is out of date", reload],
         INTERNAL_SERVER_ERROR: ["The service has failed", retry],
         A_CODE_OF_TOMORROW: ["The service has failed", retry],
       });

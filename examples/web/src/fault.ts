@@ -132,7 +132,14 @@ const wordings: Record<string, Wording> = {
     remedy: "reload",
   },
 };
-for (const code of ["GRAPHQL_VALIDATION_FAILED", "PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED"]) {
+const persistedQueryCodes = [
+  "PERSISTED_QUERY_NOT_FOUND",
+  "PERSISTED_QUERY_NOT_SUPPORTED",
+  "PERSISTED_QUERY_NOT_IN_LIST",
+  "PERSISTED_QUERY_ID_REQUIRED",
+  "QUERY_NOT_IN_SAFELIST",
+];
+for (const code of ["GRAPHQL_VALIDATION_FAILED", ...persistedQueryCodes]) {
   wordings[code] = wordings.GRAPHQL_PARSE_FAILED!;
 }
 
