@@ -13,9 +13,9 @@ import (
 	"rollcall/upstream/shared/redistest"
 )
 
-// TestRedisCommandsOfOperationsWithoutCalls sends operations that need no upstream
-// call. Redis gets nothing but the heartbeats.
-func TestRedisCommandsOfOperationsWithoutCalls(t *testing.T) {
+// TestRedisWithoutCalls sends operations that need no upstream call. Redis receives
+// only heartbeats.
+func TestRedisWithoutCalls(t *testing.T) {
 	redis := redistest.Start(t)
 	var calls countedCalls
 	c := inFrontOf(realUpstream(t, calls.ServeHTTP))
@@ -60,8 +60,8 @@ func TestRedisCommandsOfOperationsWithoutCalls(t *testing.T) {
 	}
 }
 
-// sentCommands returns how often each command was sent to Redis; those that only
-// the heartbeat's script uses are left out.
+// sentCommands returns how often each command was sent to Redis. It leaves out
+// commands that only the heartbeat's script uses.
 func sentCommands(t *testing.T, redis *redistest.Server) map[string]int {
 	t.Helper()
 	inScripts := regexp.MustCompile(`^(time|zadd|publish|zremrangebyscore|pexpire|zcard)$`)

@@ -56,8 +56,9 @@ func (u *wary) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"detail":{"status":"invalid_api_key"}}`)
 }
 
-// TestSoakMadeUpKeys has 1,500 callers in flight, each request with another
-// made-up key, while eight callers with an accepted key read page after page.
+// TestSoakMadeUpKeys has 1,500 callers in flight, each with a different made-up
+// key for each request, while eight callers with an accepted key read page after
+// page.
 func TestSoakMadeUpKeys(t *testing.T) {
 	if os.Getenv("SOAK") == "" { //nolint:forbidigo // a test's own setting
 		t.Skip("compares times: make soak")
@@ -68,7 +69,7 @@ func TestSoakMadeUpKeys(t *testing.T) {
 	address, _ := startBinary(t, buildBinary(t), "UPSTREAM_URL="+base.String(), "AUTH=passthrough", "UPSTREAM_CONCURRENCY=8")
 	cursor := regexp.MustCompile(`"endCursor":"([^"]+)"`)
 	round := 0
-	walks := func() time.Duration { // the time that the pages take
+	walks := func() time.Duration { // returns the time that the pages take
 		round++
 		var wg sync.WaitGroup
 		began := time.Now()
@@ -124,7 +125,7 @@ func TestSoakMadeUpKeys(t *testing.T) {
 					case strings.Contains(string(body), `"UNAUTHENTICATED"`):
 					case strings.Contains(string(body), `"OVERLOADED"`):
 						overloaded.Add(1)
-						select { // as retryAfter says
+						select { // waits as long as retryAfter requires
 						case <-time.After(time.Second):
 						case <-stop:
 						}
@@ -166,7 +167,7 @@ func TestSoakMadeUpKeys(t *testing.T) {
 }
 
 // TestQuotaWithMadeUpKeys has more requests with made-up keys than there are
-// buckets. They make no upstream call, so that they must not have a bucket.
+// buckets. These requests make no upstream call, so they must not have a bucket.
 func TestQuotaWithMadeUpKeys(t *testing.T) {
 	var calls countedCalls
 	c := inFrontOf(realUpstream(t, calls.ServeHTTP))

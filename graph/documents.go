@@ -14,15 +14,17 @@ import (
 	"rollcall/graph/render"
 )
 
-// Parsing, validating and reading a document costs more than all the rest of a
-// request. Documents come from programs, which send the same ones again and again.
+// Parsing, validating and reading a document costs more than the rest of a
+// request. Documents come from programs, which send the same ones again and
+// again.
 
 const (
 	// documentsBytes is how much memory the cached documents may take.
 	documentsBytes = 16 << 20
-	// documentBytes, nodeBytes and one byte for each of its text are the most that a
-	// document takes. Fields and literals of one byte come close to nodeBytes; a
-	// document that a person writes takes half of it.
+	// documentBytes, nodeBytes and one byte for each byte of its text are the
+	// most that a document takes. Documents whose fields and literals have one
+	// byte come close to nodeBytes for each node; a document that a person writes
+	// takes half of it.
 	documentBytes = 2 << 10
 	nodeBytes     = 320
 )
@@ -39,7 +41,7 @@ type prepared struct {
 	*document.Document
 	// fingerprint identifies it in the log.
 	fingerprint string
-	// plain reports that no directive makes what it selects depend on variables.
+	// plain reports that no directive makes the selection depend on variables.
 	plain bool
 	// agents has the fields Agent.users of each operation, as long as the document
 	// is plain.
@@ -50,7 +52,7 @@ type prepared struct {
 	// selections has the *render.Selection of each *ast.Field that is a list of
 	// users, as long as the document is plain. It depends on no argument.
 	selections sync.Map
-	// unrendered leaves all writing to gqlgen, for comparison in tests.
+	// unrendered has gqlgen write all responses, for comparison in tests.
 	unrendered bool
 }
 
@@ -64,7 +66,7 @@ func newDocuments(reader *document.Reader, unrendered bool) documents {
 	})}
 }
 
-// read returns the document with a text.
+// read returns the document that a text contains.
 func (d documents) read(text string) (*prepared, *document.Refusal) {
 	if known, ok := d.cache.GetIfPresent(text); ok {
 		return known, nil
@@ -97,7 +99,7 @@ func (d *prepared) roots(request *graphql.OperationContext) []graphql.CollectedF
 }
 
 // agentLists returns the fields Agent.users that the operation may execute, on
-// whichever types.
+// any type.
 func (d *prepared) agentLists(request *graphql.OperationContext) []*ast.Field {
 	lists := d.agents[request.Operation]
 	if d.plain || len(lists) == 0 {
@@ -106,10 +108,10 @@ func (d *prepared) agentLists(request *graphql.OperationContext) []*ast.Field {
 	return agentLists(request.Operation, func(directives ast.DirectiveList) bool { return document.Included(directives, request.Variables) })
 }
 
-// selection returns what a field selects of its list.
+// selection returns the selection of a field that is a list.
 func (d *prepared) selection(request *graphql.OperationContext, field graphql.CollectedField) *render.Selection {
-	// Fields that share a response key are merged where they meet, which depends on
-	// the place that a fragment is spread at.
+	// Fields with the same response key are merged where they meet, which depends
+	// on the position at which a fragment is spread.
 	merged := len(field.Selections) != len(field.SelectionSet)
 	if !d.plain || merged {
 		return render.Select(request, field.Selections)
@@ -127,8 +129,8 @@ func (d *prepared) renders(selection *render.Selection) bool {
 	return selection.Complete() && !d.unrendered
 }
 
-// agentLists returns the fields Agent.users of an operation, each fragment's once,
-// leaving out what is not included.
+// agentLists returns the fields Agent.users of an operation, those of each
+// fragment once, without those that are not included.
 func agentLists(operation *ast.OperationDefinition, included func(ast.DirectiveList) bool) (lists []*ast.Field) {
 	visited := make(map[*ast.FragmentDefinition]bool)
 	var visit func(ast.SelectionSet)
@@ -159,8 +161,8 @@ func agentLists(operation *ast.OperationDefinition, included func(ast.DirectiveL
 	return lists
 }
 
-// fingerprint returns a hash that distinguishes documents. It is over the
-// document's tokens without the values of its literals: those may be personal
+// fingerprint returns a hash that distinguishes documents. It covers the
+// document's tokens without the values of its literals: these may be personal
 // data, and a hash of them could be reversed by guessing.
 func fingerprint(document string) string {
 	hash := sha256.New()

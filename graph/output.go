@@ -18,22 +18,24 @@ import (
 )
 
 // A response of 30 users has 10 kB, and is written into a buffer that grows. The
-// largest ones have megabytes; callers choose how many of those are in memory, and
-// a caller that reads slowly keeps its own. So a large response takes its buffer
-// from the budget for all responses. If the budget does not have that many bytes
-// at once, the operation gives back what it holds, and the rest of the response is
-// counted and dropped. Then the operation waits until the budget has exactly that
-// many bytes, and writes the response again. A response that waits is not in memory.
+// largest responses have megabytes. Callers choose how many of those are in
+// memory, and a caller that reads slowly keeps its response in memory. Therefore
+// a large response takes its buffer from the budget for all responses. If the
+// budget does not have enough bytes at once, the operation returns the bytes that
+// it holds, and the rest of the response is counted and dropped. The operation
+// then waits until the budget has exactly the counted number of bytes, and writes
+// the response again. A response that waits is not in memory.
 //
 // If gqlgen executes an operation, the values of all fields are in memory before
 // anything is written. An operation of many fields takes its share of the budget
 // for them, and keeps as much of it as its response needs.
 
 const (
-	// smallResponse is the largest response that takes nothing of the budget, in bytes.
+	// smallResponse is the largest response that takes nothing from the budget,
+	// in bytes.
 	smallResponse = 64 << 10
-	// freeFields is how many fields gqlgen may resolve before the operation takes a
-	// share of the budget. gqlgen holds about half a kilobyte for each of them.
+	// freeFields is how many fields gqlgen may resolve before the operation takes
+	// a share of the budget. gqlgen holds about half a kilobyte for each of them.
 	freeFields = 4096
 )
 
@@ -74,8 +76,8 @@ func (o *output) fail(err error) {
 	}
 }
 
-// count counts a field that gqlgen has resolved, and the bytes that it takes in the
-// response. Its error ends the operation.
+// count counts a field that gqlgen has resolved, and its bytes in the response.
+// An error ends the operation.
 func (o *output) count(ctx context.Context, bytes int) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -90,8 +92,8 @@ func (o *output) count(ctx context.Context, bytes int) error {
 	return o.err
 }
 
-// reserve makes the operation hold size bytes of the budget: it returns what it
-// holds beyond that, or waits as long as ctx allows.
+// reserve makes the operation hold size bytes of the budget. It returns surplus
+// bytes to the budget, or waits for missing ones as long as ctx allows.
 func (o *output) reserve(ctx context.Context, size int) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -114,8 +116,9 @@ func (o *output) acquire(ctx context.Context, size int) {
 	o.held = size
 }
 
-// finish returns the bytes of the budget that a response of so many bytes keeps,
-// and gives the others back. It returns an error if there is no such response.
+// finish ends the operation's use of the budget, except for the bytes held that a
+// response of size bytes still needs. The error is the operation's failure; the
+// response is then not sent.
 func (o *output) finish(size int) (held int, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -130,11 +133,12 @@ func (o *output) finish(size int) (held int, err error) {
 	return held, o.err
 }
 
-// close gives back what is held if the operation ended without finish.
+// close returns the held bytes to the budget if the operation ended without
+// finish.
 func (o *output) close() { _, _ = o.finish(0) }
 
 // tryReserve makes the operation hold size bytes of the budget, if the budget has
-// them at once. Otherwise the operation holds nothing afterwards.
+// them at once. If it has not, the operation holds nothing afterwards.
 func (o *output) tryReserve(size int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -147,7 +151,8 @@ func (o *output) tryReserve(size int) bool {
 	return false
 }
 
-// write returns what f writes, about as many bytes as estimated, or nil.
+// write returns the bytes that f writes, or nil. estimate is their approximate
+// number.
 func (o *output) write(ctx context.Context, estimate int, f func(*writer)) []byte {
 	w := &writer{limit: o.limit, estimate: estimate, reserve: o.tryReserve}
 	if !o.collect(ctx, w, f) {
@@ -166,8 +171,9 @@ func (o *output) write(ctx context.Context, estimate int, f func(*writer)) []byt
 	return w.out
 }
 
-// collect calls f with a writer. If what f writes is dropped, the operation has
-// reserved its bytes afterwards. It returns false if there is a failure.
+// collect calls f with a writer. If the writer drops the bytes, the operation
+// holds a reservation for them afterwards. It returns false if there is a
+// failure.
 func (o *output) collect(ctx context.Context, w *writer, f func(*writer)) bool {
 	if err := w.write(f); err != nil {
 		o.fail(err)
@@ -176,8 +182,8 @@ func (o *output) collect(ctx context.Context, w *writer, f func(*writer)) bool {
 	return !w.dropping || o.reserve(ctx, w.size) == nil
 }
 
-// writer collects JSON. What may be a small response stays in buf. The rest is
-// flushed to out if reserve allows that, and otherwise counted and dropped.
+// writer collects JSON. A response that may be small stays in buf. The rest is
+// flushed to out if reserve allows that; otherwise it is counted and dropped.
 type writer struct {
 	limit    int            // of all bytes
 	estimate int            // of all bytes
@@ -196,8 +202,8 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush takes the bytes of b, unless they may be a small response, and returns what
-// to append to.
+// flush moves the bytes of b to out, unless they may be a small response. It
+// returns the slice to append to.
 func (w *writer) flush(b []byte) []byte {
 	if w.size+len(b) > w.limit {
 		panic(render.TooLarge{})
@@ -215,7 +221,8 @@ func (w *writer) flush(b []byte) []byte {
 	return b[:0]
 }
 
-// grow makes room for at least size bytes in out, or has the writer drop them.
+// grow makes the capacity of out at least size bytes, or has the writer drop what
+// follows.
 func (w *writer) grow(size int) {
 	capacity := min(max(w.estimate, size)/8*9, w.limit)
 	if w.reserve == nil || !w.reserve(capacity) {
@@ -240,7 +247,7 @@ func (w *writer) write(f func(*writer)) (err error) {
 	return nil
 }
 
-// root is the value of a field at an operation's root. gqlgen writes it after the
+// root is the value of a field at an operation's root. gqlgen writes it when the
 // values of all roots are known.
 type root struct {
 	value   graphql.Marshaler
@@ -318,8 +325,8 @@ func (r rendered) MarshalGQL(to io.Writer) {
 	w.buf = w.flush(r.selection.Append(w.buf, r.list, w.flush))
 }
 
-// withoutData returns the errors of a response of at most limit bytes that was given
-// up.
+// withoutData returns the errors of a response that may have at most limit bytes,
+// and whose data was dropped because of err.
 func withoutData(err error, limit int) gqlerror.List {
 	if errors.Is(err, errOverloaded) {
 		errs := Refusal(CodeOverloaded, "The service has no memory for another large response right now.")
@@ -329,10 +336,12 @@ func withoutData(err error, limit int) gqlerror.List {
 	return tooComplex(fmt.Sprintf("The response would have more than %d bytes; request fewer users or fields at once.", limit))
 }
 
-// overloadedRetry is after how many seconds a large response may be requested again.
+// overloadedRetry is the number of seconds after which a large response may be
+// requested again.
 const overloadedRetry = 1
 
-// sizeOf returns how many bytes a field's value takes in the response, at least.
+// sizeOf returns the least number of bytes that a field's value takes in the
+// response.
 func sizeOf(field graphql.CollectedField, value any) int {
 	n := len(field.Alias) + len(`"":,`)
 	switch v := value.(type) {

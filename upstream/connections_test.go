@@ -56,7 +56,8 @@ func newCounting(t *testing.T, handler http.HandlerFunc) *counting {
 	return s
 }
 
-// requestsKey is that of the number of requests that a connection has carried.
+// requestsKey is the context key of the number of requests that a connection has
+// carried.
 type requestsKey struct{}
 
 func (s *counting) client(t *testing.T, c upstream.Config) *upstream.Client {
@@ -75,7 +76,7 @@ func keyed(n int) upstream.Caller {
 	return upstream.Caller{Key: upstream.NewAPIKey(fmt.Sprint("key ", n))}
 }
 
-// TestConnectionsOfOneKey counts the connections of requests that follow each other.
+// TestConnectionsOfOneKey counts the connections of consecutive requests.
 func TestConnectionsOfOneKey(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
@@ -111,9 +112,9 @@ func capitals(w http.ResponseWriter, _ *http.Request) {
 	_ = z.Close()
 }
 
-// TestIdleConnectionsThatBreak has an upstream that closes connections without
+// TestBrokenIdleConnections has an upstream that closes connections without
 // notice, under load.
-func TestIdleConnectionsThatBreak(t *testing.T) {
+func TestBrokenIdleConnections(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"closed 1 ms after each response": func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, _ := w.(http.Hijacker).Hijack()
@@ -160,8 +161,9 @@ func TestIdleConnectionsThatBreak(t *testing.T) {
 	}
 }
 
-// closeWait returns how many sockets of this process are in CLOSE_WAIT: the server
-// has closed them and the client has not. It is 0 without /proc.
+// closeWait returns how many sockets of this process are in CLOSE_WAIT, which
+// means that the server has closed them and the client has not. It returns 0
+// without /proc.
 func (s *counting) closeWait() (n int) {
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
 	number, _ := strconv.Atoi(port)
@@ -175,7 +177,7 @@ func (s *counting) closeWait() (n int) {
 	return n
 }
 
-// TestConnectionBound has more keys than there may be connections.
+// TestConnectionBound uses more keys than connections are allowed.
 func TestConnectionBound(t *testing.T) {
 	for name, c := range map[string]struct {
 		keys, atOnce, limit int
@@ -217,7 +219,7 @@ func TestConnectionBound(t *testing.T) {
 			}
 		})
 	}
-	t.Run("the least recently used key makes room", func(t *testing.T) {
+	t.Run("the least recently used key's connection is closed", func(t *testing.T) {
 		s := newCounting(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, emptyPage) })
 		client := s.client(t, upstream.Config{Connections: 3, Concurrency: 1})
 		for n, k := range []int{0, 1, 2, 0, 3, 0, 2, 1} { // 3 replaces 1, which replaces 3
@@ -252,7 +254,7 @@ func (p pipes) Close() error { close(p); return nil }
 
 func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// TestLimiterLife counts the connections of a key that is not used any more.
+// TestLimiterLife counts the connections of a key that is no longer used.
 func TestLimiterLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var open atomic.Int32
@@ -302,8 +304,8 @@ func TestLimiterLife(t *testing.T) {
 	})
 }
 
-// TestPagesKeepNoBodies holds pages whose bodies are mostly data that nothing reads.
-func TestPagesKeepNoBodies(t *testing.T) {
+// TestPageMemory reads pages whose bodies are mostly data that is never read.
+func TestPageMemory(t *testing.T) {
 	body := `{"users":[` + reader("u", 1) + `],"has_more":false,"new":"` + strings.Repeat("x", 500<<10) + `"}`
 	session := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
 	var before, after runtime.MemStats
@@ -323,7 +325,7 @@ func TestPagesKeepNoBodies(t *testing.T) {
 	grown := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) >> 20
 	t.Logf("%d MiB for %d pages of %d KiB", grown, len(pages), len(body)>>10)
 	if grown > 10 {
-		t.Errorf("%d MiB are held", grown)
+		t.Errorf("%d MiB are in memory", grown)
 	}
 	runtime.KeepAlive(pages)
 }

@@ -14,14 +14,15 @@ import (
 	"rollcall/upstream"
 )
 
-// doors is an upstream that accepts the keys that begin with "good", in fake time.
+// doors is an upstream that accepts only keys that begin with "good", in fake
+// time.
 type doors struct {
 	takes  time.Duration
-	status int // of a refusal
+	status int // of the response to any other key
 
 	mu                sync.Mutex
 	calls             map[string]int // by key
-	inFlight, highest map[bool]int   // by whether the key is good
+	inFlight, highest map[bool]int   // by whether the key is accepted
 }
 
 func newDoors() *doors {
@@ -60,7 +61,7 @@ func (d *doors) client(c upstream.Config) *upstream.Client {
 
 func with(key string) upstream.Caller { return upstream.Caller{Key: upstream.NewAPIKey(key)} }
 
-func TestStrangerMakesOneCallAtATime(t *testing.T) {
+func TestStrangers(t *testing.T) {
 	lookUps := func(t *testing.T, client *upstream.Client, key string, n int) (kinds map[string]int) {
 		t.Helper()
 		var mu sync.Mutex
@@ -108,7 +109,7 @@ func TestStrangerMakesOneCallAtATime(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDoors()
 			client := d.client(upstream.Config{})
-			for range 100 { // each 60 ms
+			for range 100 { // each iteration takes 60 ms
 				lookUps(t, client, "bad", 1)
 				wait(60 * time.Millisecond)
 			}
@@ -148,7 +149,7 @@ func TestStrangerMakesOneCallAtATime(t *testing.T) {
 	})
 }
 
-// TestStrangersDoNotDelayAcceptedKeys has many made-up keys at once, and a caller
+// TestStrangersDoNotDelayAcceptedKeys calls with many made-up keys at once, and
 // with an accepted key.
 func TestStrangersDoNotDelayAcceptedKeys(t *testing.T) {
 	for _, strangers := range []int{0, 1500, 2000} {
@@ -197,8 +198,8 @@ func TestStrangersDoNotDelayAcceptedKeys(t *testing.T) {
 	}
 }
 
-// TestAcceptedKeysAreServedFirst has accepted keys and strangers wait for the
-// process's slots.
+// TestAcceptedKeysAreServedFirst has calls of accepted keys and of strangers wait
+// for the process's slots.
 func TestAcceptedKeysAreServedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoors()
@@ -236,12 +237,12 @@ func TestAcceptedKeysAreServedFirst(t *testing.T) {
 	})
 }
 
-// TestWaitingCallsAreRefusedBeforeTheirDeadlines has calls that would get their
-// turn with no time left.
+// TestWaitingCallsAreRefusedBeforeTheirDeadlines has calls that would be served
+// when no time is left.
 func TestWaitingCallsAreRefusedBeforeTheirDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoors()
-		d.takes = time.Hour // each attempt ends after eight seconds
+		d.takes = time.Hour // each attempt times out after eight seconds
 		client := d.client(upstream.Config{Connections: 4, Concurrency: 1})
 		var wg sync.WaitGroup
 		var mu sync.Mutex
@@ -265,7 +266,7 @@ func TestWaitingCallsAreRefusedBeforeTheirDeadlines(t *testing.T) {
 	})
 }
 
-// TestChargeOfStrangers counts whom the calls are charged to.
+// TestChargeOfStrangers checks which callers are charged for the calls.
 func TestChargeOfStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		charged := map[upstream.Caller]int{}
@@ -298,7 +299,7 @@ func TestChargeOfSharedCalls(t *testing.T) {
 	})
 }
 
-func TestMaximumReportedByTheUpstream(t *testing.T) {
+func TestReportedMaximum(t *testing.T) {
 	for header, want := range map[string]int{"3": 3, "8": 8, "100": 8, "0": 8, "-1": 8, "many": 8, "": 8} {
 		t.Run(header, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

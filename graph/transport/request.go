@@ -24,7 +24,7 @@ const (
 // Content-Length alone, in bytes. Most bodies are shorter.
 const initialBody = 4 << 10
 
-// Methods returns the methods that the service accepts; a GET only executes
+// Methods returns the methods that the service accepts. A GET executes only
 // queries, and so does a QUERY (RFC 10008).
 func Methods(get bool) []string {
 	if get {
@@ -36,8 +36,8 @@ func Methods(get bool) []string {
 // methodQuery is a safe method with a body (RFC 10008).
 const methodQuery = "QUERY"
 
-// read checks a request and reads its parameters: the query of a GET's URL, or the
-// body. If the request is refused, it returns the response that says why.
+// read checks a request and reads its parameters: the query of a GET's URL, or
+// the body. If it refuses the request, it returns the response with the reason.
 func (h *handler) read(w http.ResponseWriter, r *http.Request) (caller upstream.Caller, params []byte, refused *response) {
 	c := h.config
 	if c.Admit != nil && c.Admit(r) != nil {
@@ -84,8 +84,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, *respo
 		w.Header().Set("Connection", "close") // so that net/http does not wait for the body
 		return nil, tooLarge(limit)
 	}
-	// A body need not arrive just because its length is announced, so little is
-	// allocated for it in advance.
+	// A body need not arrive just because its length is announced, so little
+	// memory is allocated in advance.
 	arrived := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), initialBody)+bytes.MinRead))
 	_, err := arrived.ReadFrom(http.MaxBytesReader(w, r.Body, int64(limit)))
 	if _, beyond := errors.AsType[*http.MaxBytesError](err); beyond {
@@ -97,7 +97,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, *respo
 	return arrived.Bytes(), nil
 }
 
-// Refusal is an error of [Config.Authenticate] that says more than its text.
+// Refusal is an error of [Config.Authenticate] with more than a text.
 type Refusal interface {
 	error
 	// Reason returns a word for the log, which the caller does not see.
@@ -119,7 +119,8 @@ func (h *handler) unauthenticated(w http.ResponseWriter, r *http.Request, err er
 	return refuse(http.StatusUnauthorized, graph.CodeUnauthenticated, "The service could not authenticate the request: "+err.Error()+".")
 }
 
-// challenge sets the header that says how to authenticate, unless it is empty.
+// challenge sets the header that describes how to authenticate, unless it is
+// empty.
 func challenge(w http.ResponseWriter, value string) {
 	if value != "" {
 		w.Header().Set("WWW-Authenticate", value)

@@ -10,8 +10,9 @@ import (
 	"rollcall/upstream/shared/redistest"
 )
 
-// These measure what sharing costs a call. Each needs a redis-server on the same
-// machine, and reports the 50th and the 99th percentile of the latency.
+// These benchmarks measure what sharing costs a call. Each needs a redis-server
+// on the same machine, and reports the 50th and the 99th percentile of the
+// latency.
 
 func BenchmarkPagesOfKey(b *testing.B) {
 	store := opened(b)
@@ -90,7 +91,7 @@ func benchPages(b *testing.B) *shared.Pages {
 	return pages
 }
 
-// measure runs a benchmark of operations whose latencies matter.
+// measure runs a benchmark and reports the latencies of its operations.
 func measure(b *testing.B, operation func(i int)) {
 	var latencies []time.Duration
 	for i := 0; b.Loop(); i++ {

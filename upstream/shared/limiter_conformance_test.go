@@ -11,8 +11,8 @@ import (
 	"rollcall/upstream/shared/redistest"
 )
 
-// TestLimiterOfManyProcesses has the tests that the limiter of one process passes.
-func TestLimiterOfManyProcesses(t *testing.T) {
+// TestConformance runs the tests that the limiter of one process also passes.
+func TestConformance(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	var keys atomic.Int64

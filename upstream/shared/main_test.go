@@ -13,8 +13,8 @@ import (
 	"rollcall/upstream/shared"
 )
 
-// hold makes the test binary a replica that takes all permits of a key and keeps
-// them, for the tests that kill one.
+// hold makes the test binary a replica that acquires all permits of a key and
+// does not release them, for the tests that kill a replica.
 var hold = flag.String("hold", "", "URL of Redis")
 
 const held = 3
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		holdPermits(*hold)
 		return
 	}
-	if err := flag.Set("test.parallel", "8"); err != nil { // the tests wait, most of their time
+	if err := flag.Set("test.parallel", "8"); err != nil { // the tests mostly wait
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)

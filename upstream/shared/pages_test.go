@@ -24,15 +24,15 @@ func pagesOf(t *testing.T, store *shared.Store, ttl time.Duration) *shared.Pages
 	return pages
 }
 
-// lastPage is the size of a page that has no next one.
+// lastPage is the size of a page without a next one.
 const lastPage = 1 << 20
 
-// end is what ends a reading.
+// end is the function that ends a reading.
 type end func(value []byte, size int, next string)
 
 func (e end) put(value string, size int, next string) { e([]byte(value), size, next) }
 
-// read returns a reading of a page that must not be there.
+// read returns a reading of a page that must not exist yet.
 func read(t *testing.T, pages *shared.Pages, place string) end {
 	t.Helper()
 	value, version, e, err := pages.Get(t.Context(), place, 1, "")
@@ -42,7 +42,7 @@ func read(t *testing.T, pages *shared.Pages, place string) end {
 	return e
 }
 
-// have fails unless a place has a value; an empty one is none.
+// have fails the test unless a place has a value; an empty value means none.
 func have(t *testing.T, pages *shared.Pages, place string, size int, want string) (version string) {
 	t.Helper()
 	got, version, e, err := pages.Get(t.Context(), place, size, "")
@@ -134,7 +134,7 @@ func TestPagesOfReplicas(t *testing.T) {
 		have(t, other, "2", 10, "second, old")
 		pause(5 * time.Millisecond)
 		read(t, other, "1").put("first", 10, "2")
-		eventually(t, 100*time.Millisecond, "the near copy is gone", func() bool {
+		eventually(t, 100*time.Millisecond, "the near copy has expired", func() bool {
 			_, _, e, _ := one.Get(t.Context(), "2", 10, "")
 			if e != nil {
 				e(nil, 0, "")
@@ -143,14 +143,14 @@ func TestPagesOfReplicas(t *testing.T) {
 		})
 		have(t, other, "2", 10, "")
 	})
-	t.Run("a page whose reading began before its predecessor's is not kept", func(t *testing.T) {
+	t.Run("a page whose reading began before its predecessor's is not stored", func(t *testing.T) {
 		late := read(t, one, "y")
 		pause(5 * time.Millisecond)
 		read(t, other, "x").put("x", 10, "y")
 		late.put("too late", 10, "z")
 		have(t, other, "y", 10, "")
 	})
-	t.Run("a page is not replaced by one whose reading began before", func(t *testing.T) {
+	t.Run("a page is not replaced by an earlier reading", func(t *testing.T) {
 		early := read(t, one, "w")
 		redis.Command("del", theKey(t, redis, ":lock")) // as if two seconds had passed
 		pause(5 * time.Millisecond)
@@ -261,8 +261,8 @@ func TestPagesWithoutRedis(t *testing.T) {
 	}
 }
 
-// theKey returns the name of the one key in Redis whose name, or type, ends in
-// what is given.
+// theKey returns the name of the only key in Redis whose name, or type, ends in
+// suffix.
 func theKey(t *testing.T, redis *redistest.Server, end string) string {
 	t.Helper()
 	for name := range strings.FieldsSeq(redis.Command("keys", "*")) {

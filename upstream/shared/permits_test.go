@@ -13,10 +13,11 @@ import (
 	"rollcall/upstream/shared/redistest"
 )
 
-// slack is added to what the tests wait for: the machine may be busy.
+// slack is added to the times that the tests wait, because the machine may be
+// busy.
 const slack = 50 * time.Millisecond
 
-// openAll opens as many stores and waits until they share.
+// openAll opens a number of stores and waits until they share.
 func openAll(t *testing.T, url string, n int) []*shared.Store {
 	t.Helper()
 	stores := make([]*shared.Store, n)
@@ -34,7 +35,7 @@ func TestPermitsOfReplicas(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		limit   int
-		callers []int // of each replica
+		callers []int // for each replica
 		even    float64
 	}{
 		{"three replicas with equal load", 5, []int{13, 13, 13}, 0.1},
@@ -135,7 +136,7 @@ func TestPermitsOfKilledReplica(t *testing.T) {
 		case <-got:
 			granted++
 			early = true
-		case <-time.After(2500 * time.Millisecond): // longer than a lease: they are renewed
+		case <-time.After(2500 * time.Millisecond): // longer than a lease, which is renewed
 			early = false
 		}
 		victim.kill()
@@ -152,7 +153,7 @@ func TestPermitsOfKilledReplica(t *testing.T) {
 	}
 }
 
-// holder is a process that holds all permits of a key.
+// holder is a process that has all permits of a key.
 type holder struct{ cmd *exec.Cmd }
 
 func startHolder(t *testing.T, url string) holder {
@@ -173,7 +174,7 @@ func startHolder(t *testing.T, url string) holder {
 	return h
 }
 
-// kill is kill -9.
+// kill sends SIGKILL.
 func (h holder) kill() {
 	_ = h.cmd.Process.Kill()
 	_ = h.cmd.Wait()
@@ -189,7 +190,7 @@ func TestPauseOfReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// One call waits for the permit, and one that cannot wait for so long.
+	// One call waits for the permit, and another cannot wait for the pause.
 	const length = 700 * time.Millisecond
 	waited, refused := make(chan time.Time, 1), make(chan error, 1)
 	go func() {
@@ -263,7 +264,7 @@ func TestMaximumOfReplicas(t *testing.T) {
 	}
 }
 
-func TestPermitsAreFirstComeFirstServed(t *testing.T) {
+func TestOrderOfReplicas(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	store := openAll(t, redis.URL(), 1)[0]
@@ -293,7 +294,7 @@ func TestPermitsAreFirstComeFirstServed(t *testing.T) {
 	}
 }
 
-func TestWaitersThatLeave(t *testing.T) {
+func TestCancelledWaiters(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	stores := openAll(t, redis.URL(), 2)

@@ -24,7 +24,8 @@ func TestQuotaOfReplicas(t *testing.T) {
 		quota.Spend(alice)
 		pause(20 * time.Millisecond) // the replies arrive
 	}
-	// The replica that did not spend the last token learns of it with its next.
+	// The replica that did not spend the last token learns of it with its next
+	// token.
 	one.Spend(alice)
 	eventually(t, time.Second, "both know what both have spent", func() bool {
 		return one.Wait(alice) > 1500*time.Millisecond && other.Wait(alice) > 500*time.Millisecond
@@ -47,7 +48,7 @@ func TestQuotaOfReplicas(t *testing.T) {
 		}
 		redis.Restart()
 		awaitMode(t, shared.Shared, 4*time.Second, stores...)
-		one.Spend(bob) // and what was spent meanwhile
+		one.Spend(bob) // with the tokens that were spent in the meantime
 		eventually(t, time.Second, "bob's debt is in Redis", func() bool { return redis.Command("dbsize") != "1" })
 		other.Spend(bob)
 		eventually(t, time.Second, "the other replica knows of it", func() bool { return other.Wait(bob) > time.Second })
