@@ -16,7 +16,7 @@ import (
 // begin with it.
 var allowed = map[string][]string{
 	"rollcall": {
-		"rollcall/graph", "rollcall/graph/transport", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/upstream/shared", "rollcall/internal/*",
+		"rollcall/graph", "rollcall/graph/persisted", "rollcall/graph/transport", "rollcall/upstream", "rollcall/upstream/emulator", "rollcall/upstream/shared", "rollcall/internal/*",
 	},
 	"rollcall/deploy": nil, // tests
 	"rollcall/graph": {
@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	},
 	"rollcall/graph/connection": {"rollcall/upstream", "github.com/dchest/siphash"},
 	"rollcall/graph/loader":     {"rollcall/graph/connection", "rollcall/upstream", "github.com/maypok86/otter/v2"},
-	"rollcall/graph/persisted":  {"github.com/maypok86/otter/v2"},
+	"rollcall/graph/persisted":  {"github.com/go-faster/jx", "github.com/maypok86/otter/v2"},
 	"rollcall/graph/render": {
 		"rollcall/graph/connection", "rollcall/graph/globalid", "rollcall/upstream",
 		"github.com/99designs/gqlgen/graphql", "github.com/vektah/gqlparser/v2/ast",

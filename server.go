@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"rollcall/graph"
+	"rollcall/graph/persisted"
 	"rollcall/graph/transport"
 	"rollcall/internal/admin"
 	"rollcall/internal/auth"
@@ -113,7 +114,12 @@ func run(ctx context.Context, args []string, env map[string]string, stdout io.Wr
 		log.Error("cannot listen", "error", err)
 		return 1
 	}
-	if err := serve(ctx, c, public, adminListener, log); err != nil {
+	err = serve(ctx, c, public, adminListener, log)
+	if invalid, ok := errors.AsType[documentsError](err); ok {
+		fmt.Fprintf(stderr, "rollcall: the configuration is not valid:\n%v\n", invalid)
+		return 2
+	}
+	if err != nil {
 		log.Error("stopped", "error", err)
 		return 1
 	}
@@ -189,6 +195,9 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	secret := callerSecret(c)
 	executor := newExecutor(c, client, store, secret, log)
 	defer executor.Close()
+	if err := trustDocuments(ctx, c, executor, log); err != nil {
+		return err
+	}
 	authenticate, known := newAuthenticator(ctx, c, log)
 	ready := func() bool { return draining.Ready() && known() }
 	handler := newHandler(c, executor, secret, calls, authenticate, tel, log) //nolint:contextcheck // its counters start outside of any request
@@ -354,6 +363,43 @@ func newExecutor(c config.Config, client *upstream.Client, store *shared.Store, 
 		}
 	}
 	return graph.NewExecutor(g)
+}
+
+// documentsError reports that the trusted documents cannot be used.
+type documentsError struct{ error }
+
+func (e documentsError) Error() string { return "TRUSTED_DOCUMENTS: " + e.error.Error() }
+
+// trustDocuments loads the trusted documents, if there are any, and reloads them
+// when they change, until ctx is cancelled.
+func trustDocuments(ctx context.Context, c config.Config, executor *graph.Executor, log *slog.Logger) error {
+	if len(c.TrustedDocuments) == 0 {
+		return nil
+	}
+	source := persisted.NewSource(c.TrustedDocuments, readDocuments)
+	trust := func(documents []persisted.Document) error {
+		return executor.Trust(graph.TrustMode(c.TrustedDocumentsMode), documents)
+	}
+	documents, err := source.Load()
+	if err == nil {
+		err = trust(documents)
+	}
+	if err != nil {
+		return documentsError{err}
+	}
+	log.Info("documents are trusted", "documents", len(documents), "mode", c.TrustedDocumentsMode)
+	go source.Watch(ctx, trust, log)
+	return nil
+}
+
+// readDocuments returns the content of a file, up to a byte more than it may have.
+func readDocuments(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, persisted.MaxFile+1))
 }
 
 // newHandler returns the handler of everything that the service serves.

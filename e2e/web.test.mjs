@@ -140,7 +140,7 @@ describe("the example application", () => {
         url,
         `query($after: String, $filter: ConversationUserFilter, $sortBy: ConversationUserSort, $sortDirection: SortDirection) {
           users(first: 500, after: $after, filter: $filter, sortBy: $sortBy, sortDirection: $sortDirection) {
-            nodes { id userId conversationCount lastContactAgentName lastContactAgent { agentId } } pageInfo { hasNextPage endCursor } } }`,
+            nodes { id userId conversationCount sentiment { overall { scoredConversationCount } } lastContactAgentName lastContactAgent { agentId } } pageInfo { hasNextPage endCursor } } }`,
         { after, ...args },
       );
       users.push(...data.users.nodes);
@@ -194,7 +194,7 @@ describe("the example application", () => {
       await page.keyboard.press("Enter");
       await says(page.locator(".fault"), "No such agent");
       await shot("no such agent");
-      await page.locator(".fault").getByRole("button", { name: "Clear the filters" }).click();
+      await page.getByRole("button", { name: "Clear filters" }).click();
       await row(0).waitFor();
       assert.equal(page.url(), site.origin + "/");
     });
@@ -242,6 +242,38 @@ describe("the example application", () => {
       assert.equal(page.url(), site.origin + "/?order=asc");
     });
 
+    it("begins with the worst score, and has the users without one on the pages before", async () => {
+      const all = await list({ sortBy: "AVERAGE_SENTIMENT_SCORE", sortDirection: "ASC" });
+      const scored = all.findIndex((u) => u.sentiment?.overall.scoredConversationCount > 0);
+      assert.ok(scored > 5);
+      await goto("?sort=sentiment");
+      await row(0).waitFor();
+      await page.getByRole("columnheader", { name: "Sentiment" }).getByRole("button").click();
+      await says(row(0), all[scored].userId);
+      assert.ok(search().get("after"));
+      await page.goBack();
+      await until(() => search().get("order") === null, "the list has the other order");
+      await page.goForward();
+      await says(row(0), all[scored].userId);
+      await page.getByRole("button", { name: "Show 50 users before these" }).click();
+      await says(page.locator("tbody"), all[scored - 1].userId);
+      await says(page.locator("tbody tr").filter({ has: page.locator("bdi", { hasText: all[scored - 1].userId }) }), "not scored");
+
+      // There are no scores at all.
+      await goto("?sort=sentiment&order=asc&user=" + encodeURIComponent(all[0].userId));
+      await says(status(), "1 user");
+      assert.equal(search().get("after"), null);
+    });
+
+    it("explains reversed days, and swaps them", async () => {
+      await goto("?from=2026-08-31&to=2026-08-01");
+      await says(page.locator(".empty"), "The first day is after the last one");
+      await page.getByRole("button", { name: "Swap the days" }).click();
+      await row(0).waitFor();
+      assert.deepEqual([search().get("from"), search().get("to")], ["2026-08-01", "2026-08-31"]);
+      assert.equal(await page.getByLabel("Talked from").inputValue(), "2026-08-01");
+    });
+
     it("finds a user by an ID with any characters", async () => {
       await goto();
       const all = ids(await list());
@@ -259,7 +291,7 @@ describe("the example application", () => {
       await page.keyboard.press("Enter");
       await says(page.locator(".empty"), "No users");
       await shot("empty");
-      await page.locator(".count").getByRole("button", { name: "Clear filters" }).click();
+      await page.getByRole("button", { name: /clear/i }).click(); // the only one
       await says(status(), "The first 50 of 700 users");
       assert.equal(await page.getByLabel("User ID").inputValue(), "");
     });
@@ -729,7 +761,7 @@ describe("the example application", () => {
       const [retry, reload] = [["Try again"], ["Reload the page"]];
       assert.deepEqual(seen, {
         BAD_USER_INPUT: ["Invalid request", []],
-        UNAUTHENTICATED: ["You are not signed in", []],
+        UNAUTHENTICATED: ["You are not signed in", reload],
         FORBIDDEN: ["No permission", []],
         UPSTREAM_CREDENTIALS: ["The service's key was refused", []],
         NOT_FOUND: ["No such agent", []], // without a filter
@@ -743,9 +775,25 @@ describe("the example application", () => {
         GRAPHQL_VALIDATION_FAILED: ["This page is out of date", reload],
         PERSISTED_QUERY_NOT_FOUND: ["This page is out of date", reload],
         PERSISTED_QUERY_NOT_SUPPORTED: ["This page is out of date", reload],
+        PERSISTED_QUERY_NOT_IN_LIST: ["This page is out of date", reload],
+        PERSISTED_QUERY_ID_REQUIRED: ["This page is out of date", reload],
+        QUERY_NOT_IN_SAFELIST: ["This page is out of date", reload],
         INTERNAL_SERVER_ERROR: ["The service has failed", retry],
         A_CODE_OF_TOMORROW: ["The service has failed", retry],
       });
+    });
+
+    it("offers to sign in if the page names an address for that", async () => {
+      await page.route("**/", async (route) => {
+        const response = await route.fetch();
+        return route.fulfill({ response, body: (await response.text()).replace('name="sign-in-url" content=""', 'name="sign-in-url" content="https://login.test/"') });
+      });
+      await page.route("**/graphql", (route) =>
+        route.fulfill({ status: 401, headers: { "access-control-allow-origin": site.origin }, json: { errors: [{ message: "no token", extensions: { code: "UNAUTHENTICATED" } }] } }),
+      );
+      await goto();
+      assert.equal(await page.locator(".fault").getByRole("link", { name: "Sign in" }).getAttribute("href"), "https://login.test/");
+      await page.locator(".fault").getByRole("button", { name: "Reload the page" }).waitFor();
     });
 
     it("reports responses that are not GraphQL, and a missing response", async () => {
@@ -858,6 +906,18 @@ describe("the example application", () => {
       }
     }
 
+    it("shows a table with sortable headers from 600 pixels on", async () => {
+      for (const [width, isTable] of [[599, false], [600, true], [900, true]]) {
+        await open({ viewport: { width, height: 800 } });
+        await goto();
+        await row(0).waitFor();
+        const header = await page.getByRole("columnheader", { name: "Conversations" }).boundingBox();
+        assert.equal(header.width > 60, isTable, `${width}`);
+        assert.equal(await page.getByRole("button", { name: "Filters" }).isVisible(), !isTable);
+        assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0);
+      }
+    });
+
     it("has no animation if reduced motion is preferred", async () => {
       await open({ reducedMotion: "reduce" });
       faults.rule = () => ({ delay: 1500 });
@@ -867,10 +927,19 @@ describe("the example application", () => {
       assert.equal(await page.locator(".skeleton i").first().evaluate((i) => getComputedStyle(i).opacity), "1");
     });
 
-    it("fits a phone's screen, and sorts there", async () => {
+    it("fits a phone's screen, and filters and sorts there", async () => {
       await open({ viewport: phone });
       await goto();
       await row(0).waitFor();
+      assert.equal(await page.getByLabel("User ID").isVisible(), false);
+      const filters = page.getByRole("button", { name: "Filters" });
+      assert.equal(await filters.getAttribute("aria-expanded"), "false");
+      await filters.click();
+      await page.getByLabel("Talked from").fill("2026-10-31");
+      await page.getByRole("button", { name: "Filters (1)" }).click();
+      assert.equal(await page.getByLabel("Talked from").isVisible(), false);
+      await page.getByRole("button", { name: "Clear filters" }).click();
+      await says(status(), "The first 50 of 700 users");
       await page.getByLabel("Order").selectOption({ label: "Most frequent" });
       const want = await list({ sortBy: "CONVERSATION_COUNT" });
       await says(row(0), want[0].userId);

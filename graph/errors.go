@@ -42,6 +42,9 @@ const (
 
 	CodePersistedQueryNotFound     = "PERSISTED_QUERY_NOT_FOUND"
 	CodePersistedQueryNotSupported = "PERSISTED_QUERY_NOT_SUPPORTED"
+	CodePersistedQueryNotInList    = "PERSISTED_QUERY_NOT_IN_LIST"
+	CodePersistedQueryIDRequired   = "PERSISTED_QUERY_ID_REQUIRED"
+	CodeQueryNotInSafelist         = "QUERY_NOT_IN_SAFELIST"
 )
 
 // errorCodes has all codes, the most severe first: faults of the service, of its
@@ -49,7 +52,8 @@ const (
 var errorCodes = [...]string{
 	CodeInternal, CodeUpstreamCredentials, CodeUpstreamBadResponse, CodeUpstreamUnavailable, CodeUpstreamTimeout, CodeOverloaded,
 	CodeRateLimited, CodeUnauthenticated, CodeForbidden, CodeNotFound, CodeTooComplex,
-	CodeParseFailed, CodeValidationFailed, CodeBadUserInput, CodePersistedQueryNotSupported, CodePersistedQueryNotFound,
+	CodeParseFailed, CodeValidationFailed, CodeBadUserInput,
+	CodeQueryNotInSafelist, CodePersistedQueryIDRequired, CodePersistedQueryNotInList, CodePersistedQueryNotSupported, CodePersistedQueryNotFound,
 }
 
 // Codes returns all codes, the most severe first.

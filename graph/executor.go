@@ -61,7 +61,7 @@ type Executor struct {
 	gqlgen    graphql.GraphExecutor
 	fields    fieldMiddleware
 	client    *upstream.Client
-	lookup    lookup
+	lookup    *lookup
 	documents documents
 	limits    Limits
 	// introspection lets callers read the schema.
@@ -90,7 +90,7 @@ func NewExecutor(c Config) *Executor {
 		gqlgen:        exec,
 		fields:        fieldMiddleware{entities{resolvers.Entity()}},
 		client:        c.Client,
-		lookup:        lookup{c.PersistedQueries, persisted.NewMemory[upstream.APIKey](), c.SharedDocuments, c.Client.Accepts},
+		lookup:        &lookup{automatic: c.PersistedQueries, registered: persisted.NewMemory[upstream.APIKey](), shared: c.SharedDocuments, accepts: c.Client.Accepts},
 		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection), c.unrendered),
 		limits:        c.Limits,
 		introspection: c.Introspection,
@@ -120,6 +120,7 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, r *Reque
 		result.Malformed = CodeOf(errs[0]) == CodeBadUserInput
 		return result
 	}
+	work.Trusted, work.Untrusted = found.trusted, found.untrusted
 	known, refused := e.documents.read(found.text)
 	if refused != nil {
 		work.Document = fingerprint(found.text)
@@ -128,8 +129,8 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, r *Reque
 		return result
 	}
 	work.Document = known.fingerprint
-	if found.register { // afterwards: the operation may show that the upstream accepts the key
-		defer e.lookup.put(caller.Key, r.DocumentID, found.text)
+	if found.register != "" { // afterwards: the operation may show that the upstream accepts the key
+		defer e.lookup.put(caller.Key, r.DocumentID, found.register)
 	}
 	request, refused := e.request(known, r)
 	if refused != nil {

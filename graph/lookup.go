@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"sync/atomic"
+
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"rollcall/graph/persisted"
@@ -35,6 +37,7 @@ const (
 
 // lookup finds the documents of requests.
 type lookup struct {
+	trusted atomic.Pointer[trusted]
 	// automatic lets callers register documents.
 	automatic  bool
 	registered *persisted.Memory[upstream.APIKey]
@@ -47,23 +50,38 @@ type lookup struct {
 // source is where a request's document comes from.
 type source struct {
 	text string
-	// register reports that the text and its hash are to be kept.
-	register bool
+	// trusted is the ID of a trusted document; empty for others.
+	trusted string
+	// untrusted reports that there are trusted documents, and this is another one.
+	untrusted bool
+	// register is the text to keep with its hash, the request's ID; empty for none.
+	register string
 }
 
 // find returns the document that a request names, or the errors of a request that
 // names none.
 func (l *lookup) find(key upstream.APIKey, r *Request) (source, gqlerror.List) {
-	switch {
-	case r.DocumentID == "" && r.Query == "":
-		return source{}, Refusal(CodeBadUserInput, "The request has no query.")
-	case r.DocumentID == "":
-		return source{text: r.Query}, nil
-	case r.Query != "":
-		if persisted.IsHash(r.DocumentID) && persisted.Hash(r.Query) != r.DocumentID {
-			return source{}, Refusal(CodeBadUserInput, "The ID of the document is not the SHA-256 hash of its text.")
+	list := l.trusted.Load()
+	if known := list.named(r.DocumentID); known != nil {
+		if r.Query != "" && r.Query != known.text && keyOf(r.Query) != known.key {
+			return source{}, Refusal(CodeBadUserInput, "The document with this ID has another text.")
 		}
-		return source{r.Query, l.automatic && persisted.IsHash(r.DocumentID)}, nil
+		return source{text: known.text, trusted: known.id}, nil
+	}
+	isHash := persisted.IsHash(r.DocumentID)
+	switch {
+	case isHash && r.Query != "" && persisted.Hash(r.Query) != r.DocumentID:
+		return source{}, Refusal(CodeBadUserInput, "The ID of the document is not the SHA-256 hash of its text.")
+	case list.is(TrustOnly) && r.DocumentID == "":
+		return source{}, Refusal(CodePersistedQueryIDRequired, "The service executes only documents that it knows, by their IDs.")
+	case list.is(TrustOnly):
+		return source{}, notInList()
+	case r.Query != "":
+		return l.findText(list, r, isHash)
+	case r.DocumentID == "":
+		return source{}, Refusal(CodeBadUserInput, "The request has no query.")
+	case list.is(TrustSafelist):
+		return source{}, notInList()
 	case !l.automatic:
 		return source{}, Refusal(CodePersistedQueryNotSupported, persistedQueryNotSupported)
 	}
@@ -71,7 +89,29 @@ func (l *lookup) find(key upstream.APIKey, r *Request) (source, gqlerror.List) {
 	if !found {
 		return source{}, Refusal(CodePersistedQueryNotFound, persistedQueryNotFound)
 	}
-	return source{text: text}, nil
+	return source{text: text, untrusted: list != nil}, nil
+}
+
+// findText returns the document of a request that has a text, and no ID of a trusted
+// document.
+func (l *lookup) findText(list *trusted, r *Request, isHash bool) (source, gqlerror.List) {
+	found := source{text: r.Query}
+	if known := list.written(r.Query); known != nil {
+		found.text, found.trusted = known.text, known.id
+	} else if list.is(TrustSafelist) {
+		return source{}, Refusal(CodeQueryNotInSafelist, "The service executes only documents that it knows.")
+	}
+	found.untrusted = list != nil && found.trusted == ""
+	if l.automatic && isHash {
+		found.register = r.Query
+	}
+	return found, nil
+}
+
+// notInList returns the errors of an ID that is missing from a closed list. Clients
+// must not take it for PersistedQueryNotFound, and send the text.
+func notInList() gqlerror.List {
+	return Refusal(CodePersistedQueryNotInList, "The service does not know a document with this ID.")
 }
 
 // get returns a document that a caller of the key registered.

@@ -33,6 +33,8 @@ type Result struct {
 
 // Work describes an operation and what its execution took.
 type Work struct {
+	Trusted   string                   // the ID of a trusted document; empty for others
+	Untrusted bool                     // there are trusted documents, and this is another one
 	Document  string                   // its fingerprint; empty if it was not read
 	Operation *ast.OperationDefinition // nil if there is none
 	Cost      int

@@ -44,6 +44,12 @@ func (t *telemetry) write(ctx context.Context, r *record, took time.Duration) {
 	if work.Document != "" {
 		list = append(list, slog.String("document", work.Document))
 	}
+	if work.Trusted != "" {
+		list = append(list, slog.String("document_id", work.Trusted))
+	}
+	if work.Untrusted {
+		list = append(list, slog.Bool("trusted", false))
+	}
 	if work.Operation != nil {
 		list = append(list, slog.String("type", string(work.Operation.Operation)))
 		if name := boundedName(work.Operation.Name); name != "" {

@@ -62,7 +62,7 @@ func (r *record) disconnected(resp *response) {
 
 // refusals are the reasons for which a request is not executed.
 var refusals = []string{
-	"origin", "method", "media_type", "accept", "credentials", "quota", "size", "malformed", "parse", "validation", "too_complex", "unknown_document", "internal",
+	"origin", "method", "media_type", "accept", "credentials", "quota", "size", "malformed", "parse", "validation", "too_complex", "unknown_document", "untrusted_document", "internal",
 }
 
 // refusal returns the reason for which the request was not executed, or "" if it
@@ -99,6 +99,8 @@ func (r *record) refusal() string {
 		return "validation"
 	case graph.CodeTooComplex:
 		return "too_complex"
+	case graph.CodePersistedQueryNotInList, graph.CodePersistedQueryIDRequired, graph.CodeQueryNotInSafelist:
+		return "untrusted_document"
 	case graph.CodePersistedQueryNotFound, graph.CodePersistedQueryNotSupported:
 		return "unknown_document"
 	case graph.CodeInternal:

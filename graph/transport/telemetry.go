@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,7 @@ type telemetry struct {
 	tracer   trace.Tracer // nil if spans are off
 	duration metric.Float64Histogram
 	calls    metric.Int64Histogram
+	trusted  metric.Float64Histogram
 	saved    metric.Int64Counter
 	errors   metric.Int64Counter
 	refusals metric.Int64Counter
@@ -44,6 +46,8 @@ type telemetry struct {
 	byReason map[string][]metric.AddOption // refusals
 	byCode   map[string][]metric.AddOption // errors
 	outcomes instrument.Table[outcome]
+	labels   documentLabels
+	byID     instrument.Table[string] // trusted
 }
 
 // The reasons why an operation sent fewer calls than its fields requested.
@@ -57,6 +61,8 @@ var (
 	// durationBuckets are the convention's, in seconds, and two more for responses
 	// that need no upstream call.
 	durationBuckets = metric.WithExplicitBucketBoundaries(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+	// documentBuckets are few, because each document has its own.
+	documentBuckets = metric.WithExplicitBucketBoundaries(0.1, 1)
 	callsBuckets    = metric.WithExplicitBucketBoundaries(0, 1, 2, 3, 5, 10, 20, 50, 120)
 )
 
@@ -73,6 +79,8 @@ func newTelemetry(c Config) *telemetry {
 		metric.WithUnit("s"), metric.WithDescription("Duration of requests; error.type is the code of the most severe error.")))
 	t.calls = instrument.Must(meter.Int64Histogram("rollcall.operation.upstream.calls", callsBuckets,
 		metric.WithDescription("Upstream calls that operations sent.")))
+	t.trusted = instrument.Must(meter.Float64Histogram("rollcall.document.duration", documentBuckets,
+		metric.WithUnit("s"), metric.WithDescription("Duration of requests of trusted documents, by ID.")))
 	t.saved = instrument.Must(meter.Int64Counter("rollcall.upstream.calls.saved",
 		metric.WithDescription("Upstream calls that operations did not need to send, by reason.")))
 	t.errors = instrument.Must(meter.Int64Counter("rollcall.graphql.errors",
@@ -150,6 +158,9 @@ func (t *telemetry) finish(ctx context.Context, r *record) {
 	for _, err := range r.result.Errors {
 		t.errors.Add(ctx, 1, t.byCode[graph.CodeOf(err)]...)
 	}
+	if id := r.result.Work.Trusted; id != "" {
+		t.trusted.Record(ctx, took.Seconds(), t.byID.Options(t.labels.label(id), documentID)...)
+	}
 	if r.result.Executed {
 		work := r.result.Work
 		t.calls.Record(ctx, int64(work.Usage.Sent))
@@ -176,6 +187,9 @@ func (t *telemetry) save(ctx context.Context, calls int, reason []metric.AddOpti
 func (r *record) describe(end outcome) {
 	r.span.SetAttributes(end.attributes()...)
 	r.span.SetAttributes(attribute.String("rollcall.request_id", r.requestID))
+	if id := r.result.Work.Trusted; id != "" {
+		r.span.SetAttributes(attribute.String("rollcall.document.id", id))
+	}
 	if work := r.result.Work; work.Operation != nil {
 		kind := string(work.Operation.Operation)
 		r.span.SetName(kind)
@@ -194,6 +208,37 @@ func (r *record) describe(end outcome) {
 	if graph.IsFault(end.failure) {
 		r.span.SetStatus(codes.Error, end.failure)
 	}
+}
+
+// maxDocumentLabels is how many trusted documents have a label of their own: files
+// are reloaded, and series are kept.
+const maxDocumentLabels = 1000
+
+// documentLabels are the labels of trusted documents. The zero value has none.
+type documentLabels struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+// label returns the label of a trusted document: its ID, or "other" if there are
+// too many.
+func (l *documentLabels) label(id string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ids[id] {
+		if len(l.ids) == maxDocumentLabels {
+			return "other"
+		}
+		if l.ids == nil {
+			l.ids = make(map[string]bool)
+		}
+		l.ids[id] = true
+	}
+	return id
+}
+
+func documentID(id string) []attribute.KeyValue {
+	return []attribute.KeyValue{attribute.String("document_id", id)}
 }
 
 // outcome determines the labels of a request's duration.

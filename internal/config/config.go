@@ -67,6 +67,11 @@ type Config struct {
 	HTTPGet bool
 	// PersistedQueries reports whether callers may register documents by their hash.
 	PersistedQueries bool
+	// TrustedDocuments are the files of known documents; empty if all documents are
+	// served.
+	TrustedDocuments []string
+	// TrustedDocumentsMode says what is served besides, if there are files.
+	TrustedDocumentsMode TrustMode
 	// CacheTTL is how old a page may be when it is served again; 0 means that
 	// pages are not cached.
 	CacheTTL time.Duration
@@ -102,6 +107,16 @@ const (
 	AuthNone        Auth = "none"
 	AuthPassthrough Auth = "passthrough"
 	AuthJWT         Auth = "jwt"
+)
+
+// TrustMode is what a service with trusted documents serves.
+type TrustMode string
+
+// The modes.
+const (
+	TrustOnly     TrustMode = "only"     // known documents by ID
+	TrustSafelist TrustMode = "safelist" // also by their text
+	TrustPrefer   TrustMode = "prefer"   // other documents too
 )
 
 // JWT describes the tokens that are accepted.
@@ -142,6 +157,7 @@ func Load(env map[string]string, deps Deps) (Config, error) {
 	s.checkListeners()
 	s.checkBounds()
 	s.readChoices(deps.Terminal)
+	s.readDocuments()
 	s.readOrigins(deps.ParseOrigin)
 	s.readUpstream(deps.RegionURL)
 	s.checkRedis(deps.CheckRedisURL)
@@ -246,7 +262,6 @@ func (s *settings) checkBounds() {
 // readChoices reads the variables whose value is one of a few words.
 func (s *settings) readChoices(terminal bool) {
 	s.HTTPGet = s.onOff("HTTP_GET", s.httpGet, true)
-	s.PersistedQueries = s.onOff("AUTOMATIC_PERSISTED_QUERIES", s.persistedQueries, true)
 	s.ShareRequests = s.onOff("SHARE_REQUESTS", s.shareRequests, true)
 	s.Introspection = s.onOff("INTROSPECTION", s.introspection, s.Demo)
 	s.Playground = s.onOff("PLAYGROUND", s.playground, s.Demo)
@@ -259,6 +274,28 @@ func (s *settings) readChoices(terminal bool) {
 	if s.logFormat != "" {
 		s.checkChoice("LOG_FORMAT", s.logFormat, "text", "json")
 		s.LogJSON = s.logFormat == "json"
+	}
+}
+
+// readDocuments reads which documents are served.
+func (s *settings) readDocuments() {
+	for name := range strings.SplitSeq(s.trustedDocuments, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			s.TrustedDocuments = append(s.TrustedDocuments, name)
+		}
+	}
+	mode := s.TrustedDocumentsMode
+	s.checkChoice("TRUSTED_DOCUMENTS_MODE", string(mode), string(TrustOnly), string(TrustSafelist), string(TrustPrefer))
+	trusts := len(s.TrustedDocuments) > 0
+	s.PersistedQueries = s.onOff("AUTOMATIC_PERSISTED_QUERIES", s.persistedQueries, !trusts)
+	switch {
+	case !trusts && s.env["TRUSTED_DOCUMENTS_MODE"] != "":
+		s.fault("TRUSTED_DOCUMENTS_MODE", "is set without TRUSTED_DOCUMENTS, so every document would be served")
+	case trusts && mode != TrustPrefer && s.PersistedQueries:
+		s.fault("AUTOMATIC_PERSISTED_QUERIES", "must be off with TRUSTED_DOCUMENTS_MODE=%s: callers could register any document", mode)
+	}
+	if trusts && mode == TrustOnly && s.Playground {
+		s.warn("PLAYGROUND is on, but with TRUSTED_DOCUMENTS_MODE=only no query of it is served")
 	}
 }
 

@@ -56,7 +56,16 @@ func TestLoad(t *testing.T) {
 		want func(config.Config) bool
 	}{
 		"persisted queries can be refused": {map[string]string{"AUTOMATIC_PERSISTED_QUERIES": "off"}, func(c config.Config) bool { return !c.PersistedQueries }},
-		"GET can be refused":               {map[string]string{"HTTP_GET": "off"}, func(c config.Config) bool { return !c.HTTPGet }},
+		"trusted documents are the only ones": {map[string]string{"TRUSTED_DOCUMENTS": "a.json, b.json,"}, func(c config.Config) bool {
+			return slices.Equal(c.TrustedDocuments, []string{"a.json", "b.json"}) && c.TrustedDocumentsMode == config.TrustOnly && !c.PersistedQueries
+		}},
+		"trusted documents can be preferred": {map[string]string{"TRUSTED_DOCUMENTS": "a.json", "TRUSTED_DOCUMENTS_MODE": "prefer"}, func(c config.Config) bool {
+			return c.TrustedDocumentsMode == config.TrustPrefer && !c.PersistedQueries
+		}},
+		"callers can register others then": {map[string]string{"TRUSTED_DOCUMENTS": "a.json", "TRUSTED_DOCUMENTS_MODE": "prefer", "AUTOMATIC_PERSISTED_QUERIES": "on"}, func(c config.Config) bool {
+			return c.PersistedQueries
+		}},
+		"GET can be refused": {map[string]string{"HTTP_GET": "off"}, func(c config.Config) bool { return !c.HTTPGet }},
 		"no variable is the demo": {nil, func(c config.Config) bool {
 			return c.Demo && c.Introspection && c.Playground && c.HTTPGet && c.PersistedQueries && c.Upstream == nil && c.ListenAddr == "127.0.0.1:8080" && c.UpstreamTimeout == 10*time.Second
 		}},
@@ -216,8 +225,15 @@ func TestFaults(t *testing.T) {
 			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://issuer.test/keys?p=canary#keys", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},
 			[]string{"JWT_JWKS_URL: must not have a fragment"},
 		},
-		"a wildcard":          {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
-		"GET as another word": {map[string]string{"HTTP_GET": "yes"}, []string{`HTTP_GET: "yes" is not one of on, off`}},
+		"a wildcard":                 {map[string]string{"CORS_ORIGINS": "*"}, []string{`CORS_ORIGINS: "*"`}},
+		"an unknown mode":            {map[string]string{"TRUSTED_DOCUMENTS": "a.json", "TRUSTED_DOCUMENTS_MODE": "onlyy"}, []string{`TRUSTED_DOCUMENTS_MODE: "onlyy" is not one of only, safelist, prefer; did you mean only?`}},
+		"a mode without documents":   {map[string]string{"TRUSTED_DOCUMENTS_MODE": "only"}, []string{"TRUSTED_DOCUMENTS_MODE: is set without TRUSTED_DOCUMENTS"}},
+		"any document beside a list": {map[string]string{"TRUSTED_DOCUMENTS": "a.json", "AUTOMATIC_PERSISTED_QUERIES": "on"}, []string{"AUTOMATIC_PERSISTED_QUERIES: must be off with TRUSTED_DOCUMENTS_MODE=only"}},
+		"any document beside a safelist": {
+			map[string]string{"TRUSTED_DOCUMENTS": "a.json", "TRUSTED_DOCUMENTS_MODE": "safelist", "AUTOMATIC_PERSISTED_QUERIES": "on"},
+			[]string{"AUTOMATIC_PERSISTED_QUERIES: must be off with TRUSTED_DOCUMENTS_MODE=safelist"},
+		},
+		"GET as another word":                     {map[string]string{"HTTP_GET": "yes"}, []string{`HTTP_GET: "yes" is not one of on, off`}},
 		"fewer connections than calls of one key": {map[string]string{"UPSTREAM_CONNECTIONS": "7"}, []string{"UPSTREAM_CONNECTIONS: 7 is less than UPSTREAM_CONCURRENCY, 8"}},
 		"invalid numbers":                         {map[string]string{"LIMIT_COST": "many", "RATE_LIMIT": "some"}, []string{`LIMIT_COST: "many" is not a whole number such as 5000`, `RATE_LIMIT: "some" is not a number`}},
 		"a URL that is not Redis'":                {map[string]string{"REDIS_URL": "http://:canary@host", "AUTH": "passthrough"}, []string{"REDIS_URL: is not a URL of Redis"}},

@@ -25,6 +25,7 @@ type settings struct {
 	introspection, playground string
 	httpGet, shareRequests    string
 	persistedQueries          string
+	trustedDocuments          string
 	logLevel, logFormat       string
 	otel                      otel
 }
@@ -56,7 +57,9 @@ func newSettings(env map[string]string) *settings {
 	f.StringVar(&s.JWT.Scope, "JWT_SCOPE", "", "the `scope` that tokens must have in scope or scp; empty for none")
 	f.StringVar(&s.origins, "CORS_ORIGINS", "", "the origins of web sites and apps that may use the service from a browser, a\n`list` separated by commas")
 	f.StringVar(&s.httpGet, "HTTP_GET", "on", "`on or off`: whether queries are accepted by GET; their variables are then in URLs, and\ntherefore in proxies' logs")
-	f.StringVar(&s.persistedQueries, "AUTOMATIC_PERSISTED_QUERIES", "", "`on or off`: whether callers may register a document by its hash, and then send the\nhash alone (default on)")
+	f.StringVar(&s.persistedQueries, "AUTOMATIC_PERSISTED_QUERIES", "", "`on or off`: whether callers may register a document by its hash, and then send the\nhash alone (default on; off with TRUSTED_DOCUMENTS)")
+	f.StringVar(&s.trustedDocuments, "TRUSTED_DOCUMENTS", "", "the `files` of known documents, separated by commas: Apollo's manifest, {id: text}\nor [[id, text], ...]")
+	f.StringVar((*string)(&s.TrustedDocumentsMode), "TRUSTED_DOCUMENTS_MODE", "only", "a `word`: only (known documents by ID), safelist (also by their text) or prefer\n(other documents too, and the log marks them)")
 	f.StringVar(&s.introspection, "INTROSPECTION", "", "`on or off`: whether callers may read the schema (default off; on in the demo)")
 	f.StringVar(&s.playground, "PLAYGROUND", "", "`on or off`: whether / serves a playground (default off; on in the demo)")
 	f.DurationVar(&s.CacheTTL, "CACHE_TTL", 0, "`duration` for which a page and its users may be served again with the same key;\n0s for not at all")

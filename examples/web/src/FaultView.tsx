@@ -4,14 +4,12 @@ import { toFault, wordingOf, type Fault } from "./fault";
 interface ViewProps {
   fault: Fault;
   onRetry: () => void;
-  /** Removes the filters, if there are any. */
-  onWiden?: (() => void) | undefined;
   /** Goes to the first page of the list, if this is another one. */
   onFirstPage?: (() => void) | undefined;
 }
 
 /** A fault as a sentence, with a button if one can help. */
-export function FaultView({ fault, onRetry, onWiden, onFirstPage }: ViewProps) {
+export function FaultView({ fault, onRetry, onFirstPage }: ViewProps) {
   const { title, sentence, remedy } = wordingOf(fault);
   const { retryAfter, requestId, upstreamTraceId } = fault.details;
   return (
@@ -21,8 +19,16 @@ export function FaultView({ fault, onRetry, onWiden, onFirstPage }: ViewProps) {
         <p>{sentence}</p>
       </div>
       {remedy === "retry" && (retryAfter ? <Countdown seconds={retryAfter} onEnd={onRetry} /> : <button onClick={onRetry}>Try again</button>)}
-      {remedy === "reload" && <button onClick={() => location.reload()}>Reload the page</button>}
-      {remedy === "widen" && onWiden && <button onClick={onWiden}>Clear the filters</button>}
+      {remedy === "sign in" && signInURL() && (
+        <a className="button" href={signInURL()}>
+          Sign in
+        </a>
+      )}
+      {(remedy === "reload" || remedy === "sign in") && (
+        <button className={remedy === "sign in" && signInURL() ? "quiet" : undefined} onClick={() => location.reload()}>
+          Reload the page
+        </button>
+      )}
       {remedy === "first page" && onFirstPage && <button onClick={onFirstPage}>Go to the first page</button>}
       {requestId && (
         <p className="ids">
@@ -39,6 +45,9 @@ export function FaultView({ fault, onRetry, onWiden, onFirstPage }: ViewProps) {
     </div>
   );
 }
+
+/** The address at which people sign in, if the page names one. */
+const signInURL = () => document.querySelector<HTMLMetaElement>("meta[name=sign-in-url]")?.content;
 
 /** Counts down and then tries again. Screen readers announce it once, and not each second. */
 function Countdown({ seconds, onEnd }: { seconds: number; onEnd: () => void }) {

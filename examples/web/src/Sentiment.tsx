@@ -2,6 +2,19 @@ import { graphql, useFragment } from "react-relay";
 import type { Sentiment_summary$key } from "./__generated__/Sentiment_summary.graphql";
 import { formatScore } from "./format";
 
+/** What the bar and the score mean. */
+export function Legend() {
+  return (
+    <p className="legend">
+      Sentiment
+      <span className="label positive">positive</span>
+      <span className="label neutral">neutral</span>
+      <span className="label negative">negative</span>
+      <span>average from −1 to +1</span>
+    </p>
+  );
+}
+
 /** The sentiment of conversations: the shares of positive, neutral and negative ones as a bar, and the average score. */
 export function Sentiment({ of }: { of: Sentiment_summary$key | null | undefined }) {
   const s = useFragment(

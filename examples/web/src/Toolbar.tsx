@@ -9,41 +9,25 @@ interface Props {
 
 const another = "another";
 
-/** The filters, and on narrow screens, whose table has no header, the order. */
+/** The filters. On phones they are collapsed, and beside them is the order, because the table has no header. */
 export function Toolbar({ list, onChange }: Props) {
   const id = useId();
   const agents = useAgents();
   const [typesAgent, setTypesAgent] = useState(false);
   useEffect(() => setTypesAgent(false), [list.agent]);
+  const [isOpen, setIsOpen] = useState(false);
+  const used = [list.user, list.agent, list.from, list.to].filter(Boolean).length;
 
   return (
-    <div className="toolbar" role="search" aria-label="Filters">
-      <form className="field wide" onSubmit={submitting((user) => onChange({ user }))}>
-        <label htmlFor={`${id}user`}>User ID</label>
-        <Text id={`${id}user`} type="search" value={list.user} onCommit={(user) => onChange({ user })} placeholder="Exactly this ID" />
-      </form>
-
-      {typesAgent ? (
-        <form className="field agents" onSubmit={submitting((agent) => (agent ? onChange({ agent }) : setTypesAgent(false)))}>
-          <label htmlFor={`${id}agent`}>Agent ID</label>
-          <Text id={`${id}agent`} value="" onCommit={() => {}} onLeave={() => setTypesAgent(false)} placeholder="agent_… or seng_…, then Enter" autoFocus />
-        </form>
-      ) : (
-        <div className="field agents">
-          <label htmlFor={`${id}agent`}>Agent</label>
-          <select id={`${id}agent`} value={list.agent} onChange={(e) => (e.target.value === another ? setTypesAgent(true) : onChange({ agent: e.target.value }))}>
-            <option value="">All agents</option>
-            {list.agent && !agents.some((a) => a.id === list.agent) && <option value={list.agent}>{list.agent}</option>}
-            {agents.map((a) => (
-              <option key={a.id} value={a.id}>
-                {a.name}
-              </option>
-            ))}
-            <option value={another}>Another one…</option>
-          </select>
-        </div>
-      )}
-
+    <div className={isOpen ? "toolbar open" : "toolbar"} role="search" aria-label="Filters">
+      <div className="field narrow-only">
+        <button className="filters" aria-expanded={isOpen} aria-controls={`${id}filters`} onClick={() => setIsOpen(!isOpen)}>
+          Filters{used > 0 && ` (${used})`}
+          <svg viewBox="0 0 12 12" aria-hidden="true">
+            <path d={isOpen ? "M3 7.5 6 4.5 9 7.5" : "M3 4.5 6 7.5 9 4.5"} />
+          </svg>
+        </button>
+      </div>
       <div className="field narrow-only">
         <label htmlFor={`${id}order`}>Order</label>
         <select
@@ -63,8 +47,36 @@ export function Toolbar({ list, onChange }: Props) {
         </select>
       </div>
 
-      <Day id={`${id}from`} label="Talked from" value={list.from} onCommit={(from) => onChange({ from })} />
-      <Day id={`${id}to`} label="Talked until" value={list.to} onCommit={(to) => onChange({ to })} />
+      <div className="fields" id={`${id}filters`}>
+        <form className="field wide" onSubmit={submitting((user) => onChange({ user }))}>
+          <label htmlFor={`${id}user`}>User ID</label>
+          <Text id={`${id}user`} type="search" value={list.user} onCommit={(user) => onChange({ user })} placeholder="Exactly this ID" />
+        </form>
+
+        {typesAgent ? (
+          <form className="field agents" onSubmit={submitting((agent) => (agent ? onChange({ agent }) : setTypesAgent(false)))}>
+            <label htmlFor={`${id}agent`}>Agent ID</label>
+            <Text id={`${id}agent`} value="" onCommit={() => {}} onLeave={() => setTypesAgent(false)} placeholder="agent_… or seng_…, then Enter" autoFocus />
+          </form>
+        ) : (
+          <div className="field agents">
+            <label htmlFor={`${id}agent`}>Agent</label>
+            <select id={`${id}agent`} value={list.agent} onChange={(e) => (e.target.value === another ? setTypesAgent(true) : onChange({ agent: e.target.value }))}>
+              <option value="">All agents</option>
+              {list.agent && !agents.some((a) => a.id === list.agent) && <option value={list.agent}>{list.agent}</option>}
+              {agents.map((a) => (
+                <option key={a.id} value={a.id}>
+                  {a.name}
+                </option>
+              ))}
+              <option value={another}>Another one…</option>
+            </select>
+          </div>
+        )}
+
+        <Day id={`${id}from`} label="Talked from" value={list.from} onCommit={(from) => onChange({ from })} />
+        <Day id={`${id}to`} label="Talked until" value={list.to} onCommit={(to) => onChange({ to })} />
+      </div>
     </div>
   );
 }

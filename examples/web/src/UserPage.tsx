@@ -7,7 +7,7 @@ import { Instant } from "./Instant";
 import { Link } from "./Link";
 import { allUsers, formatList } from "./list";
 import { useNavigation, type Place } from "./navigation";
-import { Sentiment } from "./Sentiment";
+import { Legend, Sentiment } from "./Sentiment";
 import { useLoaded } from "./useLoaded";
 
 const query = graphql`
@@ -142,7 +142,7 @@ function Loaded({ reference }: { reference: PreloadedQuery<UserPageQuery> }) {
       <h2>Sentiment</h2>
       {sentiment ? (
         <dl className="moods">
-          {([["All conversations", sentiment.overall], ["Lately", sentiment.recent]] as const).map(([name, s]) => (
+          {([["All conversations", sentiment.overall], ["Latest conversations", sentiment.recent]] as const).map(([name, s]) => (
             <div key={name}>
               <dt>{name}</dt>
               <dd>
@@ -157,6 +157,14 @@ function Loaded({ reference }: { reference: PreloadedQuery<UserPageQuery> }) {
         </dl>
       ) : (
         <p className="unscored">not scored</p>
+      )}
+      {sentiment && (
+        <>
+          <Legend />
+          <p className="explanation">
+            The latest conversations are the latest ones with a score; ElevenLabs does not document how many. Frustration is an average from 0 (none) to 1 (most).
+          </p>
+        </>
       )}
 
       <h2 id="frustrated">Most frustrating conversations</h2>

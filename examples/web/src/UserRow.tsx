@@ -59,7 +59,7 @@ export const UserRow = memo(
         </td>
         <td role="cell" className="agent">
           {activity.lastContactAgent ? (
-            <Link to={formatList({ ...allUsers, agent: activity.lastContactAgent.agentId })} title="All users who have talked to this agent">
+            <Link to={formatList({ ...allUsers, agent: activity.lastContactAgent.agentId })} title={`${activity.lastContactAgentName ?? activity.lastContactAgent.agentId}: all users who have talked to this agent`}>
               {activity.lastContactAgentName ?? activity.lastContactAgent.agentId}
             </Link>
           ) : (

@@ -6,7 +6,7 @@ import { toFault, type Fault } from "./fault";
 import { FaultView } from "./FaultView";
 import { plural } from "./format";
 import { Link } from "./Link";
-import { formatList, type List, type Position } from "./list";
+import { formatList, isFiltered, isReversed, type List, type Position } from "./list";
 import { useNavigation } from "./navigation";
 import type { Pages } from "./Pager";
 import { Skeleton, Spanning } from "./table";
@@ -36,12 +36,10 @@ export interface UserTableProps {
   hasStartedOver: boolean;
   onStartOver: () => void;
   onShown: (shown: Shown) => void;
-  /** Removes the filters, if there are any. */
-  onWiden: (() => void) | undefined;
 }
 
 /** The rows of the list, as far as it has been scrolled. */
-export function UserTable({ query, list, position, hasStartedOver, onStartOver, onShown, onWiden }: UserTableProps) {
+export function UserTable({ query, list, position, hasStartedOver, onStartOver, onShown }: UserTableProps) {
   const navigation = useNavigation();
   const { data, hasNext, isLoadingNext, loadNext, hasPrevious, isLoadingPrevious, loadPrevious } = usePaginationFragment<UserTablePageQuery, UserTable_users$key>(
     graphql`
@@ -173,7 +171,7 @@ export function UserTable({ query, list, position, hasStartedOver, onStartOver, 
   if (count === 0) {
     return (
       <Spanning>
-        <Empty list={list} position={position} onWiden={onWiden} />
+        <Empty list={list} position={position} />
       </Spanning>
     );
   }
@@ -235,7 +233,8 @@ export function UserTable({ query, list, position, hasStartedOver, onStartOver, 
 }
 
 /** The reason why there are no rows. */
-function Empty({ list, position, onWiden }: Pick<UserTableProps, "list" | "position" | "onWiden">) {
+function Empty({ list, position }: Pick<UserTableProps, "list" | "position">) {
+  const navigation = useNavigation();
   if ("cursor" in position) {
     return (
       <div className="empty">
@@ -247,11 +246,19 @@ function Empty({ list, position, onWiden }: Pick<UserTableProps, "list" | "posit
       </div>
     );
   }
+  if (isReversed(list)) {
+    return (
+      <div className="empty">
+        <h2>No users</h2>
+        <p>The first day is after the last one, so no conversation can match.</p>
+        <button onClick={() => navigation.go(formatList({ ...list, from: list.to, to: list.from }))}>Swap the days</button>
+      </div>
+    );
+  }
   return (
     <div className="empty">
       <h2>No users</h2>
-      <p>{onWiden ? "No conversation matches these filters." : "No users have talked to your agents yet."}</p>
-      {onWiden && <button onClick={onWiden}>Clear the filters</button>}
+      <p>{isFiltered(list) ? "No conversation matches these filters." : "No users have talked to your agents yet."}</p>
     </div>
   );
 }

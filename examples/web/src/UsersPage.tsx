@@ -7,9 +7,11 @@ import { formatNumber, plural } from "./format";
 import { allUsers, formatList, isFiltered, parseList, parsePosition, start, variablesOf, type List } from "./list";
 import { useNavigation, type Place } from "./navigation";
 import { noPages, Pager } from "./Pager";
+import { Legend } from "./Sentiment";
 import { Skeleton, Spanning, TableHead } from "./table";
 import { Toolbar } from "./Toolbar";
 import { useLoaded } from "./useLoaded";
+import { useScoredStart } from "./useScoredStart";
 import { pageSize, UserTable, type Shown, type UserTableProps } from "./UserTable";
 import { countLimit, useTotal, type Total } from "./useTotal";
 
@@ -35,7 +37,8 @@ export function UsersPage({ place }: { place: Place }) {
   const navigation = useNavigation();
   const list = parseList(place.search);
   const position = parsePosition(place.search);
-  const { reference, attempt, again } = useLoaded<UsersPageQuery>(query, { ...variablesOf(list, position, pageSize), place: place.key }, place);
+  const isReady = useScoredStart(list, position, place);
+  const { reference, attempt, again } = useLoaded<UsersPageQuery>(query, { ...variablesOf(list, position, pageSize), place: place.key }, place, isReady);
   const total = useTotal(list, place, attempt);
   const [shown, setShown] = useState<{ attempt: string; what: Shown | "fault" } | null>(null);
   const [startedOver, setStartedOver] = useState(""); // the key of the place at which the list started over
@@ -81,6 +84,7 @@ export function UsersPage({ place }: { place: Place }) {
       <Toolbar list={list} onChange={change} />
       <div className="count">
         <p role="status">{now === "loading" ? "Loading users…" : now === "fault" ? "" : countOf(now, total)}</p>
+        {typeof now === "object" && now.rows > 0 && <Legend />}
         {widen && (
           <button className="quiet" onClick={widen}>
             Clear filters
@@ -110,7 +114,6 @@ export function UsersPage({ place }: { place: Place }) {
             <Failed
               fault={fault}
               onRetry={again}
-              onWiden={widen}
               onFirstPage={position.kind === "start" ? undefined : () => navigation.go(formatList(list))}
               onStartOver={startOver}
               onShown={() => setShown({ attempt, what: "fault" })}
@@ -127,8 +130,7 @@ export function UsersPage({ place }: { place: Place }) {
                 hasStartedOver={startedOver === place.key}
                 onStartOver={startOver}
                 onShown={(what) => setShown({ attempt, what })}
-                onWiden={widen}
-              />
+                />
             ) : (
               <Skeleton rows={12} />
             )}
@@ -156,7 +158,6 @@ function Loaded({ reference, ...rest }: Omit<UserTableProps, "query"> & { refere
 interface FailedProps {
   fault: Fault;
   onRetry: () => void;
-  onWiden: (() => void) | undefined;
   onFirstPage: (() => void) | undefined;
   onStartOver: () => void;
   onShown: () => void;

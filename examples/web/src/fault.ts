@@ -29,8 +29,8 @@ export class Fault extends Error {
 export const toFault = (error: unknown) =>
   error instanceof Fault ? error : new Fault("BUG", error instanceof Error ? error.message : String(error));
 
-/** What helps against a fault: a retry, a request without filters or from the first page, or a reload of the application. */
-export type Remedy = "retry" | "widen" | "first page" | "reload" | "none";
+/** What helps against a fault: a retry, the first page, signing in, or a reload of the application. */
+export type Remedy = "retry" | "first page" | "sign in" | "reload" | "none";
 
 interface Wording {
   title: string;
@@ -71,23 +71,23 @@ const wordings: Record<string, Wording> = {
   },
   UNAUTHENTICATED: {
     title: "You are not signed in",
-    sentence: "The service did not accept your credentials, or they have expired.",
-    remedy: "none",
+    sentence: "The service did not accept your credentials, or they have expired. Sign in, and then reload this page.",
+    remedy: "sign in",
   },
   FORBIDDEN: {
     title: "No permission",
-    sentence: "You are signed in, but not permitted to see this.",
+    sentence: "You are signed in, but not permitted to see this. The operator of the service can change that.",
     remedy: "none",
   },
   NOT_FOUND: {
     title: "No such agent",
-    sentence: "ElevenLabs has no agent with this ID.",
-    remedy: "widen",
+    sentence: "ElevenLabs has no agent with this ID. Choose another agent, or clear the filters.",
+    remedy: "none",
   },
   BAD_USER_INPUT: {
     title: "Invalid request",
     sentence: "The service refused it:",
-    remedy: "widen",
+    remedy: "none",
   },
   OPERATION_TOO_COMPLEX: {
     title: "Too large a request",
@@ -132,7 +132,14 @@ const wordings: Record<string, Wording> = {
     remedy: "reload",
   },
 };
-for (const code of ["GRAPHQL_VALIDATION_FAILED", "PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED"]) {
+const persistedQueryCodes = [
+  "PERSISTED_QUERY_NOT_FOUND",
+  "PERSISTED_QUERY_NOT_SUPPORTED",
+  "PERSISTED_QUERY_NOT_IN_LIST",
+  "PERSISTED_QUERY_ID_REQUIRED",
+  "QUERY_NOT_IN_SAFELIST",
+];
+for (const code of ["GRAPHQL_VALIDATION_FAILED", ...persistedQueryCodes]) {
   wordings[code] = wordings.GRAPHQL_PARSE_FAILED!;
 }
 

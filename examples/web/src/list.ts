@@ -60,6 +60,11 @@ export function isFiltered(list: List): boolean {
   return Boolean(list.user || list.agent || list.from || list.to);
 }
 
+/** Whether the first day is after the last one. */
+export function isReversed(list: List): boolean {
+  return list.from !== "" && list.to !== "" && list.from > list.to;
+}
+
 /** The variables for a number of rows from a position. */
 export function variablesOf(list: List, position: Position, count: number): Omit<UsersPageQuery$variables, "place"> {
   const isForward = position.kind === "start" || position.kind === "after";

@@ -32,7 +32,7 @@ export function TableHead({ list, onSort }: { list: List; onSort: (change: Parti
               <button onClick={() => onSort({ sort, order: reversed })}>
                 {name}
                 <svg viewBox="0 0 12 12" aria-hidden="true">
-                  <path d={isSorted && list.order === "asc" ? "M3 7.5 6 4.5 9 7.5" : "M3 4.5 6 7.5 9 4.5"} />
+                  <path d={!isSorted ? "M3.5 4.5 6 2 8.5 4.5M3.5 7.5 6 10 8.5 7.5" : list.order === "asc" ? "M3 7.5 6 4.5 9 7.5" : "M3 4.5 6 7.5 9 4.5"} />
                 </svg>
               </button>
             </th>

@@ -12,9 +12,9 @@ interface Loaded<Q extends OperationType> {
 
 /**
  * Loads a query for a place, once for each visit: from Relay's store if the person came back, otherwise from the
- * network. There is no reference until a load for this place has begun.
+ * network. There is no reference until a load for this place has begun, when it is ready.
  */
-export function useLoaded<Q extends OperationType>(query: GraphQLTaggedNode, variables: Q["variables"], place: Place) {
+export function useLoaded<Q extends OperationType>(query: GraphQLTaggedNode, variables: Q["variables"], place: Place, isReady = true) {
   const environment = useRelayEnvironment();
   const [loaded, setLoaded] = useState<Loaded<Q> | null>(null);
 
@@ -23,7 +23,9 @@ export function useLoaded<Q extends OperationType>(query: GraphQLTaggedNode, var
     setLoaded((last) => ({ place: place.key, attempt: (last?.attempt ?? 0) + 1, reference }));
   };
   // Before the browser paints: what Relay's store has appears at once.
-  useLayoutEffect(() => load(place.isFresh ? "network-only" : "store-or-network"), [place.key]); // eslint-disable-line react-hooks/exhaustive-deps
+  useLayoutEffect(() => {
+    if (isReady) load(place.isFresh ? "network-only" : "store-or-network");
+  }, [place.key, isReady]); // eslint-disable-line react-hooks/exhaustive-deps
   // Relay may remove what no reference holds; the environment sets when.
   useEffect(() => () => loaded?.reference.dispose(), [loaded]);
 

@@ -29,8 +29,9 @@ import (
 
 // Service is the GraphQL handler in front of an upstream whose calls are recorded.
 type Service struct {
-	Handler http.Handler
-	Log     *bytes.Buffer
+	Handler  http.Handler
+	Executor *graph.Executor
+	Log      *bytes.Buffer
 
 	t     testing.TB
 	mu    sync.Mutex
@@ -95,6 +96,7 @@ func New(t testing.TB, o Options) *Service {
 	}
 	executor := graph.NewExecutor(config)
 	t.Cleanup(executor.Close)
+	s.Executor = executor
 	handler := transport.Config{
 		Executor: executor,
 		Authenticate: func(r *http.Request) (upstream.Caller, error) {
