@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -20,16 +21,24 @@ import (
 	"rollcall/upstream/shared/redistest"
 )
 
-// TestRedisTLS has a Redis that speaks TLS, with a password and a certificate that
-// only the first of two services trusts.
+// TestRedisTLS has a Redis that speaks TLS, with a certificate that only the first
+// of two services trusts, and a user with the permissions of docs/operations.md.
 func TestRedisTLS(t *testing.T) {
 	folder := t.TempDir()
 	certificate, key := filepath.Join(folder, "redis.crt"), filepath.Join(folder, "redis.key")
 	writeCertificate(t, certificate, key)
 	tlsAddr := redistest.FreeAddr(t)
 	_, port, _ := net.SplitHostPort(tlsAddr)
+	manual, err := os.ReadFile("docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	permissions := regexp.MustCompile(`(?m)^(ACL SETUSER .*)$`).FindSubmatch(manual)
+	if permissions == nil {
+		t.Fatal("the manual has no permissions")
+	}
 	redis := redistest.Start(t, "--tls-port", port, "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no")
-	redis.Command("acl", "setuser", "rollcall", "on", ">canary-password", "~rollcall:*", "&rollcall:*", "+@read", "+@write", "+@scripting", "+@pubsub", "+@connection", "+time", "+cluster", "-@dangerous")
+	redis.Command(strings.Fields(strings.Replace(string(permissions[1]), "PASSWORD", "canary-password", 1))...)
 	redis.Command("acl", "setuser", "default", "nopass", "+@all")
 	server := httptest.NewServer(&countingUpstream{})
 	defer server.Close()
