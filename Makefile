@@ -21,7 +21,7 @@ help:
 check: generated lint test image operations bench-short e2e
 
 ## check-slow: checks that take minutes and seldom fail; not part of check
-check-slow: manifests soak simulation validity release-twice
+check-slow: manifests soak validity release-twice
 
 ## generated: fails if the generated code is not what the schema gives
 generated:

@@ -1,7 +1,9 @@
 // The playground in a real browser that can connect only to the service.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -18,7 +20,7 @@ const libraries = readFileSync(join(root, "internal/playground/libraries.txt"), 
   });
 
 /** Opens the playground. Requests to other hosts are aborted, or handled by outside. */
-async function open(browser, service, { outside, ...options } = {}) {
+async function open(browser, service, { outside, path = "/", ...options } = {}) {
   const origin = new URL(service.url).origin;
   const context = await browser.newContext({ viewport: { width: 1360, height: 860 }, ...options });
   const page = await context.newPage();
@@ -38,7 +40,7 @@ async function open(browser, service, { outside, ...options } = {}) {
   await page.addInitScript(() =>
     document.addEventListener("securitypolicyviolation", (e) => complain(`${e.violatedDirective} ${e.blockedURI} ${e.sample}`)),
   );
-  await page.goto(`${origin}/`);
+  await page.goto(origin + path);
   const editor = (selector) => ({
     get: () => page.evaluate((s) => document.querySelector(`${s} .CodeMirror`)?.CodeMirror.getValue(), selector),
     set: (text) => page.evaluate(([s, t]) => document.querySelector(`${s} .CodeMirror`).CodeMirror.setValue(t), [selector, text]),
@@ -71,6 +73,29 @@ async function open(browser, service, { outside, ...options } = {}) {
     kept: () => page.evaluate(() => [localStorage, sessionStorage].map((area) => ({ ...area }))),
     close: () => context.close(),
   };
+}
+
+/** The lowest contrast of each kind of text in the editors and the tabs; it runs in the page. */
+function contrasts() {
+  const rgba = (color) => {
+    const [r, g, b, a = 1] = color.match(/[\d.]+/g).map(Number);
+    return [r, g, b, a];
+  };
+  const over = ([r, g, b, a], below) => [r, g, b].map((v, i) => v * a + below[i] * (1 - a));
+  const background = (element) => (element ? over(rgba(getComputedStyle(element).backgroundColor), background(element.parentElement)) : [255, 255, 255]);
+  const luminance = (color) => {
+    const [r, g, b] = color.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const lowest = {};
+  for (const element of document.querySelectorAll('.result-window [class^="cm-"], .graphiql-query-editor [class^="cm-"], .graphiql-tab-button, header p')) {
+    if (!element.textContent.trim()) continue;
+    const below = background(element);
+    const [dark, light] = [luminance(below), luminance(over(rgba(getComputedStyle(element).color), below))].sort((a, b) => a - b);
+    const name = element.className || element.tagName;
+    lowest[name] = Math.min(lowest[name] ?? Infinity, (light + 0.05) / (dark + 0.05));
+  }
+  return lowest;
 }
 
 const ids = (users) => (users.nodes ?? users.edges.map((e) => e.node)).map((user) => user.userId);
@@ -245,7 +270,8 @@ describe("the playground", () => {
     const code = (reply) => reply.errors[0].extensions.code;
 
     it("requests a key before it sends anything", async () => {
-      await view.page.getByText("Enter your credential to begin.").waitFor();
+      await view.page.getByText("Enter your key to begin.").waitFor();
+      assert.equal(await view.page.locator("#secret").getAttribute("aria-invalid"), "true");
       assert.deepEqual(view.seen.requests, []);
     });
 
@@ -266,18 +292,11 @@ describe("the playground", () => {
       assert.deepEqual(JSON.parse(await view.variables.get()), { userId: "" });
     });
 
-    it("sends a bearer token", async () => {
-      await view.page.locator("#scheme").selectOption("Bearer token");
-      await view.page.locator("#secret").fill("canary-token");
-      await view.tab("FirstPage");
-      assert.equal(code(await view.run()), "UNAUTHENTICATED");
-      const { headers } = view.seen.requests.at(-1);
-      assert.equal(headers.authorization, "Bearer canary-token");
-      assert.equal(headers["xi-api-key"], undefined);
+    it("offers nothing but a key", async () => {
+      assert.match(await view.page.locator("#credential").innerText(), /^xi-api-key$/);
     });
 
     it("prefers the headers of GraphiQL's own editor", async () => {
-      await view.page.locator("#scheme").selectOption("xi-api-key");
       await view.page.getByRole("button", { name: "Headers", exact: true }).click();
       await view.tab("NestedAgents");
       await view.headers.set('{ "xi-api-key": "canary-key" }');
@@ -292,7 +311,7 @@ describe("the playground", () => {
       assert.doesNotMatch(kept, /canary/);
       assert.deepEqual(await view.page.context().cookies(), []);
       await view.page.reload();
-      await view.page.getByText("Enter your credential to begin.").waitFor();
+      await view.page.getByText("Enter your key to begin.").waitFor();
       assert.equal(await view.page.locator("#secret").inputValue(), "");
       assert.doesNotMatch(await view.page.content(), /canary/);
       assert.equal(code(await view.run()), "UNAUTHENTICATED");
@@ -305,6 +324,75 @@ describe("the playground", () => {
     });
   });
 
+  it("sends a bearer token with AUTH=jwt", async () => {
+    const issuer = createServer((_, response) => response.end('{"keys":[]}')).listen(0, "127.0.0.1");
+    await once(issuer, "listening");
+    const service = await startService({
+      UPSTREAM_URL: "http://127.0.0.1:9", ELEVENLABS_API_KEY: "k", PLAYGROUND: "on", INTROSPECTION: "on",
+      AUTH: "jwt", JWT_JWKS_URL: `http://127.0.0.1:${issuer.address().port}/`, JWT_ISSUER: "issuer", JWT_AUDIENCE: "rollcall",
+    });
+    const view = await open(browser, service);
+    await view.ready();
+    await view.page.getByText("Enter your token to begin.").waitFor();
+    await view.page.locator("#secret").fill("Bearer canary-token");
+    assert.equal((await view.run()).errors[0].extensions.code, "UNAUTHENTICATED");
+    const { headers } = view.seen.requests.at(-1);
+    assert.equal(headers.authorization, "Bearer canary-token");
+    assert.equal(headers["xi-api-key"], undefined);
+    await view.close();
+    await service.stop();
+    issuer.close();
+  });
+
+  it("works below a path that a proxy removes", async () => {
+    const proxy = createServer(async (request, response) => {
+      const target = new URL(request.url.replace(/^\/people\//, "/"), demo.url);
+      const sent = { method: request.method, headers: { ...request.headers, host: target.host, origin: target.origin }, body: request.method === "POST" ? request : undefined, duplex: "half" };
+      delete sent.headers.connection;
+      const reply = request.url.startsWith("/people/") ? await fetch(target, sent) : new Response("", { status: 404 });
+      const headers = Object.fromEntries([...reply.headers].filter(([name]) => !/^(content-(encoding|length)|connection|transfer-encoding)$/.test(name)));
+      response.writeHead(reply.status, headers).end(Buffer.from(await reply.arrayBuffer()));
+    }).listen(0, "127.0.0.1");
+    await once(proxy, "listening");
+    const url = `http://127.0.0.1:${proxy.address().port}/people/graphql`;
+    const view = await open(browser, { url }, { path: "/people/" });
+    await view.ready();
+    assert.equal((await view.run()).data.users.edges.length, 5);
+    assert.deepEqual(view.seen.complaints, []);
+    await view.close();
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+
+  for (const colorScheme of ["light", "dark"]) {
+    it(`is readable and complete in the ${colorScheme} theme`, async () => {
+      const view = await open(browser, demo, { colorScheme });
+      await view.ready();
+      const hint = () => view.page.evaluate(() => getComputedStyle(document.querySelector(".result-window"), "::before").content);
+      assert.match(await hint(), /to run the query/);
+      // The editor of variables, which are empty, does not take the query's room.
+      await view.page.locator('[aria-label="Show editor tools"]').waitFor();
+      await view.run();
+      assert.doesNotMatch(await hint(), /to run/);
+      const ratios = await view.page.evaluate(contrasts);
+      for (const name of ["cm-string", "cm-number", "cm-property", "cm-punctuation"]) assert.ok(ratios[name] >= 4.5, `${name}: ${JSON.stringify(ratios)}`);
+      assert.ok(Object.values(ratios).every((ratio) => ratio >= 4.5), JSON.stringify(ratios));
+      await view.tab("OneUser");
+      await view.page.locator('[aria-label="Hide editor tools"]').waitFor();
+      await view.close();
+    });
+  }
+
+  it("stacks its panes on a phone", async () => {
+    const view = await open(browser, demo, { viewport: { width: 390, height: 844 } });
+    await view.ready();
+    const box = (selector) => view.page.locator(selector).boundingBox();
+    const [query, response] = [await box(".graphiql-editors"), await box(".graphiql-response")];
+    assert.ok(response.y >= query.y + query.height && query.width > 300 && response.width > 300, JSON.stringify([query, response]));
+    assert.ok(await view.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await view.close();
+  });
+
   it("works with introspection off, and says so", async () => {
     const service = await startService({ PLAYGROUND: "on", INTROSPECTION: "off" });
     const view = await open(browser, service);
@@ -312,6 +400,8 @@ describe("the playground", () => {
     await view.page.getByText("Introspection is off: there are no docs and no completion.").waitFor();
     assert.equal((await view.run()).data.users.edges.length, 5);
     assert.deepEqual(view.seen.requests.map((r) => r.body.operationName), ["FirstPage"]);
+    await view.page.locator('[aria-label="Show Documentation Explorer"]').click();
+    await view.page.getByText("This service does not show its schema").waitFor();
     assert.deepEqual(view.seen.complaints, []);
     await view.close();
     await service.stop();

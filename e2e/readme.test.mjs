@@ -151,6 +151,14 @@ describe("the README", () => {
     assert.match(readFileSync(join(root, "Makefile"), "utf8"), /^check:.*\be2e\b/m);
   });
 
+  it("names the command of a release", () => {
+    // make check builds and starts the images of a release: the whole release takes minutes, and refuses uncommitted changes.
+    const [, target] = command(/^make release /).split(" ");
+    const makefile = readFileSync(join(root, "Makefile"), "utf8");
+    assert.match(makefile, new RegExp(`^${target}:`, "m"));
+    assert.match(makefile, /^check:.*\bimage\b/m);
+  });
+
   it("has no command without a test", () => {
     assert.deepEqual([...commands, ...inline].filter((c) => !tried.has(c)), []);
   });

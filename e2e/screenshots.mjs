@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { launch } from "./browser.mjs";
 import { startFaults } from "./faults.mjs";
-import { query, startEmulator, startService } from "./processes.mjs";
+import { query, root, startEmulator, startService } from "./processes.mjs";
 import { startSite } from "./site.mjs";
 
 const [, , given, ...chosen] = process.argv;
@@ -18,8 +18,14 @@ mkdirSync(folder, { recursive: true });
 const site = await startSite();
 const emulator = await startEmulator("-users", "700", "-keys", "key");
 const faults = await startFaults(emulator.url);
-const settings = { ELEVENLABS_API_KEY: "key", AUTH: "none", CORS_ORIGINS: site.origin };
-const service = await startService({ ...settings, UPSTREAM_URL: faults.url });
+const service = await startService({
+  UPSTREAM_URL: faults.url,
+  ELEVENLABS_API_KEY: "key",
+  AUTH: "none",
+  CORS_ORIGINS: site.origin,
+  TRUSTED_DOCUMENTS: join(root, "examples/web/documents.json"),
+  TRUSTED_DOCUMENTS_MODE: "prefer", // for the query below
+});
 site.use(service.url);
 const { data } = await query(service.url, "{ users(first: 1, sortBy: CONVERSATION_COUNT) { nodes { id } } }");
 const user = data.users.nodes[0].id;

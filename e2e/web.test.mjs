@@ -1,10 +1,12 @@
-// The built example application in a real browser, on its own origin, with the real service.
+// The built example application in a real browser, on its own origin, with the real service, which accepts only the
+// application's operations.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { launch } from "./browser.mjs";
@@ -13,6 +15,9 @@ import { query, root, startEmulator, startService } from "./processes.mjs";
 import { startSite } from "./site.mjs";
 
 const artefacts = fileURLToPath(new URL("artefacts/", import.meta.url));
+/** The application's operations by ID, as its build wrote them. */
+const TRUSTED_DOCUMENTS = join(root, "examples/web/documents.json");
+const documents = JSON.parse(readFileSync(TRUSTED_DOCUMENTS, "utf8"));
 const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
 
 const desktop = { width: 1280, height: 860 };
@@ -20,26 +25,30 @@ const phone = { width: 390, height: 844 };
 
 describe("the example application", () => {
   let browser, site, emulator, faults, service, page;
+  let reference; // a service that accepts every document, for the test's own queries
   let complaints; // the errors in the page's console
   let requests; // the variables of the page's requests for lists
   let counts; // the variables of its requests for a total
+  let bodies; // the bodies of all its requests
 
   before(async () => {
     site = await startSite();
     emulator = await startEmulator("-users", "700", "-keys", "old-key,new-key");
     faults = await startFaults(emulator.url);
     service = await serve("old-key");
+    reference = await startService({ UPSTREAM_URL: emulator.url, ELEVENLABS_API_KEY: "old-key", AUTH: "none" });
     browser = await launch();
   });
   after(async () => {
     await browser?.close();
     await service?.stop();
+    await reference?.stop();
     await emulator?.stop();
     faults?.close();
     site?.close();
   });
   const serve = (key, addr = "127.0.0.1:0") =>
-    startService({ LISTEN_ADDR: addr, UPSTREAM_URL: faults.url, ELEVENLABS_API_KEY: key, AUTH: "none", CORS_ORIGINS: site.origin, UPSTREAM_TIMEOUT: "3s" });
+    startService({ LISTEN_ADDR: addr, UPSTREAM_URL: faults.url, ELEVENLABS_API_KEY: key, AUTH: "none", CORS_ORIGINS: site.origin, UPSTREAM_TIMEOUT: "3s", TRUSTED_DOCUMENTS });
 
   beforeEach(async () => {
     site.use(service.url);
@@ -57,13 +66,15 @@ describe("the example application", () => {
     complaints = [];
     requests = [];
     counts = [];
+    bodies = [];
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("request", (request) => {
       if (!request.url().endsWith("/graphql") || request.method() !== "POST") return;
-      const { query, variables } = request.postDataJSON();
-      if (query.includes("UserTable_users")) requests.push(variables);
-      if (query.includes("totalCount")) counts.push(variables);
+      const { documentId, variables } = request.postDataJSON();
+      bodies.push(request.postDataJSON());
+      if (documents[documentId]?.includes("UserTable_users")) requests.push(variables);
+      if (documents[documentId]?.includes("totalCount")) counts.push(variables);
     });
   }
   const goto = (search = "") => page.goto(site.origin + "/" + search);
@@ -132,7 +143,7 @@ describe("the example application", () => {
   }
 
   /** Reads the list from the service. */
-  async function list(args = {}, url = service.url) {
+  async function list(args = {}, url = reference.url) {
     const users = [];
     let after = null;
     do {
@@ -154,8 +165,8 @@ describe("the example application", () => {
     afterEach(() => assert.deepEqual(complaints, []));
 
     it("shows each of the demo's 10,000 users once, in order", { timeout: 180_000 }, async (t) => {
-      const demo = await startService({ CORS_ORIGINS: site.origin });
-      t.after(() => demo.stop());
+      const [demo, same] = await Promise.all([{ CORS_ORIGINS: site.origin, TRUSTED_DOCUMENTS }, {}].map((env) => startService(env)));
+      t.after(() => Promise.all([demo.stop(), same.stop()]));
       site.use(demo.url);
       await open({ viewport: { width: 1280, height: 2600 } });
       await goto();
@@ -163,10 +174,24 @@ describe("the example application", () => {
       const shown = await walk();
       assert.equal(shown.length, 10_000);
       assert.equal(new Set(shown).size, 10_000);
-      assert.deepEqual(shown, ids(await list({}, demo.url)));
+      assert.deepEqual(shown, ids(await list({}, same.url)));
       await says(status(), "10,000 users");
       assert.ok((await page.locator("tbody tr").count()) < 200, "rows that are far away are not rendered");
       assert.equal(requests.length, 200);
+    });
+
+    it("sends the IDs of its operations, and no text", async () => {
+      await goto();
+      await says(status(), "of 700 users");
+      await scrollTo(1e6);
+      await row(50).waitFor();
+      assert.equal(bodies.length, 4); // the list, its next page, the agents and the total
+      for (const { documentId, variables, ...rest } of bodies) {
+        assert.ok(documents[documentId], documentId);
+        assert.deepEqual(rest, {});
+      }
+      const text = { query: documents[bodies[0].documentId], variables: bodies[0].variables };
+      assert.equal((await query(service.url, text.query, text.variables)).errors[0].extensions.code, "PERSISTED_QUERY_ID_REQUIRED");
     });
 
     it("filters by an agent, from the field and from a row", async () => {
@@ -358,7 +383,7 @@ describe("the example application", () => {
       await goto("?sort=conversations");
       const { who } = await openRow(0);
       const { data } = await query(
-        service.url,
+        reference.url,
         `query($userId: ID!) { user(userId: $userId) { id conversationCount lastContactAgentName lastContactConversation { conversationId }
           sentiment { overall { scoredConversationCount positiveCount neutralCount negativeCount averageSentimentScore } }
           mostFrustratedConversations { conversation { conversationId } } } }`,
@@ -582,7 +607,7 @@ describe("the example application", () => {
     });
 
     it("explains a page that has no users", async () => {
-      const { data } = await query(service.url, "{ users(first: 1) { edges { cursor } } last: users(last: 1) { edges { cursor } } }");
+      const { data } = await query(reference.url, "{ users(first: 1) { edges { cursor } } last: users(last: 1) { edges { cursor } } }");
       const [first] = data.users.edges;
       const [last] = data.last.edges;
       for (const address of [`?before=${first.cursor}`, `?after=${last.cursor}`]) {
@@ -609,7 +634,7 @@ describe("the example application", () => {
       assert.equal(counts.length, 2);
       assert.equal(counts[0].limit, 1000);
 
-      const demo = await startService({ CORS_ORIGINS: site.origin });
+      const demo = await startService({ CORS_ORIGINS: site.origin, TRUSTED_DOCUMENTS });
       t.after(() => demo.stop());
       site.use(demo.url);
       await goto();
@@ -742,6 +767,29 @@ describe("the example application", () => {
       await row(0).waitFor();
     });
 
+    it("explains that the service has another version, if it does not know an operation", async (t) => {
+      // The service was updated first, or the page: its list is another release's.
+      const list = join(mkdtempSync(join(tmpdir(), "rollcall-documents-")), "documents.json");
+      writeFileSync(list, JSON.stringify(Object.fromEntries(Object.entries(documents).filter(([, text]) => !text.includes("query UsersPageQuery")))));
+      const other = await startService({ UPSTREAM_URL: emulator.url, ELEVENLABS_API_KEY: "new-key", AUTH: "none", CORS_ORIGINS: site.origin, TRUSTED_DOCUMENTS: list });
+      t.after(async () => {
+        await other.stop();
+        rmSync(dirname(list), { recursive: true });
+      });
+      site.use(other.url);
+      await goto();
+      await says(page.locator(".fault"), "This page is out of date");
+      await says(page.locator(".fault"), "the service is still being updated");
+      await shot("another version");
+      // An update of the service's list reaches the page without a restart of the service.
+      writeFileSync(list, JSON.stringify(documents));
+      await until(async () => {
+        await page.getByRole("button", { name: "Reload the page" }).click();
+        await page.locator(".fault, tbody bdi").first().waitFor();
+        return (await page.locator("tbody bdi").count()) > 0;
+      }, "the service has the new list");
+    });
+
     it("has a sentence for each code, and a button if it can help", async () => {
       let code;
       await page.route("**/graphql", (route) => {
@@ -773,11 +821,11 @@ describe("the example application", () => {
         OPERATION_TOO_COMPLEX: ["Too large a request", []],
         GRAPHQL_PARSE_FAILED: ["This page is out of date", reload],
         GRAPHQL_VALIDATION_FAILED: ["This page is out of date", reload],
-        PERSISTED_QUERY_NOT_FOUND: ["This page is out of date", reload],
-        PERSISTED_QUERY_NOT_SUPPORTED: ["This page is out of date", reload],
         PERSISTED_QUERY_NOT_IN_LIST: ["This page is out of date", reload],
-        PERSISTED_QUERY_ID_REQUIRED: ["This page is out of date", reload],
-        QUERY_NOT_IN_SAFELIST: ["This page is out of date", reload],
+        PERSISTED_QUERY_NOT_FOUND: ["The service does not know this page", reload],
+        PERSISTED_QUERY_NOT_SUPPORTED: ["The service does not know this page", reload],
+        PERSISTED_QUERY_ID_REQUIRED: ["The service does not know this page", reload],
+        QUERY_NOT_IN_SAFELIST: ["The service does not know this page", reload],
         INTERNAL_SERVER_ERROR: ["The service has failed", retry],
         A_CODE_OF_TOMORROW: ["The service has failed", retry],
       });
@@ -956,7 +1004,7 @@ describe("the example application", () => {
     });
     const vite = spawn("node_modules/.bin/vite", ["--port", port, "--strictPort", "--host", "127.0.0.1"], {
       cwd: join(root, "examples/web"),
-      env: { PATH: process.env.PATH, ROLLCALL: new URL(service.url).origin },
+      env: { PATH: process.env.PATH, ROLLCALL: new URL(reference.url).origin },
       stdio: ["ignore", "pipe", "inherit"],
     });
     try {

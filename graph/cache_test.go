@@ -114,7 +114,7 @@ func TestWalkWithCache(t *testing.T) {
 	}
 }
 
-func TestCacheServesLookUps(t *testing.T) {
+func TestCacheLookUps(t *testing.T) {
 	b := newBusy(1, 50)
 	s := graphtest.New(t, graphtest.Options{RoundTripper: b, CacheTTL: time.Minute})
 	s.Must(`{ users(first: 30) { nodes { userId } } }`, nil)

@@ -9,10 +9,10 @@ import (
 )
 
 // The breaker spares a server that is down, and callers who would wait for it. It
-// opens if at least twenty recent requests ended and half of them failed. It
-// admits one request after five seconds, and closes if that one succeeds. A
-// request is recent for as long as four calls may take: a shorter time could pass
-// while too few requests end.
+// opens if at least twenty recent requests have ended and half of them failed. It
+// admits one request after five seconds, and closes if that one succeeds. A request
+// is recent for as long as four calls may take: if the server hangs, too few
+// requests end in a shorter time.
 const (
 	breakerCalls    = 4
 	breakerRequests = 20

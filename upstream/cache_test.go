@@ -115,7 +115,7 @@ func TestCacheTTL(t *testing.T) {
 	})
 }
 
-func TestCacheServesSmallerPages(t *testing.T) {
+func TestCachePageSizes(t *testing.T) {
 	sized := func(cursor string, size int) upstream.PageQuery {
 		return upstream.PageQuery{Cursor: cursor, Size: size}
 	}
@@ -128,7 +128,7 @@ func TestCacheServesSmallerPages(t *testing.T) {
 	})
 }
 
-func TestCacheServesLookUps(t *testing.T) {
+func TestCacheLookUps(t *testing.T) {
 	visiting(t, func(v visit) {
 		v.want("the page", v.list(alice, page), 1)
 		v.want("a user of it", v.list(alice, lookUp("b")), 1)
@@ -148,7 +148,7 @@ func TestCacheServesLookUps(t *testing.T) {
 	})
 }
 
-func TestCacheServesTheNewestLookUp(t *testing.T) {
+func TestCacheNewestLookUp(t *testing.T) {
 	visiting(t, func(v visit) {
 		v.want("a look-up", v.list(alice, lookUp("a")), 1)
 		wait(time.Second)

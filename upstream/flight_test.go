@@ -112,7 +112,7 @@ func TestFlightIsCancelledWithItsLastCaller(t *testing.T) {
 	})
 }
 
-func TestFlightReturnsTheCallersCancellation(t *testing.T) {
+func TestFlightCancellation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s slow
 		_, session := newSession(s.answer, alice)

@@ -135,7 +135,7 @@ func TestSharedPages(t *testing.T) {
 		s.want(1, "k", "second", 1, true)
 		<-time.After(5 * time.Millisecond)
 		s.want(1, "k", "", 2, false)
-		<-time.After(20 * time.Millisecond) // the near copy expires
+		<-time.After(20 * time.Millisecond) // the page leaves the near cache
 		s.want(0, "k", "", 2, true)
 		s.want(0, "k", "second", 3, false)
 		s.want(1, "k", "second", 3, true)

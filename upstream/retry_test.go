@@ -52,9 +52,9 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// TestRetryBudgetUnderConstantFailures counts the requests if each response is a
+// TestRetryBudgetInOutage counts the requests if each response is a
 // 503 and many callers call at once.
-func TestRetryBudgetUnderConstantFailures(t *testing.T) {
+func TestRetryBudgetInOutage(t *testing.T) {
 	for _, callers := range []int{4, 100} {
 		t.Run(fmt.Sprint(callers, " callers"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

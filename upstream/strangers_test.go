@@ -237,9 +237,9 @@ func TestAcceptedKeysAreServedFirst(t *testing.T) {
 	})
 }
 
-// TestWaitingCallsAreRefusedBeforeTheirDeadlines has calls that would be served
+// TestQueueMargin has calls that would be served
 // when no time is left.
-func TestWaitingCallsAreRefusedBeforeTheirDeadlines(t *testing.T) {
+func TestQueueMargin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoors()
 		d.takes = time.Hour // each attempt times out after eight seconds

@@ -79,7 +79,7 @@ func newTelemetry(c Config) *telemetry {
 	t.duration = instrument.Must(meter.Float64Histogram("http.client.request.duration", durationBuckets,
 		metric.WithUnit("s"), metric.WithDescription("Time that requests to the upstream took.")))
 	t.retries = instrument.Must(meter.Int64Counter("rollcall.upstream.retries",
-		metric.WithDescription("Failures that a second attempt might have mended, by what came of it.")))
+		metric.WithDescription("Failures that were worth a second attempt, by outcome.")))
 	t.refusals = instrument.Must(meter.Int64Counter("rollcall.upstream.refusals",
 		metric.WithDescription("Calls that were not sent, by reason.")))
 	t.trips = instrument.Must(meter.Int64Counter("rollcall.upstream.breaker.trips",
@@ -109,8 +109,8 @@ func (t *telemetry) observe(c *Client, meter metric.Meter) {
 	limit := gauge("rollcall.upstream.limit", "Requests that one key may have in flight.")
 	maximum := gauge("rollcall.upstream.maximum", "Requests that one key may have in flight, as reported by the upstream.")
 	connections := gauge("rollcall.upstream.connections", "Connections to the upstream, idle ones included.")
-	keys := gauge("rollcall.upstream.keys", "Keys that calls are made with right now.")
-	queue := gauge("rollcall.upstream.queue", "Calls that wait for their turn, of all keys.")
+	keys := gauge("rollcall.upstream.keys", "Keys in use.")
+	queue := gauge("rollcall.upstream.queue", "Calls that wait in a queue, of all keys.")
 	state := gauge("rollcall.upstream.breaker.state", "1 for the state that the breaker is in.")
 
 	server := metric.WithAttributes(t.server...)

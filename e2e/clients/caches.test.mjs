@@ -2,18 +2,18 @@
 // Apollo Client's cache and Graphcache, set up as in docs/clients.md.
 
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { gql } from "@apollo/client";
-import { query, root, startService } from "../processes.mjs";
-import { blocks, sh } from "./recipes.mjs";
+import { query, startService } from "../processes.mjs";
+import { sh, writeWithPackages } from "./recipes.mjs";
 
-const built = mkdtempSync(join(tmpdir(), "rollcall-caches-"));
 const filters = [{}, { callStartedAfter: "2026-10-15T00:00:00Z" }];
+
+let built; // the folder of the recipes
 
 /** Two ways to read the number of conversations of a list's users. Only the first is right. */
 const ways = {
@@ -67,34 +67,19 @@ const clients = {
 describe("two lists of the same users in one cache", () => {
   let demo, truth;
   before(async () => {
-    for (const [file, content] of blocks) {
-      mkdirSync(dirname(join(built, file)), { recursive: true });
-      writeFileSync(join(built, file), content);
-    }
-    for (const folder of ["relay/src", "apollo", "urql"]) writeFileSync(join(built, folder, "fetch.js"), blocks.get("fetch.js"));
-    symlinkSync(join(root, "graph"), join(built, "graph"));
-    symlinkSync(fileURLToPath(new URL("node_modules", import.meta.url)), join(built, "node_modules"));
-    for (const [folder, type] of Object.entries({ relay: "commonjs", apollo: "module", urql: "module" })) writeFileSync(join(built, folder, "package.json"), JSON.stringify({ type }));
+    built = await writeWithPackages();
     // Relay requires names that begin with the file's.
     const lists = Object.entries(ways).map(([name, way]) => `export const ${name} = graphql\`${text(way, `listsOf${name}Query`, `@connection(key: "${name}_users")`)}\`;\n`);
     writeFileSync(join(built, "relay/src/lists.js"), `import { graphql } from "relay-runtime";\n${lists.join("")}`);
-    for (const [commands, folder] of [
-      [blocks.get("schema.sh"), built],
-      ["cp ../schema.graphql . && npx relay-compiler && npx babel src --out-dir lib", join(built, "relay")],
-    ]) {
-      const { code, lines, stderr } = await sh(commands, folder);
-      assert.equal(code, 0, [...lines, stderr].join("\n"));
-    }
+    const { code, lines: output, stderr } = await sh("npx relay-compiler && npx babel src --out-dir lib", join(built, "relay"));
+    assert.equal(code, 0, [...output, stderr].join("\n"));
 
     demo = await startService();
     process.env.ROLLCALL_URL = demo.url;
     const replies = await Promise.all(filters.map((filter) => query(demo.url, text(ways.activity, "List"), { filter })));
     truth = replies.map(({ data }) => numbers("activity", data));
   });
-  after(async () => {
-    await demo?.stop();
-    rmSync(built, { recursive: true, force: true });
-  });
+  after(() => demo?.stop());
 
   it("have at least twenty users in common, with different numbers", () => {
     const common = Object.keys(truth[0]).filter((user) => user in truth[1]);

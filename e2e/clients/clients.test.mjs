@@ -3,19 +3,18 @@
 // that fails.
 
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { gql } from "@apollo/client";
 import { buildClientSchema, buildSchema, getIntrospectionQuery, lexicographicSortSchema, printSchema } from "graphql";
-import { query, root, startEmulator, startService } from "../processes.mjs";
+import { query, startEmulator, startService } from "../processes.mjs";
 import { faults, startProxy } from "./fault.mjs";
-import { blocks, page, sh } from "./recipes.mjs";
+import { blocks, page, sh, write } from "./recipes.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const built = mkdtempSync(join(tmpdir(), "rollcall-clients-"));
+let built; // the folder of the recipes
 const since = "2026-10-31T12:00:00Z"; // as the recipes have it
 
 const recipes = ["curl", "relay", "apollo", "urql", "go"];
@@ -26,16 +25,7 @@ const commands = (file) => blocks.get(file).replaceAll(/\\\n */g, "").trim().spl
 describe("docs/clients.md", () => {
   let demo, emulator, withKeys, all;
   before(async () => {
-    for (const [file, text] of blocks) {
-      mkdirSync(dirname(join(built, file)), { recursive: true });
-      writeFileSync(join(built, file), text);
-    }
-    // The recipe for the schema is written for the project's folder; others use its result.
-    symlinkSync(join(root, "graph"), join(built, "graph"));
-    assert.equal((await sh(blocks.get("schema.sh"), built)).code, 0);
-    for (const folder of ["relay/src", "apollo", "urql"]) cpSync(join(built, "fetch.js"), join(built, folder, "fetch.js"));
-    for (const name of ["relay", "go"]) cpSync(join(built, "schema.graphql"), join(built, name, "schema.graphql"));
-
+    built = await write();
     demo = await startService();
     emulator = await startEmulator("-users", "300", "-keys", "right-key");
     withKeys = await startService({ UPSTREAM_URL: emulator.url, AUTH: "passthrough", INTROSPECTION: "off" });
@@ -43,7 +33,6 @@ describe("docs/clients.md", () => {
   });
   after(async () => {
     for (const program of [demo, withKeys, emulator]) await program?.stop();
-    rmSync(built, { recursive: true, force: true });
   });
 
   /** The users who have called since then, read as one page. */
@@ -57,13 +46,13 @@ describe("docs/clients.md", () => {
   it("has a file name for each block, and a test for each recipe", () => {
     assert.equal(page.match(/^```\w/gm).length, blocks.size);
     const folders = new Set([...blocks.keys()].map((file) => file.split("/")[0]));
-    assert.deepEqual([...folders].sort(), ["schema.sh", "fetch.js", ...recipes].sort());
+    assert.deepEqual([...folders].sort(), ["schema.sh", "fetch.js", "codegen", ...recipes].sort());
   });
 
   it("installs the npm packages that are locked here, at the same versions", () => {
     const installed = {};
-    for (const name of ["relay", "apollo", "urql"]) {
-      for (const line of commands(`${name}/install.sh`).filter((line) => line.startsWith("npm install"))) {
+    for (const file of [...blocks.keys()].filter((file) => file.endsWith("install.sh"))) {
+      for (const line of commands(file).filter((line) => line.startsWith("npm install"))) {
         for (const [, pkg, version] of line.matchAll(/ (@?[^\s@]+)@(\S+)/g)) installed[pkg] = version;
       }
     }
@@ -89,10 +78,10 @@ describe("docs/clients.md", () => {
   for (const name of recipes) {
     const programs = ["run.sh", "previous.sh"].filter((file) => blocks.has(`${name}/${file}`));
     for (const program of programs) describe(`the recipe for ${name}, ${program}`, () => {
-      const folder = join(built, name);
-      let proxy;
+      let folder, proxy;
       after(() => proxy?.close());
       before(async () => {
+        folder = join(built, name);
         proxy = await startProxy(demo.url);
         if (program !== "run.sh") return; // the packages are installed
         const install = blocks.get(`${name}/install.sh`);

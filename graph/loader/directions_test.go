@@ -137,7 +137,7 @@ func TestCallsOfBackwardPages(t *testing.T) {
 	})
 }
 
-func TestWindowsOfBothDirectionsShareAWalk(t *testing.T) {
+func TestWalkOfBothDirections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{users: 1000}
 		p := process{s, newMemory(t, 0)}

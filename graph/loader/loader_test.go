@@ -175,7 +175,7 @@ func TestFewestCalls(t *testing.T) {
 	}
 }
 
-func TestUnexpectedWindowsShareAWalk(t *testing.T) {
+func TestUnexpectedWindows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{users: 1000}
 		l := newLoader(t, s, 100)

@@ -75,7 +75,7 @@ func newHandler(c Config, files fs.FS) *Handler {
 
 	// A URL changes with its content, so that browsers may cache it forever.
 	version := digest(assets)
-	own := "/playground/" + version + "/"
+	own := "playground/" + version + "/"
 	for i := range libraries {
 		libraries[i].URL = cdn + libraries[i].at
 		if embedded {
@@ -100,7 +100,7 @@ func newHandler(c Config, files fs.FS) *Handler {
 		header.Set("Cache-Control", "no-store") // each nonce is used once
 		_, _ = w.Write(b.Bytes())               // an error means that the client has disconnected
 	})
-	h.mux.HandleFunc("GET "+own+"{name}", func(w http.ResponseWriter, r *http.Request) {
+	h.mux.HandleFunc("GET /"+own+"{name}", func(w http.ResponseWriter, r *http.Request) {
 		name := r.PathValue("name")
 		content, ok := assets[name]
 		if !ok {
@@ -121,11 +121,15 @@ func newHandler(c Config, files fs.FS) *Handler {
 // pageData is the template's data.
 type pageData struct {
 	Config
-	Own       string // the path of the service's own files
+	Own       string // the path of the service's own files, relative to the page
 	Libraries []library
 	FromCDN   bool
 	Nonce     string
 }
+
+// RelativeEndpoint returns the path of the API relative to the page. All addresses of
+// the page are relative, so it works below a prefix that a proxy removes.
+func (d pageData) RelativeEndpoint() string { return strings.TrimPrefix(d.Endpoint, "/") }
 
 var contentTypes = map[string]string{
 	".css": "text/css; charset=utf-8",

@@ -25,10 +25,11 @@ var (
 // is reading.
 const lockRetry = 8 * time.Millisecond
 
-// Pages are the pages that the replicas have read with one API key. A page's
-// place determines everything about it except its size. Pages that were read from
-// Redis are also copied near, in this process, until Redis reports that they are
-// no longer valid. It is safe for concurrent use.
+// Pages are the pages that the replicas have read with one API key. A page is named
+// by its place: a text for its list and cursor, which determine everything about it
+// except its size. This process has a near cache of the pages that it read from
+// Redis, in which a page remains until Redis reports that it is no longer valid.
+// Pages is safe for concurrent use.
 type Pages struct {
 	store *Store
 	key   string
@@ -123,8 +124,7 @@ func (p *Pages) get(ctx context.Context, place string, size int) (found page, ok
 	}
 }
 
-// near returns a valid near copy of a page, or reads the page from Redis and
-// copies it.
+// near returns a page from the near cache, which reads it from Redis if necessary.
 func (p *Pages) near(incarnation int, name string, size int) (found page, ok bool) {
 	var fields []string
 	err := p.store.do(incarnation, patience, func(ctx context.Context, client rueidis.Client) error {

@@ -134,7 +134,7 @@ func TestPagesOfReplicas(t *testing.T) {
 		have(t, other, "2", 10, "second, old")
 		pause(5 * time.Millisecond)
 		read(t, other, "1").put("first", 10, "2")
-		eventually(t, 100*time.Millisecond, "the near copy has expired", func() bool {
+		eventually(t, 100*time.Millisecond, "the page has left the near cache", func() bool {
 			_, _, e, _ := one.Get(t.Context(), "2", 10, "")
 			if e != nil {
 				e(nil, 0, "")

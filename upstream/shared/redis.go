@@ -29,7 +29,7 @@ const (
 	// probePeriod is how often Redis is probed while a call waits for a permit
 	// and nothing else proves that Redis answers.
 	probePeriod = 10 * time.Millisecond
-	// nearBytes is how much memory the near copies of pages may take.
+	// nearBytes is how much memory the near cache of pages may take.
 	nearBytes = 32 << 20
 	// bufferBytes is the size of a connection's buffers; it has two.
 	bufferBytes = 64 << 10

@@ -99,6 +99,16 @@ const wordings: Record<string, Wording> = {
     sentence: "The service has a newer version than this page.",
     remedy: "reload",
   },
+  PERSISTED_QUERY_NOT_IN_LIST: {
+    title: "This page is out of date",
+    sentence: "The service and this page have different versions. Reload the page. If that does not help, the service is still being updated: try again in a few minutes.",
+    remedy: "reload",
+  },
+  PERSISTED_QUERY_NOT_FOUND: {
+    title: "The service does not know this page",
+    sentence: "This page's operations (documents.json) are not among the service's TRUSTED_DOCUMENTS. The operator of the service can change that.",
+    remedy: "reload",
+  },
   INTERNAL_SERVER_ERROR: {
     title: "The service has failed",
     sentence: "This is not your fault. The service's log has details under the request ID.",
@@ -132,15 +142,10 @@ const wordings: Record<string, Wording> = {
     remedy: "reload",
   },
 };
-const persistedQueryCodes = [
-  "PERSISTED_QUERY_NOT_FOUND",
-  "PERSISTED_QUERY_NOT_SUPPORTED",
-  "PERSISTED_QUERY_NOT_IN_LIST",
-  "PERSISTED_QUERY_ID_REQUIRED",
-  "QUERY_NOT_IN_SAFELIST",
-];
-for (const code of ["GRAPHQL_VALIDATION_FAILED", ...persistedQueryCodes]) {
-  wordings[code] = wordings.GRAPHQL_PARSE_FAILED!;
+wordings.GRAPHQL_VALIDATION_FAILED = wordings.GRAPHQL_PARSE_FAILED!;
+// In development this page sends texts, and a build sends IDs: the service may accept only the other.
+for (const code of ["PERSISTED_QUERY_NOT_SUPPORTED", "PERSISTED_QUERY_ID_REQUIRED", "QUERY_NOT_IN_SAFELIST"]) {
+  wordings[code] = wordings.PERSISTED_QUERY_NOT_FOUND!;
 }
 
 export function wordingOf(fault: Fault): Wording {

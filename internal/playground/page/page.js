@@ -5,14 +5,13 @@ import { examples, nextCursor, previousCursor, sample } from "./examples.js";
 
 const root = document.getElementById("playground");
 const { endpoint, credential: required, introspection, nonce } = root.dataset;
-const scheme = document.getElementById("scheme");
-const secret = document.getElementById("secret");
+const secret = document.getElementById("secret"); // null if the service needs no credential
 
 /** The header of the credential in the page's first line, if there is one. */
 function credential() {
-  const value = secret.value.trim();
+  const value = secret?.value.trim();
   if (!value) return {};
-  return scheme.value === "authorization" ? { authorization: `Bearer ${value.replace(/^bearer\s+/i, "")}` } : { "xi-api-key": value };
+  return { [required]: required === "authorization" ? `Bearer ${value.replace(/^bearer\s+/i, "")}` : value };
 }
 
 async function send(params, headers) {
@@ -29,7 +28,7 @@ async function send(params, headers) {
   }
 }
 
-/** The name of the operation to run. GraphiQL's lags behind where one runs what was opened just now. */
+/** The name of the operation to run. GraphiQL's is late if a tab is run as soon as it is opened. */
 function operationName({ query, operationName }) {
   try {
     const names = GraphiQL.GraphQL.parse(query).definitions.flatMap(({ operation, name }) => (operation ? [name?.value] : []));
@@ -51,7 +50,7 @@ async function fill(params, headers) {
   editors.variableEditor.setValue(JSON.stringify(params.variables, null, 2));
 }
 
-// What somebody types stays in this tab of the browser, as variables and
+// What a person types stays in this tab of the browser, as variables and
 // replies hold personal data; the theme may stay longer. Headers stay nowhere:
 // GraphiQL's history would keep them.
 const area = (key) => (key === "graphiql:theme" ? localStorage : sessionStorage);
@@ -80,11 +79,24 @@ const turns = {
   next: { name: "Next page", variable: "after", cursorOf: nextCursor, path: "M4 4l5 5-5 5M9.5 4l5 5-5 5" },
 };
 
+/**
+ * Shows the variables of the active tab if it has any. An empty editor of variables
+ * would take the room of the query. A person's own choice lasts as long as the tab.
+ */
+function useVariables() {
+  const { activeTabIndex, tabs } = editors;
+  const { variables } = tabs[activeTabIndex];
+  React.useEffect(() => {
+    const toggle = document.querySelector(".graphiql-toggle-editor-tools");
+    const shown = toggle?.getAttribute("aria-label") === "Hide editor tools";
+    if (toggle && shown !== !isEmpty(variables?.trim())) toggle.click();
+  }, [activeTabIndex]);
+}
+
 /** A button that runs the query again with the cursor of the previous or the next page. */
 function Turn({ to }) {
   const { createElement: h } = React;
-  const { ToolbarButton, useEditorContext, useExecutionContext } = GraphiQL.React;
-  editors = useEditorContext({ nonNull: true });
+  const { ToolbarButton, useExecutionContext } = GraphiQL.React;
   const { run, isFetching } = useExecutionContext({ nonNull: true });
   const { query, response } = editors.tabs[editors.activeTabIndex];
   const { name, variable, cursorOf, path } = turns[to];
@@ -108,14 +120,39 @@ function Turn({ to }) {
   return h(ToolbarButton, { label, onClick: turn, disabled: !takesCursor || !cursor || isFetching }, icon);
 }
 
+/** GraphiQL's toolbar. It follows the active tab. */
+function Tools({ children }) {
+  const { createElement: h, Fragment } = React;
+  editors = GraphiQL.React.useEditorContext({ nonNull: true });
+  useVariables();
+  const { response } = editors.tabs[editors.activeTabIndex];
+  React.useEffect(() => {
+    root.toggleAttribute("data-empty", isEmpty(response));
+  }, [response]);
+  return h(Fragment, null, h(Turn, { to: "previous" }), h(Turn, { to: "next" }), children);
+}
+
+/** What replaces the documentation if the service does not show its schema. */
+const undocumented = () => {
+  const { createElement: h, Fragment } = React;
+  return {
+    title: "Documentation Explorer",
+    icon: () => h("svg", { viewBox: "0 0 20 24", fill: "none", stroke: "currentColor", strokeWidth: 1.5, "aria-hidden": true },
+      h("path", { d: "M1 3.5V20.5A2.5 2.5 0 0 0 3.5 23H19V1H3.5A2.5 2.5 0 0 0 1 3.5ZM5.5 1V18M1 20.5A2.5 2.5 0 0 1 3.5 18H19" })),
+    content: () => h(Fragment, null,
+      h("div", { className: "graphiql-doc-explorer-title" }, "Docs"),
+      h("p", null, "This service does not show its schema: introspection is off. Queries work as usual."),
+      h("p", null, "To read the docs here, start the service with ", h("code", null, "INTROSPECTION=on"), ", or read ", h("code", null, "graph/schema.graphqls"), ".")),
+  };
+};
+
 function Playground() {
   const { createElement: h } = React;
   const [revision, setRevision] = React.useState(0); // of the credential
   React.useEffect(() => {
     const changed = () => setRevision((r) => r + 1);
-    const form = document.getElementById("credential");
-    form.addEventListener("change", changed);
-    return () => form.removeEventListener("change", changed);
+    secret?.addEventListener("change", changed);
+    return () => secret?.removeEventListener("change", changed);
   }, []);
   // GraphiQL reads the schema again when it gets another fetcher.
   const fetcher = React.useMemo(
@@ -125,11 +162,16 @@ function Playground() {
     },
     [revision],
   );
-  const locked = required && !secret.value.trim();
-  const notice = introspection === "false" ? "Introspection is off: there are no docs and no completion." : locked ? "Enter your credential to begin." : "";
+  const locked = secret !== null && !secret.value.trim();
+  const notice = locked
+    ? `Enter your ${required === "authorization" ? "token" : "key"} to begin.`
+    : introspection === "false"
+      ? "Introspection is off: there are no docs and no completion."
+      : "";
   React.useEffect(() => {
     document.getElementById("notice").textContent = notice;
-  }, [notice]);
+    secret?.setAttribute("aria-invalid", String(locked));
+  }, [notice, locked]);
 
   return h(
     GraphiQL,
@@ -138,17 +180,18 @@ function Playground() {
       storage,
       schema: introspection === "false" || locked ? null : undefined,
       defaultTabs: examples.map(({ query, variables }) => ({ query, variables: variables ? JSON.stringify(variables, null, 2) : null })),
-      defaultEditorToolsVisibility: "variables",
+      defaultEditorToolsVisibility: false,
+      ...(introspection === "false" && { referencePlugin: undocumented() }),
       isHeadersEditorEnabled: true,
       shouldPersistHeaders: false,
       inputValueDeprecation: true,
     },
     h(GraphiQL.Logo, null, " "),
-    h(GraphiQL.Toolbar, null, ({ prettify, copy, merge }) => h(React.Fragment, null, h(Turn, { to: "previous" }), h(Turn, { to: "next" }), prettify, copy, merge)),
+    h(GraphiQL.Toolbar, null, ({ prettify, copy, merge }) => h(Tools, null, prettify, copy, merge)),
   );
 }
 
-document.getElementById("credential").addEventListener("submit", (event) => event.preventDefault());
+document.getElementById("credential")?.addEventListener("submit", (event) => event.preventDefault());
 if (globalThis.GraphiQL) {
   globalThis.__webpack_nonce__ = nonce; // for the one style sheet that GraphiQL's dialogs make
   ReactDOM.createRoot(root).render(React.createElement(Playground));
