@@ -74,7 +74,7 @@ func TestFaultyFiles(t *testing.T) {
 		"no documents":                {`{}`, "no documents"},
 		"no pairs":                    {`[]`, "no documents"},
 		"no operations":               {`{"format":"apollo-persisted-query-manifest","version":1,"operations":[]}`, "no documents"},
-		"a text that is no string":    {`{"a":{"text":"{a}"}}`, `"a": the text is not a string`},
+		"a text that is not a string": {`{"a":{"text":"{a}"}}`, `"a": the text is not a string`},
 		"an empty text":               {`{"a":" "}`, `document "a": the text is empty`},
 		"an empty ID":                 {`{"":"{a}"}`, "the ID"},
 		"an ID with a line break":     {`{"a\nb":"{a}"}`, "the ID"},
