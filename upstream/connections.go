@@ -53,7 +53,7 @@ func newTransport() *http.Transport {
 
 // connections counts the connections of all keys. It is safe for concurrent use.
 type connections struct {
-	limit    int
+	limit     int
 	evictIdle func(forKey *limiter) // closes idle connections of other keys
 
 	mu     sync.Mutex
