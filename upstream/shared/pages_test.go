@@ -192,15 +192,15 @@ func TestPagesExpire(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	store := openAll(t, redis.URL(), 1)[0]
-	pages := pagesOf(t, store, 300*time.Millisecond)
+	pages := pagesOf(t, store, 1500*time.Millisecond)
 	reading := read(t, pages, "a")
-	pause(150 * time.Millisecond)
+	pause(500 * time.Millisecond)
 	reading.put("a", 10, "")
 	have(t, pages, "a", 1, "a")
 	name := theKey(t, redis, "hash")
 	redis.Command("copy", name, "backup")
 	redis.Command("persist", "backup")
-	pause(160 * time.Millisecond) // from the beginning of the reading, 310 ms
+	pause(1010 * time.Millisecond) // from the beginning of the reading, 1,510 ms
 	have(t, pages, "a", 1, "")
 	redis.Command("copy", "backup", name, "replace")
 	if value, _, e, err := pages.Get(t.Context(), "a", 1, ""); value != nil || e != nil || err != nil {
