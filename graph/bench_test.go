@@ -13,6 +13,7 @@ import (
 
 	"rollcall/graph"
 	"rollcall/graph/internal/graphtest"
+	"rollcall/graph/persisted"
 	"rollcall/upstream/emulator"
 )
 
@@ -59,12 +60,22 @@ func pages(t testing.TB, n int) canned {
 // the last. The requests pass through everything but the network.
 func walker(t testing.TB, config func(*graph.Config)) (next func() *httptest.ResponseRecorder) {
 	t.Helper()
-	const n = 50
-	s := graphtest.New(t, graphtest.Options{RoundTripper: pages(t, n), Graph: config})
+	return walk(t, graphtest.New(t, graphtest.Options{RoundTripper: pages(t, walkedPages), Graph: config}), map[string]any{"query": allFields})
+}
+
+// walkedPages is how many pages a walker requests in turn.
+const walkedPages = 50
+
+// walk is as walker, of a service. A request's body has other members besides its
+// variables.
+func walk(t testing.TB, s *graphtest.Service, members map[string]any) (next func() *httptest.ResponseRecorder) {
+	t.Helper()
+	const n = walkedPages
 	bodies := make([]string, 0, n)
 	var after any
 	for range n {
-		body, err := json.Marshal(map[string]any{"query": allFields, "variables": map[string]any{"first": 30, "after": after}})
+		members["variables"] = map[string]any{"first": 30, "after": after}
+		body, err := json.Marshal(members)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,6 +103,29 @@ func BenchmarkPage(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		next()
+	}
+}
+
+// BenchmarkPageByID requests the same pages with the ID of a trusted document, and
+// with a registered hash.
+func BenchmarkPageByID(b *testing.B) {
+	for name, members := range map[string]map[string]any{
+		"trusted":   {"documentId": "page"},
+		"automatic": {"extensions": map[string]any{"persistedQuery": map[string]any{"version": 1, "sha256Hash": persisted.Hash(allFields)}}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := graphtest.New(b, graphtest.Options{RoundTripper: pages(b, walkedPages), Graph: func(c *graph.Config) { c.PersistedQueries = true }})
+			if err := s.Executor.Trust(graph.TrustPrefer, []persisted.Document{{ID: "page", Text: allFields}}); err != nil {
+				b.Fatal(err)
+			}
+			registering, _ := json.Marshal(map[string]any{"query": allFields, "documentId": persisted.Hash(allFields)})
+			s.Post(string(registering))
+			next := walk(b, s, members)
+			b.ReportAllocs()
+			for b.Loop() {
+				next()
+			}
+		})
 	}
 }
 

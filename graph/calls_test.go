@@ -74,8 +74,8 @@ func TestUpstreamCalls(t *testing.T) {
 		"the schema":                {`{ __schema { queryType { name } } }`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.Taken()
-			s.Ask(c.query, variables)
+			s.Calls()
+			s.Query(c.query, variables)
 			if got := s.Count(); got != c.calls {
 				t.Errorf("%d calls, want %d", got, c.calls)
 			}
@@ -142,9 +142,9 @@ func TestPageSizes(t *testing.T) {
 		"a list that is included":     `query($yes: Boolean = true) { a: users(first: 3) { nodes { userId } } b: users(first: 5) @include(if: $yes) @skip(if: false) { nodes { userId } } }`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.Taken()
+			s.Calls()
 			s.Must(query, nil)
-			if calls := s.Taken(); len(calls) != 1 || calls[0].Get("page_size") != "5" {
+			if calls := s.Calls(); len(calls) != 1 || calls[0].Get("page_size") != "5" {
 				t.Errorf("called with %v", calls)
 			}
 		})

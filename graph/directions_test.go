@@ -186,7 +186,7 @@ func TestTotalCount(t *testing.T) {
 		"by gqlgen, all the users":           {`{ users(first: 2) { totalCount nodes { lastContactAgent { users(first: 0) { nodes { userId } } } } } }`, 250.0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := s.Ask(c.query, nil)
+			r := s.Query(c.query, nil)
 			if got := graphtest.Get(r.Data, "users", "totalCount"); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
@@ -216,7 +216,7 @@ func TestCostOfCount(t *testing.T) {
 		`{ users(first: 1) { ... { totalCount(limit: 1300) } } }`:                                                 true,
 		`query($n: Int = 5000) { users { totalCount(limit: $n) } }`:                                               true,
 	} {
-		r := s.Ask(query, nil)
+		r := s.Query(query, nil)
 		if got := len(r.Errors) > 0 && r.Errors[0].Extensions["code"] == "OPERATION_TOO_COMPLEX"; got != tooComplex {
 			t.Errorf("%s: too complex is %v: %+v", query, got, r.Errors)
 		}
@@ -236,7 +236,7 @@ func TestFailedCountKeepsPage(t *testing.T) {
 		`{ users(first: 30) { totalCount nodes { userId } } }`,
 		`{ users(first: 30) { totalCount nodes { userId lastContactAgent { users(first: 0) { nodes { userId } } } } } }`,
 	} {
-		r := s.Ask(query, nil)
+		r := s.Query(query, nil)
 		if len(r.Errors) != 1 || fmt.Sprint(r.Errors[0].Path) != "[users totalCount]" || r.Errors[0].Extensions["code"] != "UPSTREAM_CREDENTIALS" {
 			t.Errorf("errors: %+v", r.Errors)
 		}
@@ -307,7 +307,7 @@ func TestArgumentsOfBothDirections(t *testing.T) {
 	} {
 		for _, list := range []string{`users(%s) { edges { cursor } }`, `a: node(id: "QWdlbnQ6YWdlbnRfMQ") { ... on Agent { users(%s) { edges { cursor } } } }`} {
 			s.Count()
-			r := s.Ask(`query($cursor: String) { used: users(after: $cursor) { nodes { id } } `+fmt.Sprintf(list, args)+` }`, map[string]any{"cursor": cursor})
+			r := s.Query(`query($cursor: String) { used: users(after: $cursor) { nodes { id } } `+fmt.Sprintf(list, args)+` }`, map[string]any{"cursor": cursor})
 			var codes []string
 			for _, e := range r.Errors {
 				codes = append(codes, fmt.Sprint(e.Extensions["code"], " ", e.Extensions["argument"]))
@@ -337,7 +337,7 @@ func TestRefusedArguments(t *testing.T) {
 		{`{ users(first: 5) { nodes { id } } }`, "cursor", "after"},
 	} {
 		s := graphtest.New(t, graphtest.Options{Upstream: graphtest.Refuse(422, `{"detail":[{"loc":["query","`+c.param+`"],"msg":"is refused","type":"x"}]}`)})
-		r := s.Ask(c.query, nil)
+		r := s.Query(c.query, nil)
 		if len(r.Errors) != 1 || r.Errors[0].Extensions["argument"] != c.argument || !strings.HasPrefix(r.Errors[0].Message, c.argument+": ") {
 			t.Errorf("%s, %s: %+v", c.query, c.param, r.Errors)
 		}
@@ -349,7 +349,7 @@ func TestTooFar(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{})
 	cursor := graphtest.Get(s.Must(`{ users(first: 450) { pageInfo { endCursor } } }`, nil), "users", "pageInfo", "endCursor")
 	other := graphtest.New(t, graphtest.Options{Graph: limited})
-	r := other.Ask(`query($before: String) { users(last: 30, before: $before) { nodes { id } } }`, map[string]any{"before": cursor})
+	r := other.Query(`query($before: String) { users(last: 30, before: $before) { nodes { id } } }`, map[string]any{"before": cursor})
 	if len(r.Errors) != 1 || r.Errors[0].Extensions["code"] != "OPERATION_TOO_COMPLEX" || other.Count() != 0 {
 		t.Errorf("%+v", r.Errors)
 	}
@@ -369,7 +369,7 @@ func TestPreviousKey(t *testing.T) {
 	}
 	const query = `query($first: Int, $after: String, $last: Int, $before: String) {
 		users(first: $first, after: $after, last: $last, before: $before) { edges { cursor node { userId } } } }`
-	old := service("").Ask(query, map[string]any{"first": 220}, "xi-api-key", "old-key")
+	old := service("").Query(query, map[string]any{"first": 220}, "xi-api-key", "old-key")
 	all := userIDs(graphtest.Get(old.Data, "users"))
 	if len(all) != 220 {
 		t.Fatalf("%d users: %+v", len(all), old.Errors)
@@ -387,7 +387,7 @@ func TestPreviousKey(t *testing.T) {
 			"without a previous key":        {"", map[string]any{"first": 5, "after": cursor}, nil},
 		} {
 			t.Run("a cursor "+user+", "+name, func(t *testing.T) {
-				r := service(c.previous).Ask(query, c.variables, "xi-api-key", "new-key")
+				r := service(c.previous).Query(query, c.variables, "xi-api-key", "new-key")
 				if c.want == nil {
 					if len(r.Errors) != 1 || r.Errors[0].Extensions["code"] != "BAD_USER_INPUT" || r.Errors[0].Extensions["argument"] != "after" {
 						t.Errorf("%+v", r)

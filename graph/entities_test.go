@@ -28,7 +28,7 @@ func TestRepresentationErrors(t *testing.T) {
 		}
 		world.ServeHTTP(w, r)
 	})})
-	r := s.Ask(entitiesQuery, representations([]any{
+	r := s.Query(entitiesQuery, representations([]any{
 		map[string]any{"__typename": "User", "userId": "user_00007", "email": "of another service"},
 		map[string]any{"__typename": "User", "userId": "nobody"},
 		map[string]any{"__typename": "User", "userId": "sick"},
@@ -100,7 +100,7 @@ func TestUpstreamCallsForRepresentations(t *testing.T) {
 		"nothing of 100 agents":   {`query($r: [_Any!]!) { _entities(representations: $r) { ... on Agent { id agentId } } }`, agents, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.Taken()
+			s.Calls()
 			if data := s.Must(c.query, representations(c.representations)); len(graphtest.Get(data, "_entities").([]any)) != len(c.representations) {
 				t.Errorf("got %v", data)
 			}
@@ -127,7 +127,7 @@ func TestAgentListsAreConcurrent(t *testing.T) {
 	for i := range 3 * agents {
 		list = append(list, map[string]any{"__typename": "Agent", "agentId": fmt.Sprintf("agent_nobody%d", i%agents)})
 	}
-	r := s.Ask(entitiesQuery, representations(list))
+	r := s.Query(entitiesQuery, representations(list))
 	if len(r.Errors) != len(list) {
 		t.Errorf("got %+v", r)
 	}
@@ -173,7 +173,7 @@ func TestCostOfRepresentations(t *testing.T) {
 	for i := range 100 {
 		agents = append(agents, map[string]any{"__typename": "Agent", "agentId": fmt.Sprintf("agent_%d", i)})
 	}
-	r := s.Ask(`query($r: [_Any!]!) { _entities(representations: $r) { ... on Agent { users(first: 50) { nodes { userId } } } } }`, representations(agents))
+	r := s.Query(`query($r: [_Any!]!) { _entities(representations: $r) { ... on Agent { users(first: 50) { nodes { userId } } } } }`, representations(agents))
 	if len(r.Errors) != 1 || r.Errors[0].Extensions["code"] != "OPERATION_TOO_COMPLEX" || r.Data != nil {
 		t.Errorf("got %+v", r)
 	}
@@ -210,8 +210,8 @@ func TestLookUpLimit(t *testing.T) {
 			users(0, 30), nil, false, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.Taken()
-			r := s.Ask(c.query, map[string]any{"r": c.r, "s": c.s, "yes": c.skip})
+			s.Calls()
+			r := s.Query(c.query, map[string]any{"r": c.r, "s": c.s, "yes": c.skip})
 			if refused := len(r.Errors) == 1 && r.Errors[0].Extensions["code"] == "OPERATION_TOO_COMPLEX" && r.Data == nil; refused != c.refused || !refused && len(r.Errors) > 0 {
 				t.Errorf("got %+v", r.Errors)
 			}
@@ -228,7 +228,7 @@ func TestErrorsAreBounded(t *testing.T) {
 	for i := range bad {
 		bad[i] = map[string]any{"__typename": "Nobody"}
 	}
-	r := s.Ask(entitiesQuery, representations(bad))
+	r := s.Query(entitiesQuery, representations(bad))
 	if got := len(graphtest.Get(r.Data, "_entities").([]any)); got != 1500 || len(r.Errors) != 101 {
 		t.Fatalf("%d places and %d errors", got, len(r.Errors))
 	}
@@ -252,7 +252,7 @@ func TestRouterRequests(t *testing.T) {
 		"with directives on variables":                           {`query($r:[_Any!]!,$yes:Boolean!){_entities(representations:$r){...on User{conversationCount @include(if:$yes) sentiment @skip(if:$yes){overall{positiveCount}}}}}`, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.Taken()
+			s.Calls()
 			list := []any{user, agent, user}
 			data := s.Must(c.query, map[string]any{"r": list, "s": list, "yes": true})
 			for key := range data {
@@ -276,7 +276,7 @@ func TestSchemaFileIsSDL(t *testing.T) {
 	if got := graphtest.Get(graphtest.New(t, graphtest.Options{}).Must(`{ _service { sdl } }`, nil), "_service", "sdl"); got != string(file) {
 		t.Errorf("the served SDL is\n%s", got)
 	}
-	r := graphtest.New(t, graphtest.Options{Graph: func(c *graph.Config) { c.Introspection = false }}).Ask(`{ _service { sdl } }`, nil)
+	r := graphtest.New(t, graphtest.Options{Graph: func(c *graph.Config) { c.Introspection = false }}).Query(`{ _service { sdl } }`, nil)
 	if len(r.Errors) != 1 || r.Errors[0].Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" {
 		t.Errorf("got %+v", r)
 	}

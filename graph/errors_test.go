@@ -102,7 +102,7 @@ func TestErrorCodes(t *testing.T) {
 			if query == "" {
 				query = list
 			}
-			r := s.Ask(query, nil, "xi-api-key", "canary/key", "X-Request-Id", "req-1")
+			r := s.Query(query, nil, "xi-api-key", "canary/key", "X-Request-Id", "req-1")
 			if len(r.Errors) != 1 {
 				t.Fatalf("got %+v", r)
 			}
@@ -142,7 +142,7 @@ func TestPartialFailure(t *testing.T) {
 		}
 		world.ServeHTTP(w, r)
 	})})
-	r := s.Ask(`{
+	r := s.Query(`{
 		good: users(first: 2) { nodes { userId } }
 		down: users(sortBy: CONVERSATION_COUNT) { nodes { userId } }
 		wrong: users(first: -1) { nodes { userId } }
@@ -184,7 +184,7 @@ func TestErrorPathsWithAliases(t *testing.T) {
 		"a place in a list":       {`{ variable: _entities(representations: [{__typename: "User"}]) { __typename } }`, "[variable 0]", "representations"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := s.Ask(c.query, nil)
+			r := s.Query(c.query, nil)
 			if len(r.Errors) != 1 || fmt.Sprint(r.Errors[0].Path) != c.path || r.Errors[0].Extensions["argument"] != c.argument {
 				t.Errorf("got %+v, want %s, %s", r.Errors, c.path, c.argument)
 			}

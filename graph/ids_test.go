@@ -74,8 +74,8 @@ func TestListedIDs(t *testing.T) {
 					if got := graphtest.Get(edges[i], "node"); c.null != (nodes[i] == nil) || c.null != (got == nil) {
 						t.Fatalf("the node is %.100v and %.100v", nodes[i], got)
 					}
-					byUserID := s.Ask(`query($id: ID!) { user(userId: $id) { userId } }`, map[string]any{"id": c.id})
-					byAgent := s.Ask(`query($id: ID!) { users(filter: {agentId: $id}) { nodes { userId } } }`, map[string]any{"id": c.id})
+					byUserID := s.Query(`query($id: ID!) { user(userId: $id) { userId } }`, map[string]any{"id": c.id})
+					byAgent := s.Query(`query($id: ID!) { users(filter: {agentId: $id}) { nodes { userId } } }`, map[string]any{"id": c.id})
 					if c.null {
 						for _, r := range []graphtest.Reply{byUserID, byAgent} {
 							if len(r.Errors) != 1 || r.Errors[0].Extensions["code"] != "BAD_USER_INPUT" {
@@ -87,7 +87,7 @@ func TestListedIDs(t *testing.T) {
 					if graphtest.Get(nodes[i], "lastContactAgent", "agentId") != c.id || graphtest.Get(nodes[i], "mostFrustratedConversations", 0, "agent", "agentId") != c.id {
 						t.Errorf("the agent is %.100v", nodes[i])
 					}
-					byID := s.Ask(`query($user: ID!, $agent: ID!) { user: node(id: $user) { ... on User { userId } } agent: node(id: $agent) { ... on Agent { agentId users(first: 5) { nodes { userId } } } } }`,
+					byID := s.Query(`query($user: ID!, $agent: ID!) { user: node(id: $user) { ... on User { userId } } agent: node(id: $agent) { ... on Agent { agentId users(first: 5) { nodes { userId } } } } }`,
 						map[string]any{"user": graphtest.Get(nodes[i], "id"), "agent": graphtest.Get(nodes[i], "lastContactAgent", "id")})
 					got := []any{graphtest.Get(byUserID.Data, "user", "userId"), graphtest.Get(byAgent.Data, "users", "nodes", 0, "userId"), graphtest.Get(byID.Data, "user", "userId"), graphtest.Get(byID.Data, "agent", "agentId"), graphtest.Get(byID.Data, "agent", "users", "nodes", 0, "userId")}
 					for _, id := range got {

@@ -11,7 +11,7 @@ import (
 func TestIntrospectionOff(t *testing.T) {
 	s := graphtest.New(t, graphtest.Options{Graph: func(c *graph.Config) { c.Introspection = false }})
 	for _, query := range []string{`{ __schema { types { name } } }`, `{ __type(name: "User") { name } }`, `{ _service { sdl } }`, `{ user(userID: 1) { x } }`, `{ userz { x } }`, `{ users(sortBy: LAST) { nodes { usrId } } }`, `{ users(filter: {agentID: 1}) { nodes } }`} {
-		r := s.Ask(query, nil)
+		r := s.Query(query, nil)
 		if len(r.Errors) == 0 {
 			t.Errorf("%s is executed: %v", query, r.Data)
 		}
@@ -21,7 +21,7 @@ func TestIntrospectionOff(t *testing.T) {
 			}
 		}
 	}
-	if r := s.Ask(`{ __typename users(first: 1) { __typename nodes { __typename } } }`, nil); len(r.Errors) > 0 {
+	if r := s.Query(`{ __typename users(first: 1) { __typename nodes { __typename } } }`, nil); len(r.Errors) > 0 {
 		t.Errorf("got %+v", r.Errors)
 	}
 }

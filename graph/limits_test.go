@@ -152,7 +152,7 @@ func TestPanicInAField(t *testing.T) {
 			panic("canary")
 		}
 	}})
-	r := s.Ask(`{ a: users(first: 1) { nodes { id } } b: users(first: 1, sortDirection: ASC) { nodes { id } } c: user(userId: "user_00001") { id } }`, nil, "X-Request-Id", "req-1")
+	r := s.Query(`{ a: users(first: 1) { nodes { id } } b: users(first: 1, sortDirection: ASC) { nodes { id } } c: user(userId: "user_00001") { id } }`, nil, "X-Request-Id", "req-1")
 	failed := 0
 	for _, value := range r.Data {
 		if value == nil {

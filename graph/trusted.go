@@ -12,7 +12,7 @@ import (
 	"rollcall/graph/persisted"
 )
 
-// TrustMode says which requests are served if there are trusted documents.
+// TrustMode determines which requests are served if there are trusted documents.
 type TrustMode string
 
 // The modes.
@@ -44,8 +44,8 @@ type entry struct {
 // several ways.
 type textKey [sha256.Size]byte
 
-// keyOf returns the key of a text. Text that is not GraphQL has a key of no
-// document.
+// keyOf returns the key of a text. The key of a text that is not GraphQL is that
+// of no document.
 func keyOf(text string) (key textKey) {
 	hash := sha256.New()
 	tokens := lexer.New(&ast.Source{Input: text})

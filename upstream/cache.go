@@ -15,11 +15,11 @@ import (
 // the user.
 //
 // A walk must not continue from a fresh page to a page that was read before it.
-// If a user calls between the two reads, other users move from one page to the
-// other, and a user who has not moved could be missing from both. Therefore a
-// page that arrives invalidates the older pages from its own next cursor on. The
-// other direction, from an old page to a fresh one, is what every slow reader
-// does, and what cursors are made for.
+// If users call between the two reads, others are pushed from one page to the other,
+// and a user who has not called could be missing from both. Therefore a page that
+// arrives invalidates the older pages from its own next cursor on. The other
+// direction, from an old page to a fresh one, is what every slow reader does, and
+// what cursors are made for.
 
 const (
 	// cachedBytes is approximately how much memory the cached pages may take.

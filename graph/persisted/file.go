@@ -16,8 +16,8 @@ import (
 //   - {id: text, …}, of Relay's compiler, GraphQL Code Generator and Hive
 //   - [[id, text], …], which Cosmo accepts too
 //
-// An ID is kept as it is. Only one that is a SHA-256 hash must be that of its text:
-// other IDs may be hashes of another kind, or over another text.
+// An ID is used as it is in the file. Only an ID that is a SHA-256 hash must
+// match its text: other IDs may be hashes of another kind, or of another text.
 
 const (
 	// MaxFile bounds a file of documents, in bytes.
@@ -94,7 +94,7 @@ func parse(name string, content []byte) ([]Document, error) {
 	return documents, nil
 }
 
-// check returns what is wrong with a document by itself.
+// check returns the fault of a document by itself, or nil.
 func (d Document) check() error {
 	switch id := Canonical(d.ID); {
 	case d.ID == "" || len(d.ID) > maxID || strings.ContainsFunc(d.ID, func(r rune) bool { return r < ' ' || r > '~' }):
@@ -186,8 +186,8 @@ func parseManifest(content []byte) (documents []Document, err error) {
 	return documents, nil
 }
 
-// parseOperation reads an operation of an Apollo manifest. Its name and type are in
-// its text too.
+// parseOperation reads an operation of an Apollo manifest. It ignores the name
+// and the type, which are also in the text.
 func parseOperation(d *jx.Decoder) (document Document, err error) {
 	if d.Next() != jx.Object {
 		return document, errors.New("an operation of the manifest is not an object")

@@ -1,7 +1,7 @@
 // Package persisted has the documents that callers name by ID instead of sending
 // their texts: those that callers register by hash (automatic persisted queries),
 // and those of an operator's files (trusted documents). It must not depend on the
-// schema, or on how documents are read, executed and requested.
+// schema, or on how documents are requested, read and executed.
 package persisted
 
 import (
@@ -13,8 +13,8 @@ import (
 // hashPrefix precedes a hash in IDs of the specification GraphQL over HTTP.
 const hashPrefix = "sha256:"
 
-// Canonical returns the spelling of an ID that documents are kept by: a SHA-256
-// hash without its prefix and in lower case, and any other ID as it is.
+// Canonical returns the form of an ID under which documents are stored: a SHA-256
+// hash without its prefix and in lower case, and any other ID unchanged.
 func Canonical(id string) string {
 	hash := strings.ToLower(strings.TrimPrefix(id, hashPrefix))
 	if IsHash(hash) {

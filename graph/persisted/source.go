@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// interval is how often files are read again. Polling also sees what notifications
-// of the file system miss: mounted volumes, and links that are exchanged.
+// interval is how often files are read again. Polling also detects changes that
+// the file system's notifications miss, in mounted volumes and in links that are
+// exchanged.
 const interval = 2 * time.Second
 
 // Source reads the files of an operator's documents. It must not be used
@@ -20,12 +21,12 @@ const interval = 2 * time.Second
 type Source struct {
 	names []string
 	read  func(name string) ([]byte, error)
-	// version identifies what was read last.
+	// version identifies the content that was read last.
 	version [sha256.Size]byte
 }
 
-// NewSource returns a source of files. read need not return more than a byte beyond
-// [MaxFile].
+// NewSource returns a source of files. read need not return more than one byte
+// beyond [MaxFile].
 func NewSource(names []string, read func(name string) ([]byte, error)) *Source {
 	return &Source{names: names, read: read}
 }
@@ -40,9 +41,9 @@ func (s *Source) Load() ([]Document, error) {
 	return parseAll(s.names, files)
 }
 
-// Watch passes the documents to apply whenever a file has changed since it was read
-// last, until ctx is cancelled. If the new documents cannot be used, it logs one
-// line.
+// Watch calls apply with the documents whenever a file has changed since it was
+// last read, until ctx is cancelled. If the new documents cannot be used, it logs
+// one line.
 func (s *Source) Watch(ctx context.Context, apply func([]Document) error, log *slog.Logger) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,7 +74,7 @@ func TestFaultyFiles(t *testing.T) {
 		"no documents":                {`{}`, "no documents"},
 		"no pairs":                    {`[]`, "no documents"},
 		"no operations":               {`{"format":"apollo-persisted-query-manifest","version":1,"operations":[]}`, "no documents"},
-		"a text that is no string":    {`{"a":{"text":"{a}"}}`, `"a": the text is not a string`},
+		"a text that is not a string": {`{"a":{"text":"{a}"}}`, `"a": the text is not a string`},
 		"an empty text":               {`{"a":" "}`, `document "a": the text is empty`},
 		"an empty ID":                 {`{"":"{a}"}`, "the ID"},
 		"an ID with a line break":     {`{"a\nb":"{a}"}`, "the ID"},
@@ -136,7 +137,12 @@ func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		f := files{"file.json": `{"a":"{a}"}`}
-		source := persisted.NewSource([]string{"file.json"}, f.read)
+		var mu sync.Mutex // of what the source's goroutine and the test both use
+		source := persisted.NewSource([]string{"file.json"}, func(name string) ([]byte, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return f.read(name)
+		})
 		if _, err := source.Load(); err != nil {
 			t.Fatal(err)
 		}
@@ -146,6 +152,8 @@ func TestWatch(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			source.Watch(ctx, func(documents []persisted.Document) error {
+				mu.Lock()
+				defer mu.Unlock()
 				applied = append(applied, documents[0].Text)
 				return refusal
 			}, slog.New(slog.NewTextHandler(&log, nil)))
@@ -153,9 +161,13 @@ func TestWatch(t *testing.T) {
 		}()
 		// step changes the file, and returns what was applied and logged within ten seconds.
 		step := func(change func()) (string, string) {
+			mu.Lock()
 			change()
+			mu.Unlock()
 			<-time.After(10 * time.Second)
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			defer func() { applied = nil; log.Reset() }()
 			return strings.Join(applied, " "), log.String()
 		}

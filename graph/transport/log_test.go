@@ -29,7 +29,7 @@ func TestLog(t *testing.T) {
 	}
 	lineOf := func(key, query string, variables map[string]any) map[string]any {
 		t.Helper()
-		w.Ask(query, variables, "xi-api-key", key, "X-Request-Id", "req-1")
+		w.Query(query, variables, "xi-api-key", key, "X-Request-Id", "req-1")
 		return line()
 	}
 	a := lineOf("key-a", `query Callers($n: Int!) { a: users(first: $n) { nodes { userId } } b: users(first: 3) { nodes { userId } } }`, map[string]any{"n": 7})

@@ -41,7 +41,7 @@ const methodQuery = "QUERY"
 func (h *handler) read(w http.ResponseWriter, r *http.Request) (caller upstream.Caller, params []byte, refused *response) {
 	c := h.config
 	if c.Admit != nil && c.Admit(r) != nil {
-		return caller, nil, refuse(http.StatusForbidden, graph.CodeForbidden, "This service may not be used from that web site.")
+		return caller, nil, refuse(http.StatusForbidden, graph.CodeForbidden, "This service may not be used from that web site, or by that host name.")
 	}
 	if !slices.Contains(h.methods, r.Method) {
 		w.Header().Set("Allow", h.allow)

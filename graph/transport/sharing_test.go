@@ -57,7 +57,7 @@ func TestCallersOfOneKey(t *testing.T) {
 			for i := range 20 {
 				wg.Go(func() {
 					id := fmt.Sprint("request-", i)
-					r := s.Ask(page, nil, "Subject", fmt.Sprint("subject-", i), "X-Request-Id", id)
+					r := s.Query(page, nil, "Subject", fmt.Sprint("subject-", i), "X-Request-Id", id)
 					if len(r.Errors) != 1 || r.Errors[0].Extensions["requestId"] != id {
 						t.Errorf("%s: %+v", id, r)
 					}
@@ -77,7 +77,7 @@ func TestCallersOfOneKey(t *testing.T) {
 			for i := range 20 {
 				wg.Go(func() {
 					query := fmt.Sprintf(`query Q%d { users(first: 30) { nodes { userId } } }`, i)
-					if r := s.Ask(query, nil, "Subject", fmt.Sprint("subject-", i)); len(r.Errors) > 0 {
+					if r := s.Query(query, nil, "Subject", fmt.Sprint("subject-", i)); len(r.Errors) > 0 {
 						t.Error(r.Errors)
 					}
 				})
@@ -90,9 +90,9 @@ func TestCallersOfOneKey(t *testing.T) {
 	})
 	t.Run("a cursor works for another caller of the key", func(t *testing.T) {
 		s := graphtest.New(t, graphtest.Options{Transport: subjects})
-		r := s.Ask(page, nil, "Subject", "alice")
+		r := s.Query(page, nil, "Subject", "alice")
 		cursor := graphtest.Get(r.Data, "users", "edges", 3, "cursor")
-		r = s.Ask(`query($c: String) { users(first: 1, after: $c) { nodes { userId } } }`, map[string]any{"c": cursor}, "Subject", "bob")
+		r = s.Query(`query($c: String) { users(first: 1, after: $c) { nodes { userId } } }`, map[string]any{"c": cursor}, "Subject", "bob")
 		if len(r.Errors) > 0 || graphtest.Get(r.Data, "users", "nodes", 0, "userId") == nil {
 			t.Errorf("got %+v", r)
 		}
@@ -131,7 +131,7 @@ func TestCallersOfDifferentKeys(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 5 {
 			wg.Go(func() {
-				r := s.Ask(`{ users(first: 1) { nodes { userId } } }`, nil, "xi-api-key", fmt.Sprint("key-", i))
+				r := s.Query(`{ users(first: 1) { nodes { userId } } }`, nil, "xi-api-key", fmt.Sprint("key-", i))
 				if len(r.Errors) > 0 {
 					t.Error(r.Errors)
 				}

@@ -111,7 +111,7 @@ func TestSpans(t *testing.T) {
 		world.ServeHTTP(rw, r)
 	})})
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	r := w.Ask(`query Callers { a: users(first: 2) { nodes { userId } } b: users(first: 3) { nodes { userId } } }`, nil,
+	r := w.Query(`query Callers { a: users(first: 2) { nodes { userId } } b: users(first: 3) { nodes { userId } } }`, nil,
 		"Traceparent", parent, "Baggage", "canary=1", "X-Request-Id", "req-1")
 	if len(r.Errors) > 0 {
 		t.Fatal(r.Errors)
@@ -169,9 +169,9 @@ func TestSpansOfSharedWork(t *testing.T) {
 				world.ServeHTTP(rw, r)
 			})})
 			var both sync.WaitGroup
-			both.Go(func() { w.Ask(first, nil, "X-Request-Id", "first") })
+			both.Go(func() { w.Query(first, nil, "X-Request-Id", "first") })
 			<-arrived
-			both.Go(func() { w.Ask(second, nil, "X-Request-Id", "second") })
+			both.Go(func() { w.Query(second, nil, "X-Request-Id", "second") })
 			for active := 0.0; active < 2; { // the second request has arrived
 				active = w.metrics()["http.server.active_requests{}"]
 			}

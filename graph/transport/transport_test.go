@@ -122,7 +122,7 @@ func TestKeysShareNothing(t *testing.T) {
 	for _, key := range []string{"alice", "bob"} {
 		wg.Go(func() {
 			for range rounds {
-				r := s.Ask(`{ users(first: 1) { edges { cursor node { userId } } } user(userId: "alice") { userId } }`, nil, "xi-api-key", key)
+				r := s.Query(`{ users(first: 1) { edges { cursor node { userId } } } user(userId: "alice") { userId } }`, nil, "xi-api-key", key)
 				if got := graphtest.Get(r.Data, "users", "edges", 0, "node", "userId"); got != key {
 					t.Errorf("%s sees %v", key, got)
 				}
@@ -131,7 +131,7 @@ func TestKeysShareNothing(t *testing.T) {
 				}
 				cursor := graphtest.Get(r.Data, "users", "edges", 0, "cursor")
 				for _, reader := range []string{"alice", "bob"} {
-					r := s.Ask(`query($c: String) { users(first: 0, after: $c) { nodes { id } } }`, map[string]any{"c": cursor}, "xi-api-key", reader)
+					r := s.Query(`query($c: String) { users(first: 0, after: $c) { nodes { id } } }`, map[string]any{"c": cursor}, "xi-api-key", reader)
 					if (len(r.Errors) == 0) != (reader == key) {
 						t.Errorf("%s opens %s's cursor: %+v", reader, key, r)
 					}
@@ -163,7 +163,7 @@ func TestQuota(t *testing.T) {
 		t.Errorf("%d calls are left, want 1", q.left)
 	}
 	s.Must(`{ users(first: 1) { nodes { id } } }`, nil)
-	s.Taken()
+	s.Calls()
 	w := s.Post(`{"query":"{ __typename }"}`)
 	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "2" ||
 		!strings.Contains(w.Body.String(), `"RATE_LIMITED"`) || !strings.Contains(w.Body.String(), `"retryAfter":2`) {

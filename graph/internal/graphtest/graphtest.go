@@ -144,8 +144,8 @@ type Reply struct {
 	}
 }
 
-// Ask runs a query.
-func (s *Service) Ask(query string, variables map[string]any, headers ...string) Reply {
+// Query executes a query.
+func (s *Service) Query(query string, variables map[string]any, headers ...string) Reply {
 	s.t.Helper()
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
@@ -159,21 +159,21 @@ func (s *Service) Ask(query string, variables map[string]any, headers ...string)
 	return r
 }
 
-// Must runs a query, fails the test if it has errors, and returns its data.
+// Must executes a query, fails the test if it has errors, and returns its data.
 func (s *Service) Must(query string, variables map[string]any) map[string]any {
 	s.t.Helper()
-	r := s.Ask(query, variables)
+	r := s.Query(query, variables)
 	if len(r.Errors) > 0 {
 		s.t.Fatalf("%s: %+v", query, r.Errors)
 	}
 	return r.Data
 }
 
-// Count returns the number of upstream calls since the last Count or Taken.
-func (s *Service) Count() int { return len(s.Taken()) }
+// Count returns the number of upstream calls since the last Count or Calls.
+func (s *Service) Count() int { return len(s.Calls()) }
 
-// Taken returns the queries of the upstream calls since the last Count or Taken.
-func (s *Service) Taken() []url.Values {
+// Calls returns the queries of the upstream calls since the last Count or Calls.
+func (s *Service) Calls() []url.Values {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	calls := s.calls
