@@ -2,6 +2,7 @@ package graph
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -46,8 +47,8 @@ type textKey [sha256.Size]byte
 
 // keyOf returns the key of a text. The key of a text that is not GraphQL is that
 // of no document.
-func keyOf(text string) (key textKey) {
-	hash := sha256.New()
+func keyOf(text string) textKey {
+	var list []byte // of the tokens, each with its length
 	tokens := lexer.New(&ast.Source{Input: text})
 	for {
 		token, err := tokens.ReadToken()
@@ -55,10 +56,10 @@ func keyOf(text string) (key textKey) {
 		case err != nil:
 			return textKey{}
 		case token.Kind == lexer.EOF:
-			hash.Sum(key[:0])
-			return key
+			return sha256.Sum256(list)
 		case token.Kind != lexer.Comment:
-			fmt.Fprintf(hash, "%d %d %s\n", token.Kind, len(token.Value), token.Value)
+			list = binary.AppendUvarint(append(list, byte(token.Kind)), uint64(len(token.Value)))
+			list = append(list, token.Value...)
 		}
 	}
 }

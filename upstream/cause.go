@@ -97,7 +97,7 @@ func describe(cause error) (failure, string) {
 		return failedContract, cause.Error() // with the position in the response, which is ours as well
 	}
 	// The calls that were not sent: the reason is this package's own.
-	for _, unsent := range []error{errOpen, errQueue, errPaused, errNoTime, errNoRoom, errOverloaded, errRefusedKey} {
+	for _, unsent := range []error{errOpen, errQueue, errPaused, errNoTime, errAllInUse, errOverloaded, errRefusedKey} {
 		if errors.Is(cause, unsent) {
 			return failedConnection, unsent.Error()
 		}

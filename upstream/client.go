@@ -146,7 +146,7 @@ func NewClient(c Config) *Client {
 	if c.CallersKeys {
 		client.strangers = newStrangers(c.Connections)
 	}
-	client.connections = newConnections(c.Connections, client.limiters.makeRoom)
+	client.connections = newConnections(c.Connections, client.limiters.evictIdle)
 	client.limiters.limit = c.Concurrency
 	client.limiters.margin = client.margin
 	client.limiters.newLimiter = c.NewLimiter

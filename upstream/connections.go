@@ -26,12 +26,12 @@ const (
 	// readBuffer is how much is read at once: enough for most pages with their
 	// heads.
 	readBuffer = 16 << 10
-	// roomCheck is how often a dial that waits at the bound searches for an idle
+	// reserveRetry is how often a dial that waits at the bound searches for an idle
 	// connection, in addition to whenever a connection is closed.
-	roomCheck = 10 * time.Millisecond
+	reserveRetry = 10 * time.Millisecond
 )
 
-var errNoRoom = errors.New("all connections are in use")
+var errAllInUse = errors.New("all connections are in use")
 
 // newTransport returns the template of all keys' transports.
 func newTransport() *http.Transport {
@@ -53,16 +53,16 @@ func newTransport() *http.Transport {
 
 // connections counts the connections of all keys. It is safe for concurrent use.
 type connections struct {
-	limit    int
-	makeRoom func(forKey *limiter) // closes idle connections of other keys
+	limit     int
+	evictIdle func(forKey *limiter) // closes idle connections of other keys
 
 	mu     sync.Mutex
 	open   int           // connections, including those that are being dialled
 	closed chan struct{} // closed, and replaced, when a connection is closed
 }
 
-func newConnections(limit int, makeRoom func(forKey *limiter)) *connections {
-	return &connections{limit: limit, makeRoom: makeRoom, closed: make(chan struct{})}
+func newConnections(limit int, evictIdle func(forKey *limiter)) *connections {
+	return &connections{limit: limit, evictIdle: evictIdle, closed: make(chan struct{})}
 }
 
 // transport returns a transport for one key's limiter.
@@ -98,18 +98,18 @@ func (c *connections) reserve(ctx context.Context, l *limiter) error {
 		if _, ok := c.take(l); ok {
 			return nil
 		}
-		c.makeRoom(l)
+		c.evictIdle(l)
 		closed, ok := c.take(l)
 		if ok {
 			return nil
 		}
-		retry := time.NewTimer(roomCheck)
+		retry := time.NewTimer(reserveRetry)
 		select {
 		case <-closed:
 		case <-retry.C:
 		case <-timeout.C:
 			retry.Stop()
-			return errNoRoom
+			return errAllInUse
 		case <-ctx.Done():
 			retry.Stop()
 			return context.Cause(ctx)

@@ -171,10 +171,10 @@ func (l *limiters) remove(lim *limiter) *limiter {
 	return lim
 }
 
-// makeRoom closes the idle connections of the least recently used limiter that
+// evictIdle closes the idle connections of the least recently used limiter that
 // has any, except one key's own, and repeats that until one more connection may
 // be opened.
-func (l *limiters) makeRoom(forKey *limiter) {
+func (l *limiters) evictIdle(forKey *limiter) {
 	l.mu.Lock()
 	var others []*limiter
 	for place := l.byUse.Front(); place != nil; place = place.Next() {
