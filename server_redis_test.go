@@ -32,7 +32,7 @@ func TestRedisWithoutCalls(t *testing.T) {
 		for query, status := range map[string]int{
 			fmt.Sprintf(`{ a%d: __typename }`, i):                                     200,
 			fmt.Sprintf(`{ a%d: users(first: 0) { nodes { userId } } }`, i):           200,
-			fmt.Sprintf(`{ a%d: nobody }`, i):                                         200,
+			fmt.Sprintf(`{ a%d: unknown }`, i):                                        200,
 			fmt.Sprintf(`{ a%d: user(userId: "") { userId } }`, i):                    200,
 			fmt.Sprintf(`{ users(first: 1, after: "made up %d") { __typename } }`, i): 200,
 		} {

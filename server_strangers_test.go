@@ -25,8 +25,8 @@ func (c *countedCalls) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 func (c *countedCalls) n() int64 { return c.calls.Load() }
 
-// wary is an upstream that accepts one key. Each call takes 150 ms.
-type wary struct {
+// oneKeyUpstream is an upstream that accepts one key. Each call takes 150 ms.
+type oneKeyUpstream struct {
 	users *emulator.Emulator
 
 	mu       sync.Mutex
@@ -37,7 +37,7 @@ type wary struct {
 
 const goodKey = "accepted"
 
-func (u *wary) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (u *oneKeyUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	key := r.Header.Get("xi-api-key")
 	if key == goodKey {
 		u.users.ServeHTTP(w, r)
@@ -64,7 +64,7 @@ func TestSoakMadeUpKeys(t *testing.T) {
 		t.Skip("compares times: make soak")
 	}
 	const strangers, callers, pages = 1500, 8, 10
-	u := &wary{users: emulator.New(emulator.Options{Users: 2000, Latency: 150 * time.Millisecond}), refused: make(map[string]int)}
+	u := &oneKeyUpstream{users: emulator.New(emulator.Options{Users: 2000, Latency: 150 * time.Millisecond}), refused: make(map[string]int)}
 	base := realUpstream(t, u.ServeHTTP)
 	address, _ := startBinary(t, buildBinary(t), "UPSTREAM_URL="+base.String(), "AUTH=passthrough", "UPSTREAM_CONCURRENCY=8")
 	cursor := regexp.MustCompile(`"endCursor":"([^"]+)"`)
