@@ -86,14 +86,14 @@ for (const colorScheme of ["light", "dark"]) {
       await page.goto(`${site.origin}/${search}`);
       await ready(page);
       await page.waitForTimeout(250); // transitions
-      const where = `${name}, ${width}, ${colorScheme}`;
-      await page.screenshot({ path: join(folder, `${where}.png`) });
+      const title = `${name}, ${width}, ${colorScheme}`;
+      await page.screenshot({ path: join(folder, `${title}.png`) });
       shots++;
       await page.evaluate(axe);
       const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));
-      findings.push(...violations.map((v) => `${where}: ${v.id} (${v.nodes.length}): ${v.nodes[0].failureSummary.split("\n")[1]}`));
+      findings.push(...violations.map((v) => `${title}: ${v.id} (${v.nodes.length}): ${v.nodes[0].failureSummary.split("\n")[1]}`));
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      if (overflow > 0) findings.push(`${where}: ${overflow} pixels too wide`);
+      if (overflow > 0) findings.push(`${title}: ${overflow} pixels too wide`);
       await context.close();
     }
   }

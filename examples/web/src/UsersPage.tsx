@@ -84,12 +84,12 @@ export function UsersPage({ place }: { place: Place }) {
       <Toolbar list={list} onChange={change} />
       <div className="count">
         <p role="status">{now === "loading" ? "Loading users…" : now === "fault" ? "" : countOf(now, total)}</p>
-        {typeof now === "object" && now.rows > 0 && <Legend />}
         {widen && (
           <button className="quiet" onClick={widen}>
             Clear filters
           </button>
         )}
+        {typeof now === "object" && now.rows > 0 && <Legend />}
       </div>
       {startedOver === place.key && (
         <div className="notice">
