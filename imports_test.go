@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 		"rollcall/graph/connection", "rollcall/graph/datetime", "rollcall/graph/document", "rollcall/graph/globalid", "rollcall/graph/internal/generated",
 		"rollcall/graph/loader", "rollcall/graph/persisted", "rollcall/graph/render", "rollcall/upstream", "rollcall/internal/budget", "rollcall/internal/panics",
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*", "github.com/maypok86/otter/v2",
-		"go.opentelemetry.io/otel/trace",
+		"go.opentelemetry.io/otel/trace", "golang.org/x/time/rate",
 	},
 	"rollcall/graph/transport": {
 		"rollcall/graph", "rollcall/graph/persisted", "rollcall/upstream", "rollcall/internal/flight", "rollcall/internal/instrument", "rollcall/internal/panics",
@@ -55,7 +55,7 @@ var allowed = map[string][]string{
 		"go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
 	"rollcall/upstream/shared": {
-		"rollcall/internal/instrument", "github.com/hashicorp/golang-lru/v2", "github.com/redis/rueidis",
+		"rollcall/internal/instrument", "github.com/hashicorp/golang-lru/v2", "github.com/redis/rueidis", "golang.org/x/time/rate",
 		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/metric", "go.opentelemetry.io/otel/semconv/*",
 	},
 	"rollcall/upstream/shared/redistest":      nil, // for tests

@@ -11,6 +11,7 @@ import (
 	"github.com/maypok86/otter/v2"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
 
 	"rollcall/graph/connection"
 	"rollcall/graph/document"
@@ -87,10 +88,13 @@ func NewExecutor(c Config) *Executor {
 		previousKeys = append(previousKeys, c.PreviousKey)
 	}
 	return &Executor{
-		gqlgen:        exec,
-		fields:        fieldMiddleware{entities{resolvers.Entity()}},
-		client:        c.Client,
-		lookup:        &lookup{automatic: c.PersistedQueries, registered: persisted.NewMemory[upstream.APIKey](), shared: c.SharedDocuments, accepts: c.Client.Accepts},
+		gqlgen: exec,
+		fields: fieldMiddleware{entities{resolvers.Entity()}},
+		client: c.Client,
+		lookup: &lookup{
+			automatic: c.PersistedQueries, registered: persisted.NewMemory[upstream.APIKey](), shared: c.SharedDocuments,
+			accepts: c.Client.Accepts, strangers: rate.NewLimiter(strangersRate, strangersBurst),
+		},
 		documents:     newDocuments(document.NewReader(schema.Schema(), c.Limits.document(), c.Introspection), c.unrendered),
 		limits:        c.Limits,
 		introspection: c.Introspection,

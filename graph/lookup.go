@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"golang.org/x/time/rate"
 
 	"rollcall/graph/persisted"
 	"rollcall/upstream"
@@ -45,7 +46,17 @@ type lookup struct {
 	// accepts reports whether the upstream has accepted a key recently. A key that a
 	// caller made up keeps nothing.
 	accepts func(upstream.APIKey) bool
+	// strangers bounds how often the replicas' documents are read for keys that the
+	// upstream has not accepted, because callers can make up any number of keys.
+	strangers *rate.Limiter
 }
+
+const (
+	// strangersRate and strangersBurst are how many documents of unknown keys are read
+	// per second, and at once.
+	strangersRate  = 50
+	strangersBurst = 100
+)
 
 // source is where a request's document comes from.
 type source struct {
@@ -89,23 +100,29 @@ func (l *lookup) find(key upstream.APIKey, r *Request) (source, gqlerror.List) {
 	if !found {
 		return source{}, Refusal(CodePersistedQueryNotFound, persistedQueryNotFound)
 	}
-	return source{text: text, untrusted: list != nil}, nil
+	return list.sourceOf(text), nil
 }
 
 // findText returns the document of a request that has a text, and no ID of a trusted
 // document.
 func (l *lookup) findText(list *trusted, r *Request, isHash bool) (source, gqlerror.List) {
-	found := source{text: r.Query}
-	if known := list.written(r.Query); known != nil {
-		found.text, found.trusted = known.text, known.id
-	} else if list.is(TrustSafelist) {
+	found := list.sourceOf(r.Query)
+	if found.untrusted && list.is(TrustSafelist) {
 		return source{}, Refusal(CodeQueryNotInSafelist, "The service executes only documents that it knows.")
 	}
-	found.untrusted = list != nil && found.trusted == ""
 	if l.automatic && isHash {
 		found.register = r.Query
 	}
 	return found, nil
+}
+
+// sourceOf returns the document with a text: a trusted one if there is one with the
+// same tokens.
+func (t *trusted) sourceOf(text string) source {
+	if known := t.written(text); known != nil {
+		return source{text: known.text, trusted: known.id}
+	}
+	return source{text: text, untrusted: t != nil}
 }
 
 // notInList returns the errors of an ID that is missing from a closed list. Clients
@@ -122,6 +139,9 @@ func (l *lookup) get(key upstream.APIKey, hash string) (text string, found bool)
 	if text, found = l.registered.Get(key, hash); found {
 		return text, true
 	}
+	if !l.accepts(key) && !l.strangers.Allow() {
+		return "", false
+	}
 	if shared := l.sharedOf(key); shared != nil {
 		if text, found = shared.Get(hash); found {
 			l.registered.Put(key, hash, text)
@@ -134,6 +154,9 @@ func (l *lookup) get(key upstream.APIKey, hash string) (text string, found bool)
 func (l *lookup) put(key upstream.APIKey, hash, text string) {
 	if !l.accepts(key) {
 		return
+	}
+	if _, found := l.registered.Get(key, hash); found {
+		return // and so it has been shared
 	}
 	l.registered.Put(key, hash, text)
 	if shared := l.sharedOf(key); shared != nil {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -96,8 +97,8 @@ func newRelease(ctx context.Context, source, name string) (*release, error) {
 	case changes != "":
 		return nil, fmt.Errorf("the source differs from its commit: commit these changes first:\n%s", changes)
 	}
-	if files, _ := filepath.Glob(filepath.Join(source, "internal/playground/assets/*.js")); len(files) == 0 {
-		return nil, errors.New("the playground's files are not installed: run make playground first")
+	if err := checkAssets(filepath.Join(source, "internal/playground")); err != nil {
+		return nil, fmt.Errorf("%w: run make playground first", err)
 	}
 	if r.commit, err = r.git(ctx, "rev-parse", "--short=12", "HEAD"); err != nil {
 		return nil, err
@@ -112,6 +113,42 @@ func newRelease(ctx context.Context, source, name string) (*release, error) {
 	}
 	r.time = time.Unix(unix, 0).UTC()
 	return r, nil
+}
+
+// checkAssets checks that the playground's folder of files to embed, which git
+// ignores, has the files of its list and no others.
+func checkAssets(playground string) error {
+	list, err := os.ReadFile(filepath.Join(playground, "libraries.txt"))
+	if err != nil {
+		return err
+	}
+	expected := map[string]string{} // the files' hashes
+	for line := range strings.Lines(string(list)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] != "#" {
+			expected[path.Base(fields[2])] = fields[0]
+		}
+	}
+	entries, err := os.ReadDir(filepath.Join(playground, "assets"))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.Name() == ".gitkeep" {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(playground, "assets", entry.Name()))
+		if err != nil {
+			return err
+		}
+		if fmt.Sprintf("%x", sha256.Sum256(content)) != expected[entry.Name()] {
+			return fmt.Errorf("the playground's file %s is not one of its list", entry.Name())
+		}
+		delete(expected, entry.Name())
+	}
+	if len(expected) > 0 {
+		return fmt.Errorf("%d of the playground's files are missing", len(expected))
+	}
+	return nil
 }
 
 func (r *release) git(ctx context.Context, args ...string) (string, error) {

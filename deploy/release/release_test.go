@@ -204,6 +204,39 @@ func TestArguments(t *testing.T) {
 	}
 }
 
+// TestAssets checks that a release embeds no file that git ignores and the list of
+// libraries does not have.
+func TestAssets(t *testing.T) {
+	const sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" // of abc
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"what the list has": {map[string]string{"a.js": "abc", ".gitkeep": ""}, ""},
+		"nothing":           {map[string]string{".gitkeep": ""}, "missing"},
+		"another version":   {map[string]string{"a.js": "abd"}, "a.js is not one of its list"},
+		"another file":      {map[string]string{"a.js": "abc", "b.js": ""}, "b.js is not one of its list"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.Mkdir(filepath.Join(dir, "assets"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for file, content := range c.files {
+				if err := os.WriteFile(filepath.Join(dir, "assets", file), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.WriteFile(filepath.Join(dir, "libraries.txt"), []byte("# Libraries.\n"+sum+" package@1.0.0 dist/a.js\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := checkAssets(dir); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
 // open returns the image of an OCI layout in a tar, after it has checked all digests.
 func open(t *testing.T, file string) v1.Image {
 	t.Helper()

@@ -1,6 +1,7 @@
 package persisted
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -67,6 +68,7 @@ func merge(files ...[]Document) ([]Document, error) {
 func parse(name string, content []byte) ([]Document, error) {
 	var documents []Document
 	var err error
+	content = bytes.TrimPrefix(content, []byte("\ufeff")) // which some editors write
 	switch d := jx.DecodeBytes(content); {
 	case len(content) > MaxFile:
 		err = fmt.Errorf("the file is larger than %d bytes", MaxFile)
@@ -101,7 +103,7 @@ func (d Document) check() error {
 		return fmt.Errorf("%s: the ID %.*q has not 1 to %d characters of printable ASCII", d.File, maxID, d.ID, maxID)
 	case strings.TrimSpace(d.Text) == "":
 		return d.Errorf("the text is empty")
-	case IsHash(id) && Hash(d.Text) != id:
+	case strings.HasPrefix(d.ID, hashPrefix) && !IsHash(id), IsHash(id) && Hash(d.Text) != id:
 		return d.Errorf("the ID is not the SHA-256 hash of the text")
 	}
 	return nil

@@ -54,6 +54,7 @@ func TestFormats(t *testing.T) {
 		"an Apollo manifest":                {`{"format":"apollo-persisted-query-manifest","version":1,"operations":[{"id":"` + textHash + `","name":"A","type":"query","body":"{__typename}"}]}`, textHash + "=" + text},
 		"a manifest in another order":       {`{"operations":[{"body":"{a}","id":"a"}],"version":1,"x":{},"format":"apollo-persisted-query-manifest"}`, "a={a}"},
 		"IDs that are members of manifests": {`{"format":"{a}","version":"{b}","operations":"{c}"}`, "format={a} version={b} operations={c}"},
+		"a byte order mark":                 {"\ufeff" + `{"a":"{a}"}`, "a={a}"},
 		"the same document twice":           {`[["a","{a}"],["a","{a}"]]`, "a={a}"},
 		"one text with two IDs":             {`{"a":"{a}","b":"{a}"}`, "a={a} b={a}"},
 	} {
@@ -81,6 +82,7 @@ func TestFaultyFiles(t *testing.T) {
 		"an ID that is too long":      {`{"` + strings.Repeat("x", 257) + `":"{a}"}`, "the ID"},
 		"another text's hash":         {`{"` + textHash + `":"{ __typename }"}`, `document "` + textHash + `": the ID is not the SHA-256 hash`},
 		"another text's named hash":   {`{"sha256:` + textHash + `":"{ __typename }"}`, "the ID is not the SHA-256 hash"},
+		"a named hash that is short":  {`{"sha256:` + textHash[:63] + `":"{__typename}"}`, "the ID is not the SHA-256 hash"},
 		"two texts with one ID":       {`{"a":"{a}","a":"{b}"}`, `document "a": file.json has another text`},
 		"a triple":                    {`[["a","{a}","x"]]`, "pairs"},
 		"a list of objects":           {`[{"id":"a","body":"{a}"}]`, "pairs"},

@@ -179,12 +179,43 @@ func TestPersistedQueryOfStrangers(t *testing.T) {
 	if n := replicas.len(); n != 1 {
 		t.Errorf("%d documents are kept for all replicas", n)
 	}
+	t.Run("made-up keys hardly read what replicas share", func(t *testing.T) {
+		before := replicas.reads()
+		for i := range 500 {
+			s.Post(withHash(hash, ""), "xi-api-key", fmt.Sprint("made-up-", i))
+		}
+		if n := replicas.reads() - before; n > 200 { // 100 at once, and 50 a second
+			t.Errorf("%d reads for 500 keys", n)
+		}
+	})
+	t.Run("a document is put once", func(t *testing.T) {
+		before := replicas.puts()
+		for range 5 {
+			s.Post(withHash(hash, text), "xi-api-key", "right-key")
+		}
+		if n := replicas.puts() - before; n != 0 {
+			t.Errorf("a known document was put %d times", n)
+		}
+	})
 }
 
 // replicas keeps documents as Redis does.
 type replicas struct {
-	mu   sync.Mutex
-	keys map[upstream.APIKey]*replicasOf
+	mu       sync.Mutex
+	keys     map[upstream.APIKey]*replicasOf
+	got, put int
+}
+
+func (r *replicas) reads() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.got
+}
+
+func (r *replicas) puts() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.put
 }
 
 type replicasOf struct {
@@ -215,6 +246,7 @@ func (r *replicas) len() (n int) {
 func (k *replicasOf) Get(hash string) (text string, found bool) {
 	k.replicas.mu.Lock()
 	defer k.replicas.mu.Unlock()
+	k.replicas.got++
 	text, found = k.documents[hash]
 	return text, found
 }
@@ -222,6 +254,7 @@ func (k *replicasOf) Get(hash string) (text string, found bool) {
 func (k *replicasOf) Put(hash, text string) {
 	k.replicas.mu.Lock()
 	defer k.replicas.mu.Unlock()
+	k.replicas.put++
 	k.documents[hash] = text
 }
 

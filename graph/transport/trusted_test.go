@@ -132,6 +132,19 @@ func TestTrustedDocumentsWithAutomatic(t *testing.T) {
 	}
 }
 
+// TestTrustedDocumentByAnotherHash sends a document of the list as another client
+// prints it, by the hash of that print.
+func TestTrustedDocumentByAnotherHash(t *testing.T) {
+	s := trusting(t, graph.TrustPrefer, graphtest.Options{Graph: automatic})
+	printed := strings.Join(strings.Fields(usersText), " ")
+	s.Post(withHash(hashOf(printed), printed))
+	s.Log.Reset()
+	s.Post(withHash(hashOf(printed), ""))
+	if log := s.Log.String(); !strings.Contains(log, "document_id="+idOfUsers) || strings.Contains(log, "trusted=false") {
+		t.Errorf("logged %s", log)
+	}
+}
+
 func TestTrustedDocumentsAreChecked(t *testing.T) {
 	long := "{" + strings.Repeat(" __typename", 1001) + " }"
 	for name, c := range map[string]struct{ text, want string }{

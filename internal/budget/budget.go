@@ -95,7 +95,11 @@ func (b *Budget[Owner]) Used() int {
 }
 
 func (b *Budget[Owner]) fits(owner Owner, bytes int) bool {
-	return b.used+bytes <= b.total && b.byOwner[owner]+bytes <= b.total/2
+	return b.used+bytes <= b.total && b.fitsHalf(owner, bytes)
+}
+
+func (b *Budget[Owner]) fitsHalf(owner Owner, bytes int) bool {
+	return b.byOwner[owner]+bytes <= b.total/2
 }
 
 func (b *Budget[Owner]) add(owner Owner, bytes int) {
@@ -108,8 +112,12 @@ func (b *Budget[Owner]) add(owner Owner, bytes int) {
 
 // grant serves waiting owners as long as their bytes fit.
 func (b *Budget[Owner]) grant() {
+	full := false // for all that follow
 	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter[Owner]) bool {
-		if !b.fits(w.owner, w.bytes) {
+		if full || !b.fitsHalf(w.owner, w.bytes) {
+			return false
+		}
+		if full = b.used+w.bytes > b.total; full {
 			return false
 		}
 		b.add(w.owner, w.bytes)

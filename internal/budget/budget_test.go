@@ -57,6 +57,32 @@ func TestBudget(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a stream of small ones does not delay a large one for ever", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := budget.New[string](100)
+			b.Add("a", 40)
+			b.Add("b", 40)
+			granted := make(chan string, 2)
+			acquire := func(owner string, bytes int) {
+				go func() {
+					if b.Acquire(t.Context(), owner, bytes) == nil {
+						granted <- owner
+					}
+				}()
+				synctest.Wait()
+			}
+			acquire("large", 50)
+			acquire("small", 10)
+			if len(granted) != 0 {
+				t.Fatalf("%s was granted first", <-granted)
+			}
+			b.Release("a", 40)
+			synctest.Wait()
+			if len(granted) != 2 {
+				t.Errorf("%d were granted", len(granted))
+			}
+		})
+	})
 	t.Run("TryAcquire does not wait, and does not overtake", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := budget.New[string](100)

@@ -289,6 +289,8 @@ func (s *settings) readDocuments() {
 	trusts := len(s.TrustedDocuments) > 0
 	s.PersistedQueries = s.onOff("AUTOMATIC_PERSISTED_QUERIES", s.persistedQueries, !trusts)
 	switch {
+	case !trusts && s.env["TRUSTED_DOCUMENTS"] != "":
+		s.fault("TRUSTED_DOCUMENTS", "names no file, so every document would be served")
 	case !trusts && s.env["TRUSTED_DOCUMENTS_MODE"] != "":
 		s.fault("TRUSTED_DOCUMENTS_MODE", "is set without TRUSTED_DOCUMENTS, so every document would be served")
 	case trusts && mode != TrustPrefer && s.PersistedQueries:

@@ -186,6 +186,7 @@ func TestFaults(t *testing.T) {
 		"a URL without auth":                   {map[string]string{"UPSTREAM_URL": "http://127.0.0.1:1"}, []string{"AUTH: is required"}},
 		"auth without a key":                   {map[string]string{"AUTH": "none"}, []string{"ELEVENLABS_API_KEY: is required"}},
 		"an unknown way to authenticate":       {map[string]string{"AUTH": "basic"}, []string{`AUTH: "basic" is not one of none, passthrough, jwt`}},
+		"trusted documents without a file":     {map[string]string{"TRUSTED_DOCUMENTS": " , ", "AUTH": "passthrough"}, []string{"TRUSTED_DOCUMENTS: names no file"}},
 		"an unknown region":                    {map[string]string{"UPSTREAM_REGION": "mars"}, []string{`UPSTREAM_REGION: "mars" is not one of`, "AUTH: is required"}},
 		"an unknown region and an invalid URL": {map[string]string{"UPSTREAM_REGION": "mars", "UPSTREAM_URL": "example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_REGION: ", "UPSTREAM_URL: "}},
 		"plain http beyond loopback":           {map[string]string{"UPSTREAM_URL": "http://example.com", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must be https"}},

@@ -13,6 +13,18 @@ import (
 // longer stored sends it once more.
 const documentLife = 24 * time.Hour
 
+// Registering a document takes no upstream call, so no quota bounds how many a
+// caller registers. What one process stores is bounded, so that no caller fills Redis: what it
+// does not store is known to this process alone.
+const (
+	// maxDocument is the longest text that is stored, in bytes.
+	maxDocument = 16 << 10
+	// documentsBurst is how many documents a process stores at once, and
+	// documentsEvery how long it takes until it may store one more.
+	documentsBurst = 1000
+	documentsEvery = 90 * time.Second
+)
+
 // Documents are the automatic persisted queries of one API key's callers, by the
 // SHA-256 hash of their text. It is safe for concurrent use.
 type Documents struct {
@@ -54,17 +66,21 @@ func (d *Documents) Get(hash string) (text string, found bool) {
 	return string(value), true
 }
 
-// Put stores a document for all replicas. It does nothing if the hash is not that
-// of the text.
+// Put stores a document for all replicas, unless it is long or this process has
+// stored very many. It does nothing if the hash is not that of the text.
 func (d *Documents) Put(hash, text string) {
 	mode, incarnation := d.store.now()
-	if mode == Away || hashOf([]byte(text)) != hash {
+	if mode == Away || len(text) > maxDocument || hashOf([]byte(text)) != hash || !d.store.documents.Allow() {
 		return
 	}
 	name := d.name(hash)
 	sealed := d.seal.close(name, d.store.clock(time.Now()).Add(documentLife), []byte(text))
 	_ = d.store.do(incarnation, patience, func(ctx context.Context, client rueidis.Client) error {
-		return client.Do(ctx, client.B().Set().Key(name).Value(sealed).Px(documentLife).Build()).Error()
+		err := client.Do(ctx, client.B().Set().Key(name).Value(sealed).Px(documentLife).Build()).Error()
+		if _, refused := rueidis.IsRedisErr(err); refused {
+			return nil // for example for lack of memory; Redis is there
+		}
+		return err
 	}) // if this fails, clients send it again
 }
 

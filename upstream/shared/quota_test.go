@@ -3,6 +3,8 @@ package shared_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,6 +98,36 @@ func TestDocumentsOfReplicas(t *testing.T) {
 		t.Error("a document is found without Redis")
 	}
 	one.Put(hash, text)
+}
+
+// TestDocumentsAreBounded has one caller register documents without end: it must not
+// fill Redis, and it must not end what replicas share.
+func TestDocumentsAreBounded(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	store := openAll(t, redis.URL(), 1)[0]
+	documents, err := store.Documents(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := "{ users { totalCount } } #" + strings.Repeat("x", 16<<10)
+	documents.Put(hashOf(long), long)
+	if _, found := documents.Get(hashOf(long)); found {
+		t.Error("a document of more than 16 KiB is stored")
+	}
+	redis.Command("acl", "setuser", "default", "-set") // Redis refuses, and answers
+	documents.Put(hashOf("{a}"), "{a}")
+	redis.Command("acl", "setuser", "default", "+set")
+	if mode := store.Stats().Mode; mode != shared.Shared {
+		t.Errorf("after a refusal, the store is %v", mode)
+	}
+	for i := range 1100 {
+		text := fmt.Sprintf("{ a%d: __typename }", i)
+		documents.Put(hashOf(text), text)
+	}
+	if n := len(strings.Fields(redis.Command("keys", "*"))); n < 900 || n > 1020 {
+		t.Errorf("there are %d names in Redis", n)
+	}
 }
 
 func hashOf(text string) string {

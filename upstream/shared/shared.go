@@ -31,6 +31,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/redis/rueidis"
 	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -77,6 +78,7 @@ type Store struct {
 	heard   atomic.Int64 // Unix ms of the last reply
 	offset  atomic.Int64 // of Redis' clock from this process's, in ns
 
+	documents *rate.Limiter // of what this process stores
 	counters  counters
 	telemetry *telemetry
 
@@ -121,6 +123,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		echoes:      make(chan string, 16),
 		incarnation: 1,
 		limiters:    make(map[string]*Limiter),
+		documents:   rate.NewLimiter(rate.Every(documentsEvery), documentsBurst),
 	}
 	s.seals, _ = lru.New[string, seal](maxSeals) // fails only if the size is not positive
 	s.telemetry = newTelemetry(s, c.MeterProvider)
