@@ -270,7 +270,7 @@ func (b *syncBuffer) String() string {
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	base := realUpstream(t, emulator.New(emulator.Options{Users: 20_000, Latency: 20 * time.Millisecond}).ServeHTTP)
-	address, process := startBinary(t, buildBinary(t), "UPSTREAM_URL="+base.String(), "ELEVENLABS_API_KEY=k", "AUTH=none", "UPSTREAM_CONCURRENCY=15")
+	address, process := startBinary(t, buildBinary(t), "UPSTREAM_URL="+base.String(), "ELEVENLABS_API_KEY=k", "AUTH=none", "UPSTREAM_CONCURRENCY=15", "UPSTREAM_TIMEOUT=1m")
 
 	status, _ := post(t, address, `{ users(first: 1) { nodes { userId } } }`, nil)
 	baseline := rss(t, process.Pid)
@@ -308,11 +308,10 @@ func TestMemory(t *testing.T) {
 // TestMemoryOfCachedPages fills the cache of pages twice over, within the memory of
 // deploy/kubernetes.
 func TestMemoryOfCachedPages(t *testing.T) {
-	t.Parallel()
 	const limit = 200 // MiB
 	base := realUpstream(t, emulator.New(emulator.Options{Users: 20_000}).ServeHTTP)
 	address, process := startBinary(t, buildBinary(t), "UPSTREAM_URL="+base.String(), "ELEVENLABS_API_KEY=k", "AUTH=none", "UPSTREAM_CONCURRENCY=15",
-		"CACHE_TTL=10m", fmt.Sprintf("GOMEMLIMIT=%dMiB", limit))
+		"CACHE_TTL=10m", "UPSTREAM_TIMEOUT=1m", fmt.Sprintf("GOMEMLIMIT=%dMiB", limit))
 	before := rss(t, process.Pid)
 	for round := range 32 {
 		var wg sync.WaitGroup
