@@ -58,24 +58,22 @@ type npmPackage struct {
 
 // embeddedPackages returns the npm packages of the playground's files.
 func (r *release) embeddedPackages() ([]npmPackage, error) {
-	const list = "internal/playground/libraries.txt"
-	text, err := os.ReadFile(filepath.Join(r.source, list))
+	libraries, err := readLibraries(filepath.Join(r.source, playgroundFolder))
 	if err != nil {
 		return nil, err
 	}
 	var packages []npmPackage
 	known := make(map[string]bool)
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line) // a checksum, a package and a file
-		if len(fields) != 3 || fields[0] == "#" || known[fields[1]] {
+	for _, l := range libraries {
+		if known[l.npm] {
 			continue
 		}
-		known[fields[1]] = true
-		at := strings.LastIndex(fields[1], "@")
+		known[l.npm] = true
+		at := strings.LastIndex(l.npm, "@")
 		if at <= 0 {
-			return nil, fmt.Errorf("%s: %q has no version", list, fields[1])
+			return nil, fmt.Errorf("libraries.txt: %q has no version", l.npm)
 		}
-		name, version := fields[1][:at], fields[1][at+1:]
+		name, version := l.npm[:at], l.npm[at+1:]
 		packages = append(packages, npmPackage{"library", name, version, "pkg:npm/" + strings.Replace(name, "@", "%40", 1) + "@" + version})
 	}
 	return packages, nil

@@ -97,7 +97,7 @@ func newRelease(ctx context.Context, source, name string) (*release, error) {
 	case changes != "":
 		return nil, fmt.Errorf("the source differs from its commit: commit these changes first:\n%s", changes)
 	}
-	if err := checkAssets(filepath.Join(source, "internal/playground")); err != nil {
+	if err := checkAssets(filepath.Join(source, playgroundFolder)); err != nil {
 		return nil, fmt.Errorf("%w: run make playground first", err)
 	}
 	if r.commit, err = r.git(ctx, "rev-parse", "--short=12", "HEAD"); err != nil {
@@ -115,18 +115,37 @@ func newRelease(ctx context.Context, source, name string) (*release, error) {
 	return r, nil
 }
 
+// playgroundFolder is the playground's folder in the source.
+const playgroundFolder = "internal/playground"
+
+// library is a third-party file that the playground embeds.
+type library struct{ sum, npm, file string }
+
+// readLibraries reads the playground's list of libraries.
+func readLibraries(playground string) ([]library, error) {
+	text, err := os.ReadFile(filepath.Join(playground, "libraries.txt"))
+	if err != nil {
+		return nil, err
+	}
+	var list []library
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] != "#" {
+			list = append(list, library{fields[0], fields[1], path.Base(fields[2])})
+		}
+	}
+	return list, nil
+}
+
 // checkAssets checks that the playground's folder of files to embed, which git
 // ignores, has the files of its list and no others.
 func checkAssets(playground string) error {
-	list, err := os.ReadFile(filepath.Join(playground, "libraries.txt"))
+	libraries, err := readLibraries(playground)
 	if err != nil {
 		return err
 	}
-	expected := map[string]string{} // the files' hashes
-	for line := range strings.Lines(string(list)) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] != "#" {
-			expected[path.Base(fields[2])] = fields[0]
-		}
+	expected := make(map[string]string) // the files' hashes
+	for _, l := range libraries {
+		expected[l.file] = l.sum
 	}
 	entries, err := os.ReadDir(filepath.Join(playground, "assets"))
 	if err != nil {
