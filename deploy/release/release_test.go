@@ -237,6 +237,24 @@ func TestAssets(t *testing.T) {
 	}
 }
 
+// TestEmbeddedPackages reads the playground's list: each package counts once.
+func TestEmbeddedPackages(t *testing.T) {
+	packages, err := (&release{source: service}).embeddedPackages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range packages {
+		if p.Version == "" || p.PURL != "pkg:npm/"+p.Name+"@"+p.Version {
+			t.Errorf("got %+v", p)
+		}
+		names = append(names, p.Name)
+	}
+	if want := []string{"react", "react-dom", "graphiql"}; !slices.Equal(names, want) {
+		t.Errorf("got %v, want %v", names, want)
+	}
+}
+
 // open returns the image of an OCI layout in a tar, after it has checked all digests.
 func open(t *testing.T, file string) v1.Image {
 	t.Helper()
