@@ -60,6 +60,7 @@ type Config struct {
 // must be closed after use.
 type Executor struct {
 	gqlgen    graphql.GraphExecutor
+	present   graphql.ErrorPresenterFunc
 	fields    fieldMiddleware
 	client    *upstream.Client
 	lookup    *lookup
@@ -80,7 +81,7 @@ func NewExecutor(c Config) *Executor {
 	resolvers := &Resolver{}
 	schema := generated.NewExecutableSchema(generated.Config{Resolvers: resolvers})
 	presenter := &presenter{log: c.Log, callersKey: c.CallersKey}
-	exec := gqlexecutor.New(lists{schema})
+	exec := gqlexecutor.New(schema)
 	exec.SetErrorPresenter(presenter.present)
 	exec.SetRecoverFunc(recovered)
 	var previousKeys []string
@@ -88,8 +89,9 @@ func NewExecutor(c Config) *Executor {
 		previousKeys = append(previousKeys, c.PreviousKey)
 	}
 	return &Executor{
-		gqlgen: exec,
-		fields: fieldMiddleware{entities{resolvers.Entity()}},
+		gqlgen:  exec,
+		present: presenter.present,
+		fields:  fieldMiddleware{entities{resolvers.Entity()}},
 		client: c.Client,
 		lookup: &lookup{
 			automatic: c.PersistedQueries, registered: persisted.NewMemory[upstream.APIKey](), shared: c.SharedDocuments,
@@ -155,13 +157,8 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, r *Reque
 		output:      &output{limit: e.limits.Answer, answers: e.answers, key: caller.Key},
 	}
 	defer op.output.close()
-	request.RootResolverMiddleware = op.output.root
 	op.plan.read(request, op)
-	respond, ctx := e.gqlgen.DispatchOperation(withOperation(ctx, op), request)
-	response := respond(ctx)
-	if response == nil { // gqlgen starts nothing if the deadline has expired
-		response = e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
-	}
+	response := e.dispatch(withOperation(ctx, op), op, request)
 	work.Usage, work.Batched = session.Usage(), op.loader.Saved()
 	result := newResult(response, true, work)
 	held, err := op.output.finish(result.size())
@@ -170,6 +167,23 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, r *Reque
 	}
 	result.held = newHold(e.answers, caller.Key, held)
 	return result
+}
+
+// dispatch returns the response of an operation. It leaves to gqlgen all
+// operations but those that have only lists, as nearly all do.
+func (e *Executor) dispatch(ctx context.Context, op *operation, request *graphql.OperationContext) *graphql.Response {
+	if op.plan.rendered() {
+		ctx = graphql.WithResponseContext(graphql.WithOperationContext(ctx, request), e.present, recovered)
+		data := op.writeLists(ctx)
+		return &graphql.Response{Data: data, Errors: graphql.GetErrors(ctx)}
+	}
+	request.RootResolverMiddleware = op.output.root
+	respond, ctx := e.gqlgen.DispatchOperation(ctx, request)
+	response := respond(ctx)
+	if response == nil { // gqlgen starts nothing if the deadline has expired
+		response = e.gqlgen.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(context.Cause(ctx))})
+	}
+	return response
 }
 
 // request returns the operation of a request, with its variables.

@@ -10,46 +10,37 @@ import (
 	"rollcall/internal/panics"
 )
 
-// lists executes operations that have only lists of users at their root, as
-// nearly all do. It leaves all others to gqlgen. Such a list needs little of what
-// gqlgen does for a field: its arguments are already read, its resolver is known,
-// and its value writes itself as JSON.
-type lists struct{ graphql.ExecutableSchema }
-
-// Exec implements gqlgen's ExecutableSchema.
-func (l lists) Exec(ctx context.Context) graphql.ResponseHandler {
-	op := operationOf(ctx)
-	if !op.plan.rendered() {
-		return l.ExecutableSchema.Exec(ctx)
-	}
-	return func(ctx context.Context) *graphql.Response {
-		all := op.plan.roots
-		values := make([]graphql.Marshaler, len(all))
-		if len(all) == 1 {
-			values[0] = op.resolve(ctx, all[0])
-		} else {
-			var wg sync.WaitGroup
-			for i, list := range all {
-				wg.Go(func() { values[i] = op.resolve(ctx, list) })
-			}
-			wg.Wait()
+// writeLists executes an operation that has only lists of users at its root, and
+// returns the response's data. Such a list needs little of what gqlgen does for a
+// field: its arguments are already read, its resolver is known, and its value
+// writes itself as JSON.
+func (op *operation) writeLists(ctx context.Context) []byte {
+	all := op.plan.roots
+	values := make([]graphql.Marshaler, len(all))
+	if len(all) == 1 {
+		values[0] = op.resolve(ctx, all[0])
+	} else {
+		var wg sync.WaitGroup
+		for i, list := range all {
+			wg.Go(func() { values[i] = op.resolve(ctx, list) })
 		}
-		estimate := 0
-		for _, value := range values {
-			if list, ok := value.(rendered); ok {
-				estimate += list.size()
-			}
-		}
-		return &graphql.Response{Data: op.output.write(ctx, estimate, func(w *writer) {
-			for i, list := range all {
-				w.buf = append(w.buf, "{,"[min(i, 1)])
-				graphql.MarshalString(list.field.Alias).MarshalGQL(w)
-				w.buf = append(w.buf, ':')
-				values[i].MarshalGQL(w)
-			}
-			w.buf = w.flush(append(w.buf, '}'))
-		})}
+		wg.Wait()
 	}
+	estimate := 0
+	for _, value := range values {
+		if list, ok := value.(rendered); ok {
+			estimate += list.size()
+		}
+	}
+	return op.output.write(ctx, estimate, func(w *writer) {
+		for i, list := range all {
+			w.buf = append(w.buf, "{,"[min(i, 1)])
+			graphql.MarshalString(list.field.Alias).MarshalGQL(w)
+			w.buf = append(w.buf, ':')
+			values[i].MarshalGQL(w)
+		}
+		w.buf = w.flush(append(w.buf, '}'))
+	})
 }
 
 // resolve returns a list that writes itself as JSON. It is null if the list fails,
