@@ -246,11 +246,13 @@ func (c *Client) fetch(ctx context.Context, caller Caller, q PageQuery) (Page, e
 	}
 	l := c.limiters.of(caller.Key)
 	defer c.limiters.release(l)
-	charge := sync.OnceFunc(func() {
-		if c.onCall != nil {
+	charged := false
+	charge := func() {
+		if !charged && c.onCall != nil {
 			c.onCall(caller)
 		}
-	})
+		charged = true
+	}
 	c.budget.earn()
 	page, err := c.attempt(ctx, l, charge, q, 0)
 	wait, again := retryable(err)

@@ -36,6 +36,7 @@ type limiters struct {
 type limiter struct {
 	key       APIKey
 	hash      keyHash
+	header    http.Header // of the key's requests; never modified
 	transport http.RoundTripper
 	idle      func() // closes the idle connections
 	open      atomic.Int64
@@ -70,7 +71,7 @@ func (l *limiters) of(key APIKey) *limiter {
 
 // add adds a limiter for a key; l.mu is held.
 func (l *limiters) add(key APIKey) *limiter {
-	lim := &limiter{key: key, hash: l.strangers.hash(key), transport: l.transport, idle: func() {}}
+	lim := &limiter{key: key, hash: l.strangers.hash(key), header: headerOf(key), transport: l.transport, idle: func() {}}
 	if l.strangers != nil {
 		lim.trial = &queue{Limiter: NewLimiter(1), margin: l.margin}
 	}

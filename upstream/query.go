@@ -60,7 +60,8 @@ type PageQuery struct {
 // encode returns the query as the upstream's parameters. It leaves out defaults,
 // so that a server that implements only the vendor's reference page accepts it.
 func (q PageQuery) encode() string {
-	b := strconv.AppendInt([]byte("page_size="), int64(q.Size), 10)
+	b := append(make([]byte, 0, 256), "page_size="...)
+	b = strconv.AppendInt(b, int64(q.Size), 10)
 	add := func(name, value string) {
 		if value != "" {
 			b = append(append(append(b, '&'), name...), '=')

@@ -30,24 +30,31 @@ const (
 	headerMaximum = "Maximum-Concurrent-Requests"
 )
 
+// headerOf returns the header of a key's requests.
+func headerOf(key APIKey) http.Header {
+	header := http.Header{"Accept": {"application/json"}, "User-Agent": {"rollcall"}}
+	if secret := key.Reveal(); secret != "" {
+		header["Xi-Api-Key"] = []string{secret}
+	}
+	return header
+}
+
 // get makes one request.
 func (c *Client) get(ctx context.Context, l *limiter, q PageQuery) (Page, error) {
 	endpoint := c.endpoint
 	endpoint.RawQuery = q.encode()
-	header := http.Header{"Accept": {"application/json"}, "User-Agent": {"rollcall"}}
 	key := l.key
-	if secret := key.Reveal(); secret != "" {
-		header["Xi-Api-Key"] = []string{secret}
-	}
-	req := (&http.Request{Method: http.MethodGet, URL: &endpoint, Host: endpoint.Host, Header: header}).WithContext(ctx)
+	req := (&http.Request{Method: http.MethodGet, URL: &endpoint, Host: endpoint.Host, Header: l.header}).WithContext(ctx)
 
 	resp, err := l.transport.RoundTrip(req) // an http.Client would follow redirects, and send xi-api-key to another host
 	if err != nil {
 		return Page{}, exchangeError(ctx, key, Sending, nil, causeOf(ctx, err))
 	}
 	defer resp.Body.Close()
-	if n, err := strconv.Atoi(resp.Header.Get(headerMaximum)); err == nil && n > 0 {
-		l.setMaximum(n)
+	if maximum := resp.Header.Get(headerMaximum); maximum != "" {
+		if n, err := strconv.Atoi(maximum); err == nil && n > 0 {
+			l.setMaximum(n)
+		}
 	}
 	switch {
 	case resp.StatusCode < http.StatusOK: // it has no body, and its connection may not end

@@ -135,11 +135,18 @@ func overloaded() error {
 	return &Error{Kind: Overloaded, Stage: Sending, RetryAfter: overloadedRetry, Cause: errOverloaded}
 }
 
-// admission is the right to send one request.
+// admission is the right to send one request: the key's permit and a slot of the
+// process.
 type admission struct {
-	queue   *queue
-	class   class
-	release func()
+	queue  *queue
+	class  class
+	permit func()
+	slots  *semaphore
+}
+
+func (a admission) release() {
+	a.slots.release(a.class)
+	a.permit()
 }
 
 // admit waits until a request with l's key may be sent. If the upstream has not
@@ -155,18 +162,14 @@ func (c *Client) admit(ctx context.Context, l *limiter) (a admission, err error)
 		}
 		defer c.strangers.exit()
 	}
-	a, permit, err := c.permit(ctx, l, stranger)
-	if err != nil {
+	if a, err = c.permit(ctx, l, stranger); err != nil {
 		return a, err
 	}
 	if err := c.slot(ctx, a.class); err != nil {
-		permit()
+		a.permit()
 		return a, err
 	}
-	a.release = func() {
-		c.slots.release(a.class)
-		permit()
-	}
+	a.slots = c.slots
 	// During the wait the key may have been refused, and the deadline may have
 	// come near.
 	switch {
@@ -184,20 +187,20 @@ func (c *Client) admit(ctx context.Context, l *limiter) (a admission, err error)
 // permit waits for the key's permit. A stranger's key has one, in its trial
 // queue. If the upstream accepts the key while a call waits for that permit, the
 // call needs a permit of the accepted key instead.
-func (c *Client) permit(ctx context.Context, l *limiter, stranger bool) (a admission, permit func(), err error) {
+func (c *Client) permit(ctx context.Context, l *limiter, stranger bool) (a admission, err error) {
 	if stranger {
 		a = admission{queue: l.trial, class: restricted}
-		if permit, err = a.queue.acquire(ctx); err != nil {
-			return a, nil, err
+		if a.permit, err = a.queue.acquire(ctx); err != nil {
+			return a, err
 		}
 		if !c.strangers.accepts(l.hash) {
-			return a, permit, nil
+			return a, nil
 		}
-		permit()
+		a.permit()
 	}
 	a = admission{queue: c.limiters.queue(l), class: preferred}
-	permit, err = a.queue.acquire(ctx)
-	return a, permit, err
+	a.permit, err = a.queue.acquire(ctx)
+	return a, err
 }
 
 // slot waits for one of the process's slots. There are as many slots as
