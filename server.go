@@ -200,8 +200,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	}
 	authenticate, known := newAuthenticator(ctx, c, log)
 	ready := func() bool { return draining.Ready() && known() }
-	handler := newHandler(c, executor, secret, calls, authenticate, tel, log) //nolint:contextcheck // its counters start outside of any request
-	handler = withProbes(handler, ready)
+	handler := newHandler(c, executor, secret, calls, authenticate, ready, tel, log) //nolint:contextcheck // its counters start outside of any request
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
 	failed := make(chan error, 2)
@@ -237,15 +236,6 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 		return nil // the stop was requested, so it is not a failure
 	}
 	return err
-}
-
-// withProbes adds /livez and /readyz, for balancers that reach only the public
-// listener.
-func withProbes(next http.Handler, ready func() bool) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", next)
-	admin.HandleProbes(mux, ready)
-	return mux
 }
 
 // endTelemetry exports the remaining telemetry.
@@ -403,7 +393,7 @@ func readDocuments(name string) ([]byte, error) {
 }
 
 // newHandler returns the handler of everything that the service serves.
-func newHandler(c config.Config, executor *graph.Executor, secret string, calls callQuota, authenticate auth.Authenticator, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
+func newHandler(c config.Config, executor *graph.Executor, secret string, calls callQuota, authenticate auth.Authenticator, ready func() bool, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
 	admit := origin.Admit
 	if c.Auth == config.AuthNone && config.IsLoopback(c.ListenAddr) {
 		admit = origin.AdmitLocal
@@ -436,6 +426,7 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 		t.Challenge = `ApiKey header="xi-api-key"`
 	}
 	mux := http.NewServeMux()
+	admin.HandleProbes(mux, ready) // for balancers that reach only the public listener
 	mux.Handle("/graphql", cork.Handler(transport.NewHandler(t)))
 	if c.Playground {
 		p := playground.NewHandler(playground.Config{

@@ -205,8 +205,12 @@ func TestStopDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+	if _, err := io.WriteString(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n"); err != nil {
 		t.Fatal(err)
+	}
+	const interim = "HTTP/1.1 100 Continue\r\n\r\n" // the handler waits for the body
+	if n, err := io.ReadFull(conn, make([]byte, len(interim))); err != nil {
+		t.Fatal(n, err)
 	}
 	stop()
 	began := time.Now()

@@ -92,7 +92,7 @@ func NewExecutor(c Config) *Executor {
 		gqlgen:  exec,
 		present: presenter.present,
 		fields:  fieldMiddleware{entities{resolvers.Entity()}},
-		client: c.Client,
+		client:  c.Client,
 		lookup: &lookup{
 			automatic: c.PersistedQueries, registered: persisted.NewMemory[upstream.APIKey](), shared: c.SharedDocuments,
 			accepts: c.Client.Accepts, strangers: rate.NewLimiter(strangersRate, strangersBurst),

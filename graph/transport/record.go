@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -24,21 +23,6 @@ type record struct {
 	status int    // of HTTP; 0 if there was no response
 	reason string // why its credentials were refused; empty unless they were
 	result graph.Result
-}
-
-type recordKey struct{}
-
-func withRecord(ctx context.Context, r *record) context.Context {
-	return context.WithValue(ctx, recordKey{}, r)
-}
-
-// recordOf returns the record of ctx's request. Every request has one.
-func recordOf(ctx context.Context) *record {
-	r, ok := ctx.Value(recordKey{}).(*record)
-	if !ok {
-		panic("transport: the context belongs to no request")
-	}
-	return r
 }
 
 // answered records the response. A request that joined another one records the

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"rollcall/graph"
-	"rollcall/upstream"
 )
 
 // The media types of requests and responses.
@@ -37,38 +36,37 @@ func Methods(get bool) []string {
 const methodQuery = "QUERY"
 
 // read checks a request and reads its parameters: the query of a GET's URL, or
-// the body. If it refuses the request, it returns the response with the reason.
-func (h *handler) read(w http.ResponseWriter, r *http.Request) (caller upstream.Caller, params []byte, refused *response) {
+// the body. It records the caller. If it refuses the request, it returns the
+// response with the reason.
+func (h *handler) read(w http.ResponseWriter, r *http.Request, record *record) (params []byte, refused *response) {
 	c := h.config
 	if c.Admit != nil && c.Admit(r) != nil {
-		return caller, nil, refuse(http.StatusForbidden, graph.CodeForbidden, "This service may not be used from that web site, or by that host name.")
+		return nil, refuse(http.StatusForbidden, graph.CodeForbidden, "This service may not be used from that web site, or by that host name.")
 	}
 	if !slices.Contains(h.methods, r.Method) {
 		w.Header().Set("Allow", h.allow)
-		return caller, nil, refuse(http.StatusMethodNotAllowed, graph.CodeBadUserInput, "The service accepts only these methods: "+h.allow+".")
+		return nil, refuse(http.StatusMethodNotAllowed, graph.CodeBadUserInput, "The service accepts only these methods: "+h.allow+".")
 	}
 	if r.Method != http.MethodGet && !isJSON(r.Header.Get("Content-Type")) {
-		return caller, nil, refuse(http.StatusUnsupportedMediaType, graph.CodeBadUserInput, "The body must be "+typeJSON+" in UTF-8.")
+		return nil, refuse(http.StatusUnsupportedMediaType, graph.CodeBadUserInput, "The body must be "+typeJSON+" in UTF-8.")
 	}
-	caller, err := c.Authenticate(r)
-	if err != nil {
-		return caller, nil, h.unauthenticated(w, r, err)
+	var err error
+	if record.caller, err = c.Authenticate(r); err != nil {
+		return nil, h.unauthenticated(w, record, err)
 	}
 	if c.Wait != nil {
-		if wait := c.Wait(caller); wait > 0 {
+		if wait := c.Wait(record.caller); wait > 0 {
 			seconds := int(math.Ceil(wait.Seconds()))
 			w.Header().Set("Retry-After", strconv.Itoa(seconds))
 			refused := refuse(http.StatusTooManyRequests, graph.CodeRateLimited, "You have used up your upstream calls for now.")
 			refused.Errors[0].Extensions["retryAfter"] = seconds
-			return caller, nil, refused
+			return nil, refused
 		}
 	}
 	if r.Method == http.MethodGet {
-		params, refused = readURL(r, c.MaxBody)
-	} else {
-		params, refused = readBody(w, r, c.MaxBody)
+		return readURL(r, c.MaxBody)
 	}
-	return caller, params, refused
+	return readBody(w, r, c.MaxBody)
 }
 
 // readURL returns the query of a URL.
@@ -107,9 +105,9 @@ type Refusal interface {
 }
 
 // unauthenticated returns the response to a request whose credentials are refused.
-func (h *handler) unauthenticated(w http.ResponseWriter, r *http.Request, err error) *response {
+func (h *handler) unauthenticated(w http.ResponseWriter, record *record, err error) *response {
 	if refusal, ok := errors.AsType[Refusal](err); ok {
-		recordOf(r.Context()).reason = refusal.Reason()
+		record.reason = refusal.Reason()
 		if refusal.Forbidden() {
 			challenge(w, h.config.ScopeChallenge)
 			return refuse(http.StatusForbidden, graph.CodeForbidden, "The service does not admit you: "+err.Error()+".")

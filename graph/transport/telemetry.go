@@ -110,27 +110,14 @@ func newTelemetry(c Config) *telemetry {
 	return t
 }
 
-// handler gives each request an ID and a record. It publishes the record when the
-// request ends.
-func (t *telemetry) handler(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		r := &record{requestID: req.Header.Get(requestIDHeader), began: time.Now(), method: knownMethod(req.Method), route: req.Pattern}
-		if !isRequestID(r.requestID) {
-			r.requestID = rand.Text()
-		}
-		w.Header().Set(requestIDHeader, r.requestID)
-		ctx := graph.WithRequestID(withRecord(req.Context(), r), r.requestID)
-		ctx = t.startSpan(ctx, r, req.Header)
-		t.inFlight.Add(1)
-		defer t.finish(ctx, r)
-		next.ServeHTTP(w, req.WithContext(ctx))
-		if r.status == 0 {
-			// net/http takes a caller that closed the sending half of its connection for
-			// one that disconnected. It could still read: without a response, net/http
-			// would send a 200 with an empty body.
-			panic(http.ErrAbortHandler) // closes the connection
-		}
-	})
+// begin returns a request's record, and the context to serve it with.
+func (t *telemetry) begin(req *http.Request) (context.Context, *record) {
+	r := &record{requestID: req.Header.Get(requestIDHeader), began: time.Now(), method: knownMethod(req.Method), route: req.Pattern}
+	if !isRequestID(r.requestID) {
+		r.requestID = rand.Text()
+	}
+	t.inFlight.Add(1)
+	return t.startSpan(graph.WithRequestID(req.Context(), r.requestID), r, req.Header), r
 }
 
 // startSpan starts a request's span, in the trace that the caller names. The span

@@ -59,31 +59,18 @@ type Config struct {
 
 // NewHandler returns the handler of GraphQL requests, for any path.
 func NewHandler(c Config) http.Handler {
-	h := &handler{config: c, methods: Methods(!c.RefuseGET)}
-	h.allow = strings.Join(h.methods, ", ")
-	recorded := newTelemetry(c).handler(h)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		header["Cache-Control"] = noStore
-		header["X-Content-Type-Options"] = noSniff
-		header["Referrer-Policy"] = noReferrer
-		header["Accept-Query"] = acceptQuery
-		if r.Method == http.MethodOptions { // also of a preflight, whose other headers are already set
-			header.Set("Allow", h.allow)
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		recorded.ServeHTTP(w, r)
-	})
+	methods := Methods(!c.RefuseGET)
+	return &handler{config: c, methods: methods, allow: strings.Join(methods, ", "), telemetry: newTelemetry(c)}
 }
 
 // handler implements the specification GraphQL over HTTP for GET, POST and QUERY,
 // with bodies of JSON. gqlgen's transports repeat a malformed body in the response,
 // and fail some of the specification's audits.
 type handler struct {
-	config  Config
-	methods []string
-	allow   string // the methods as a header
+	config    Config
+	methods   []string
+	allow     string // the methods as a header
+	telemetry *telemetry
 	// flights has the requests that are being executed: equal ones share a response.
 	flights flight.Group[requestKey, *response]
 }
@@ -104,11 +91,34 @@ var (
 	acceptQuery = []string{typeJSON}      // RFC 10008: the types of bodies that QUERY accepts
 )
 
-// ServeHTTP serves one request.
+// ServeHTTP gives each request an ID and a record, and publishes the record when
+// the request ends.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header["Cache-Control"] = noStore
+	header["X-Content-Type-Options"] = noSniff
+	header["Referrer-Policy"] = noReferrer
+	header["Accept-Query"] = acceptQuery
+	if r.Method == http.MethodOptions { // also of a preflight, whose other headers are already set
+		header.Set("Allow", h.allow)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	ctx, record := h.telemetry.begin(r)
+	header[requestIDHeader] = []string{record.requestID}
+	defer h.telemetry.finish(ctx, record)
+	h.serve(ctx, w, r, record)
+	if record.status == 0 {
+		// net/http takes a caller that closed the sending half of its connection for
+		// one that disconnected. It could still read: without a response, net/http
+		// would send a 200 with an empty body.
+		panic(http.ErrAbortHandler) // closes the connection
+	}
+}
+
+// serve serves one request, and completes its record.
+func (h *handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Request, record *record) {
 	mediaType, acceptable := negotiate(r.Header.Values("Accept"))
-	ctx := r.Context()
-	record := recordOf(ctx)
 	defer func() {
 		if p := recover(); p != nil { // outside of any operation: those recover their own
 			resp := fault(h.config.Executor.Fault(ctx, panics.New(p)))
@@ -116,8 +126,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			resp.send(w, mediaType, record.requestID)
 		}
 	}()
-	caller, params, refused := h.read(w, r)
-	record.caller = caller
+	params, refused := h.read(w, r, record)
 	if refused == nil && !acceptable {
 		refused = refuse(http.StatusNotAcceptable, graph.CodeBadUserInput, "This service responds in "+typeGraphQL+" or "+typeJSON+".")
 	}
@@ -126,7 +135,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refused.send(w, mediaType, record.requestID)
 		return
 	}
-	resp, joined := h.respond(ctx, caller, r.Method == http.MethodGet, params)
+	resp, joined := h.respond(ctx, record.caller, r.Method == http.MethodGet, params)
 	if resp == nil {
 		return // the caller disconnected while it waited for another request
 	}
