@@ -50,8 +50,8 @@ func (l *Loader) countingWalk(w connection.Window) *walk {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var best *walk
-	for at, wk := range l.walks {
-		if at.cursor != "" || at.query.Filter != w.Query.Filter {
+	for _, wk := range l.walks {
+		if wk.start.cursor != "" || wk.start.query.Filter != w.Query.Filter {
 			continue
 		}
 		if best == nil || wk.before(best) {
@@ -75,7 +75,7 @@ func (w *walk) before(other *walk) bool {
 	if w.expected != other.expected {
 		return w.expected > other.expected
 	}
-	// The choice must not depend on the order of a map.
+	// The choice must not depend on the order in which the walks began.
 	if a, b := w.start.query, other.start.query; a.Sort != b.Sort {
 		return a.Sort < b.Sort
 	}

@@ -46,7 +46,7 @@ type Loader struct {
 	key    upstream.APIKey
 
 	mu    sync.Mutex
-	walks map[start]*walk
+	walks []*walk // one for each start; few operations have more than one
 	calls int // calls that are left
 	saved int // calls that windows would have made, each by itself
 }
@@ -60,7 +60,7 @@ type start struct {
 // New returns a loader that makes at most maxCalls calls, all of them with one
 // API key.
 func New(source Source, memory *Memory, key upstream.APIKey, maxCalls int) *Loader {
-	return &Loader{source: source, memory: memory, key: key, walks: make(map[start]*walk), calls: maxCalls}
+	return &Loader{source: source, memory: memory, key: key, calls: maxCalls}
 }
 
 // Expect announces windows that are likely to be loaded, so that the first of
@@ -209,11 +209,13 @@ func (l *Loader) walk(at start, extent int) *walk {
 
 // begin returns the walk that begins at a start. l.mu is held.
 func (l *Loader) begin(at start) *walk {
-	wk, ok := l.walks[at]
-	if !ok {
-		wk = &walk{loader: l, start: at, turn: make(chan struct{}, 1)}
-		l.walks[at] = wk
+	for _, wk := range l.walks {
+		if wk.start == at {
+			return wk
+		}
 	}
+	wk := &walk{loader: l, start: at, turn: make(chan struct{}, 1)}
+	l.walks = append(l.walks, wk)
 	return wk
 }
 
