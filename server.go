@@ -41,6 +41,9 @@ import (
 )
 
 func main() {
+	if os.Getenv("ADMIN_ADDR") == "off" {
+		runtime.MemProfileRate = 0 // nobody can read the profile of allocations
+	}
 	ballast := newBallast()
 	signal.Ignore(syscall.SIGPIPE) // otherwise the process ends if the reader of its log does
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
