@@ -42,7 +42,7 @@ import (
 
 func main() {
 	if os.Getenv("ADMIN_ADDR") == "off" {
-		runtime.MemProfileRate = 0 // nobody can read the profile of allocations
+		runtime.MemProfileRate = 0 // no listener serves the profile of allocations
 	}
 	ballast := newBallast()
 	signal.Ignore(syscall.SIGPIPE) // otherwise the process ends if the reader of its log does

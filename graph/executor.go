@@ -146,6 +146,12 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, r *Reque
 	if errs := e.limits.checkCost(request, work.Cost); errs != nil {
 		return e.refuse(ctx, errs, work)
 	}
+	return e.run(ctx, caller, known, request, work)
+}
+
+// run executes an operation. The result has the work so far and that of the
+// operation.
+func (e *Executor) run(ctx context.Context, caller upstream.Caller, known *prepared, request *graphql.OperationContext, work Work) *Result {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	session := e.client.As(caller)

@@ -23,9 +23,6 @@ const (
 	idleTimeout = 90 * time.Second
 	// maxHeader is the longest response head, interim responses included, in bytes.
 	maxHeader = 64 << 10
-	// readBuffer is how much is read at once: enough for most pages with their
-	// heads.
-	readBuffer = 16 << 10
 	// reserveRetry is how often a dial that waits at the bound searches for an idle
 	// connection, in addition to whenever a connection is closed.
 	reserveRetry = 10 * time.Millisecond
@@ -46,7 +43,6 @@ func newTransport() *http.Transport {
 		TLSHandshakeTimeout:    dialTimeout,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeader,
-		ReadBufferSize:         readBuffer,
 		Protocols:              &protocols,
 	}
 }

@@ -47,8 +47,8 @@ type Loader struct {
 
 	mu    sync.Mutex
 	walks []*walk // one for each start; few operations have more than one
-	calls int // calls that are left
-	saved int // calls that windows would have made, each by itself
+	calls int     // calls that are left
+	saved int     // calls that windows would have made, each by itself
 }
 
 // start is where a walk begins.

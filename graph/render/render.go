@@ -38,7 +38,7 @@ type Selection struct {
 
 	incomplete bool
 	connection object[target]
-	rowSize    atomic.Int64 // in bytes; that of the last list's first row
+	rowSize    atomic.Int64 // in bytes; the average of the last list's rows
 }
 
 // List is a list of users to be written.
@@ -92,16 +92,18 @@ type target struct {
 // rows writes each row of the list as an element of a JSON array.
 func (t target) rows(b []byte, row func(b []byte, i int) []byte) []byte {
 	b = append(b, '[')
-	for i := range t.Slice.Len() {
+	size, n := 0, t.Slice.Len()
+	for i := range n {
+		before := len(b)
 		if i > 0 {
 			b = append(b, ',')
 		}
-		before := len(b)
 		b = row(b, i)
-		if i == 0 {
-			t.selection.rowSize.Store(int64(len(b) - before + 1))
-		}
+		size += len(b) - before
 		b = t.flush(b)
+	}
+	if n > 0 {
+		t.selection.rowSize.Store(int64(size/n + 1))
 	}
 	return append(b, ']')
 }
