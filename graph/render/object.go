@@ -59,7 +59,7 @@ const hex = "0123456789ABCDEF"
 func str(b []byte, s string) []byte {
 	b = append(b, '"')
 	start := 0
-	for i := range len(s) {
+	for i := plain(s); i < len(s); i++ {
 		c := s[i]
 		if c >= ' ' && c != '"' && c != '\\' {
 			continue
@@ -81,6 +81,24 @@ func str(b []byte, s string) []byte {
 	}
 	b = append(b, s[start:]...)
 	return append(b, '"')
+}
+
+// plain returns how many bytes at the start of s surely need no escaping. Nearly
+// all strings are IDs, so it checks eight bytes at once: in each, a control
+// character, a quote or a backslash sets the highest bit of flagged.
+func plain(s string) (n int) {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	for ; n+8 <= len(s); n += 8 {
+		b := s[n : n+8]
+		word := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		quote, backslash := word^'"'*each, word^'\\'*each
+		flagged := (word-' '*each)&^word | (quote-each)&^quote | (backslash-each)&^backslash
+		if flagged&high != 0 {
+			break
+		}
+	}
+	return n
 }
 
 // strOrNull writes a string, or null if the upstream left it out.
