@@ -116,6 +116,9 @@ func (e *Executor) Close() { e.memory.Close() }
 // recovered implements gqlgen's RecoverFunc.
 func recovered(_ context.Context, panicked any) error { return panics.New(panicked) }
 
+// Timeout bounds all of an operation's upstream work.
+func (e *Executor) Timeout() time.Duration { return e.timeout }
+
 // Execute returns the outcome of a request. A refused request makes no upstream
 // call.
 func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, r *Request) *Result {
@@ -152,8 +155,11 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, r *Reque
 // run executes an operation. The result has the work so far and that of the
 // operation.
 func (e *Executor) run(ctx context.Context, caller upstream.Caller, known *prepared, request *graphql.OperationContext, work Work) *Result {
-	ctx, cancel := context.WithTimeout(ctx, e.timeout)
-	defer cancel()
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > e.timeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, e.timeout)
+		defer cancel()
+	}
 	session := e.client.As(caller)
 	op := &operation{
 		document:    known,

@@ -60,7 +60,11 @@ type Config struct {
 // NewHandler returns the handler of GraphQL requests, for any path.
 func NewHandler(c Config) http.Handler {
 	methods := Methods(!c.RefuseGET)
-	return &handler{config: c, methods: methods, allow: strings.Join(methods, ", "), telemetry: newTelemetry(c)}
+	return &handler{
+		config: c, methods: methods, allow: strings.Join(methods, ", "), telemetry: newTelemetry(c),
+		// The executor would set the same deadline, in one more context.
+		flights: flight.Group[requestKey, *response]{Timeout: c.Executor.Timeout()},
+	}
 }
 
 // handler implements the specification GraphQL over HTTP for GET, POST and QUERY,

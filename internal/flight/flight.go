@@ -6,17 +6,22 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"rollcall/internal/panics"
 )
 
 // Group is a set of calls, each with a key. Its zero value is ready to use, and
-// safe for concurrent use.
+// safe for concurrent use. Its fields must not be changed after the first call.
 //
 // A waiter leaves when its own context is cancelled. The call continues for the
 // others, and is cancelled when the last waiter has left. A call that all waiters
 // have left is not joined again.
 type Group[K comparable, V any] struct {
+	// Timeout bounds each call, in addition to the first caller's deadline; 0 for
+	// no other bound.
+	Timeout time.Duration
+
 	mu      sync.Mutex
 	flights map[K]*flight[V]
 }
@@ -27,7 +32,7 @@ type flight[V any] struct {
 	done    chan struct{} // closed once the rest is set
 	value   V
 	err     error
-	late    bool // whether it failed because the first caller's deadline expired
+	late    bool // whether it failed because its deadline expired
 }
 
 // Do returns the result of call, or of a call for the same key that is in flight;
@@ -36,8 +41,9 @@ type flight[V any] struct {
 // [*panics.Error], or the cause of ctx's cancellation.
 //
 // The first caller runs call on its own goroutine, which saves a goroutine and its
-// stack, so it returns only when call does, even if ctx is cancelled. If the first
-// caller's deadline expires before a waiter's, the waiter makes the call anew.
+// stack, so it returns only when call does, even if ctx is cancelled. If the call
+// fails because its deadline expired, and a waiter has time left, the waiter makes
+// the call anew.
 func (g *Group[K, V]) Do(ctx context.Context, key K, call func(context.Context) (V, error)) (value V, joined bool, err error) {
 	for {
 		fl, callContext, joined := g.join(ctx, key)
@@ -75,7 +81,11 @@ func (g *Group[K, V]) join(ctx context.Context, key K) (fl *flight[V], callConte
 	}
 	fl = &flight[V]{waiters: 1, done: make(chan struct{})}
 	callContext = context.WithoutCancel(ctx)
-	if deadline, ok := ctx.Deadline(); ok {
+	deadline, bounded := ctx.Deadline()
+	if own := time.Now().Add(g.Timeout); g.Timeout > 0 && (!bounded || own.Before(deadline)) {
+		deadline, bounded = own, true
+	}
+	if bounded {
 		callContext, fl.cancel = context.WithDeadline(callContext, deadline)
 	} else {
 		callContext, fl.cancel = context.WithCancel(callContext)

@@ -154,3 +154,20 @@ func TestPanic(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// TestTimeout bounds calls whose callers have no deadline, or a later one.
+func TestTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := flight.Group[string, string]{Timeout: 500 * time.Millisecond}
+		s := second{result: "ok"}
+		for _, timeout := range []time.Duration{time.Hour, 100 * time.Millisecond} {
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
+			began := time.Now()
+			_, _, err := g.Do(ctx, "key", s.call)
+			if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != min(timeout, g.Timeout) {
+				t.Errorf("with %v: %v after %v", timeout, err, took)
+			}
+			cancel()
+		}
+	})
+}
