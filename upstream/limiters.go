@@ -45,8 +45,9 @@ type limiter struct {
 
 	// guarded by limiters.mu
 	users  int           // calls that hold the limiter
+	used   time.Time     // when the last one released it
 	place  *list.Element // in limiters.byUse
-	expiry *time.Timer
+	expiry *time.Timer   // calls limiters.expire; nil before the first release
 
 	mu      sync.Mutex
 	full    *queue // for the calls of an accepted key; nil before the first
@@ -63,9 +64,6 @@ func (l *limiters) of(key APIKey) *limiter {
 	}
 	lim.users++
 	l.byUse.MoveToBack(lim.place)
-	if lim.expiry != nil {
-		lim.expiry.Stop()
-	}
 	return lim
 }
 
@@ -120,6 +118,7 @@ func (l *limiter) setMaximum(n int) {
 func (l *limiters) release(lim *limiter) {
 	l.mu.Lock()
 	lim.users--
+	lim.used = time.Now()
 	var removed []*limiter
 	switch {
 	case lim.users > 0:
@@ -127,8 +126,6 @@ func (l *limiters) release(lim *limiter) {
 		removed = append(removed, l.remove(lim))
 	case lim.expiry == nil:
 		lim.expiry = time.AfterFunc(limiterLife, func() { l.expire(lim) })
-	default:
-		lim.expiry.Reset(limiterLife)
 	}
 	for next := l.byUse.Front(); next != nil && len(l.byKey) > maxLimiters; {
 		oldest := next.Value.(*limiter)
@@ -143,18 +140,27 @@ func (l *limiters) release(lim *limiter) {
 	}
 }
 
-// expire removes a limiter that was not used for limiterLife, unless its key
-// pauses: a pause is remembered until it ends. It closes the connections in both
-// cases.
+// expire removes a limiter that was not used for limiterLife, and otherwise checks
+// it again when that may be so. If its key pauses, it closes only the connections:
+// a pause is remembered until it ends.
 func (l *limiters) expire(lim *limiter) {
 	l.mu.Lock()
-	unused := lim.users == 0 && l.byKey[lim.key] == lim
+	if l.byKey[lim.key] != lim { // removed in the meantime
+		l.mu.Unlock()
+		return
+	}
+	left := limiterLife
+	if lim.users == 0 {
+		left -= time.Since(lim.used)
+	}
+	unused := left <= 0
 	if unused {
-		if wait := time.Until(lim.pausedUntil()); wait > 0 {
-			lim.expiry.Reset(wait)
-		} else {
-			l.remove(lim)
-		}
+		left = time.Until(lim.pausedUntil())
+	}
+	if left > 0 {
+		lim.expiry.Reset(left)
+	} else {
+		l.remove(lim)
 	}
 	l.mu.Unlock()
 	if unused {

@@ -21,36 +21,33 @@ const (
 	rateGrace = 10 * time.Second
 )
 
-// progress records how much of a response has been written.
-type progress struct {
-	large   bool // whether the response is larger than pieceSize
+// pieces writes a large response in pieces.
+type pieces struct {
+	to      io.Writer
 	control *http.ResponseController
 	began   time.Time
 	written int
 }
 
-// write writes a part of the response. After an error, the server closes the
+func newPieces(w http.ResponseWriter) *pieces {
+	return &pieces{to: w, control: http.NewResponseController(w), began: time.Now()}
+}
+
+// Write writes a part of the response. After an error, the server closes the
 // connection: the response is shorter than announced.
-func (p *progress) write(w io.Writer, part []byte) error {
-	if !p.large {
-		_, err := w.Write(part)
-		return err
-	}
-	for len(part) > 0 {
-		piece := part[:min(len(part), pieceSize)]
+func (p *pieces) Write(part []byte) (n int, err error) {
+	for n < len(part) && err == nil {
 		_ = p.control.SetWriteDeadline(p.deadline(time.Now())) // a test's writer need not support deadlines
-		n, err := w.Write(piece)
-		p.written += n
-		if err != nil {
-			return err
-		}
-		part = part[len(piece):]
+		var written int
+		written, err = p.to.Write(part[n:min(len(part), n+pieceSize)])
+		n += written
+		p.written += written
 	}
-	return nil
+	return n, err
 }
 
 // deadline returns the deadline of the next piece.
-func (p *progress) deadline(now time.Time) time.Time {
+func (p *pieces) deadline(now time.Time) time.Time {
 	slowest := p.began.Add(rateGrace + time.Duration(p.written)*time.Second/minRate)
 	if stalled := now.Add(maxStall); stalled.Before(slowest) {
 		return stalled

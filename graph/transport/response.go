@@ -3,11 +3,11 @@ package transport
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -56,9 +56,12 @@ func (r *response) send(w http.ResponseWriter, mediaType, requestID string) {
 		header["Retry-After"] = []string{fmt.Sprint(r.Errors[0].Extensions["retryAfter"])}
 	}
 	w.WriteHeader(r.statusIn(mediaType))
-	progress := progress{large: size > pieceSize, control: http.NewResponseController(w), began: time.Now()}
-	for _, part := range [][]byte{start, r.Data, []byte("}")} {
-		if progress.write(w, part) != nil {
+	var body io.Writer = w
+	if size > pieceSize {
+		body = newPieces(w)
+	}
+	for _, part := range [...][]byte{start, r.Data, []byte("}")} {
+		if _, err := body.Write(part); err != nil {
 			return // the caller has disconnected, or does not read
 		}
 	}

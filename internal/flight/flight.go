@@ -82,8 +82,10 @@ func (g *Group[K, V]) join(ctx context.Context, key K) (fl *flight[V], callConte
 	fl = &flight[V]{waiters: 1, done: make(chan struct{})}
 	callContext = context.WithoutCancel(ctx)
 	deadline, bounded := ctx.Deadline()
-	if own := time.Now().Add(g.Timeout); g.Timeout > 0 && (!bounded || own.Before(deadline)) {
-		deadline, bounded = own, true
+	if g.Timeout > 0 {
+		if own := time.Now().Add(g.Timeout); !bounded || own.Before(deadline) {
+			deadline, bounded = own, true
+		}
 	}
 	if bounded {
 		callContext, fl.cancel = context.WithDeadline(callContext, deadline)
