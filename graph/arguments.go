@@ -111,10 +111,10 @@ func (args listArgs) ofAgent(agentID string) listArgs {
 }
 
 // window checks the arguments. The error is a [*connection.ArgumentError].
-func (args listArgs) window(sealer *connection.Sealer) (connection.Window, error) {
+func (args listArgs) window(sealer *connection.Sealer) (*connection.Window, error) {
 	query, err := args.query()
 	if err != nil {
-		return connection.Window{}, err
+		return nil, err
 	}
 	return connection.NewWindow(query, connection.Args{First: args.First, After: args.After, Last: args.Last, Before: args.Before}, sealer)
 }

@@ -67,7 +67,7 @@ func checkLimit(limit *int) (int, error) {
 }
 
 // totalCount resolves UserConnection.totalCount. It is nil beyond the limit.
-func totalCount(ctx context.Context, window connection.Window, limit *int) (*int, error) {
+func totalCount(ctx context.Context, window *connection.Window, limit *int) (*int, error) {
 	checked, err := checkLimit(limit)
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func totalCount(ctx context.Context, window connection.Window, limit *int) (*int
 
 // count counts the users of a window's list. It may take the part of the
 // operation's time that is reserved for counts.
-func (op *operation) count(ctx context.Context, window connection.Window, limit int) (*int, error) {
+func (op *operation) count(ctx context.Context, window *connection.Window, limit int) (*int, error) {
 	ctx, cancel := context.WithDeadline(ctx, op.countsUntil)
 	defer cancel()
 	n, within, err := op.loader.Count(ctx, window, limit)
@@ -98,7 +98,7 @@ type counting struct {
 }
 
 // startCounts starts to count.
-func (op *operation) startCounts(ctx context.Context, list listField) *counting {
+func (op *operation) startCounts(ctx context.Context, list *listField) *counting {
 	ctx, cancel := context.WithCancel(ctx)
 	n := len(list.counts)
 	c := &counting{cancel: cancel, fields: list.counts, counts: make([]*int, n), errs: make([]error, n)}

@@ -45,7 +45,7 @@ func (op *operation) writeLists(ctx context.Context) []byte {
 
 // resolve returns a list that writes itself as JSON. It is null if the list fails,
 // which adds an error to the response.
-func (op *operation) resolve(ctx context.Context, list listField) (value graphql.Marshaler) {
+func (op *operation) resolve(ctx context.Context, list *listField) (value graphql.Marshaler) {
 	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Query", Field: list.field})
 	defer func() {
 		if p := recover(); p != nil {

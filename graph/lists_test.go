@@ -19,7 +19,7 @@ func TestPanicInAList(t *testing.T) {
 		presented = err
 		return gqlerror.Wrap(err)
 	}, graphql.DefaultRecover)
-	value := new(operation).resolve(ctx, listField{field: graphql.CollectedField{Field: &ast.Field{Name: "users", Alias: "users"}}})
+	value := new(operation).resolve(ctx, &listField{field: graphql.CollectedField{Field: &ast.Field{Name: "users", Alias: "users"}}})
 	if _, panicked := errors.AsType[*panics.Error](presented); value != graphql.Null || !panicked {
 		t.Errorf("got %v, %v", value, presented)
 	}

@@ -24,7 +24,7 @@ import (
 type plan struct {
 	op *operation
 	// roots are the fields Query.users, in the order of the response.
-	roots []listField
+	roots []*listField
 	// onlyLists reports that the operation has nothing else at its root.
 	onlyLists bool
 	// ofAgents are the fields Agent.users. Their windows depend on the agent.
@@ -39,7 +39,7 @@ type plan struct {
 type listField struct {
 	field     graphql.CollectedField
 	selection *render.Selection
-	window    connection.Window
+	window    *connection.Window
 	counts    []countField
 	err       error // if the arguments are invalid
 }
@@ -55,20 +55,20 @@ type agentList struct {
 }
 
 type agentWindow struct {
-	window connection.Window
+	window *connection.Window
 	err    error
 }
 
 // read reads the lists of an operation whose other members are set.
 func (p *plan) read(request *graphql.OperationContext, op *operation) {
 	fields := op.document.roots(request)
-	p.op, p.onlyLists, p.roots = op, len(fields) > 0, make([]listField, 0, len(fields))
+	p.op, p.onlyLists, p.roots = op, len(fields) > 0, make([]*listField, 0, len(fields))
 	for _, field := range fields {
 		if field.Name != "users" {
 			p.onlyLists = false
 			continue
 		}
-		list := listField{field: field, selection: op.document.selection(request, field)}
+		list := &listField{field: field, selection: op.document.selection(request, field)}
 		args, err := readArgs(field.Field, request.Variables)
 		if err == nil {
 			list.window, err = args.window(op.sealer)
@@ -92,7 +92,7 @@ func (p *plan) expectRoots() {
 	if len(p.roots) < 2 && (len(p.roots) == 0 || len(p.roots[0].counts) == 0) {
 		return
 	}
-	lists := make([]listField, 0, len(p.roots))
+	lists := make([]*listField, 0, len(p.roots))
 	for _, list := range p.roots {
 		if list.err == nil {
 			lists = append(lists, list)
@@ -103,8 +103,8 @@ func (p *plan) expectRoots() {
 
 // expect announces the windows and counts of lists to the loader. A single window
 // needs no announcement, unless its list is also counted.
-func (p *plan) expect(lists []listField) {
-	windows := make([]connection.Window, 0, len(lists))
+func (p *plan) expect(lists []*listField) {
+	windows := make([]*connection.Window, 0, len(lists))
 	counts := 0
 	for _, list := range lists {
 		if list.window.Size > 0 && needsPages(list.selection, list.window) {
@@ -128,7 +128,7 @@ func (p *plan) expect(lists []listField) {
 }
 
 // root returns the list that is a field at the operation's root.
-func (p *plan) root(field *ast.Field) listField {
+func (p *plan) root(field *ast.Field) *listField {
 	for _, list := range p.roots {
 		if list.field.Field == field {
 			return list
@@ -141,7 +141,7 @@ func (p *plan) root(field *ast.Field) listField {
 // agent may occur wherever the operation selects one, so the loader expects all
 // windows that the operation may open on its users: if it expected fewer, an
 // agent that occurs in two places would cost another call.
-func (p *plan) ofAgent(agentID string, field *ast.Field) (connection.Window, error) {
+func (p *plan) ofAgent(agentID string, field *ast.Field) (*connection.Window, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock() // until all windows are expected: no field starts before
 	windows, known := p.windows[agentID]
@@ -164,7 +164,7 @@ func (p *plan) ofAgent(agentID string, field *ast.Field) (connection.Window, err
 // loader.
 func (p *plan) open(agentID string) []agentWindow {
 	windows := make([]agentWindow, len(p.ofAgents))
-	lists := make([]listField, 0, len(p.ofAgents))
+	lists := make([]*listField, 0, len(p.ofAgents))
 	for i, list := range p.ofAgents {
 		if list.err != nil {
 			windows[i].err = list.err
@@ -173,7 +173,7 @@ func (p *plan) open(agentID string) []agentWindow {
 		window, err := list.args.ofAgent(agentID).window(p.op.sealer)
 		windows[i] = agentWindow{window, err}
 		if err == nil {
-			lists = append(lists, listField{selection: list.selection, window: window, counts: list.counts})
+			lists = append(lists, &listField{selection: list.selection, window: window, counts: list.counts})
 		}
 	}
 	p.expect(lists)

@@ -23,14 +23,14 @@ func usersOfAgent(ctx context.Context, agent *generated.Agent) (*generated.UserC
 		return nil, err
 	}
 	op, field := operationOf(ctx), graphql.GetFieldContext(ctx).Field
-	list := listField{field: field, selection: op.document.selection(graphql.GetOperationContext(ctx), field)}
+	list := &listField{field: field, selection: op.document.selection(graphql.GetOperationContext(ctx), field)}
 	list.window, list.err = op.plan.ofAgent(agent.AgentID, field.Field)
 	list.counts = readCounts(graphql.GetOperationContext(ctx), list.selection)
 	return op.load(ctx, list)
 }
 
 // load returns a list of users.
-func (op *operation) load(ctx context.Context, list listField) (_ *generated.UserConnection, err error) {
+func (op *operation) load(ctx context.Context, list *listField) (_ *generated.UserConnection, err error) {
 	if list.err != nil {
 		return nil, list.err
 	}
@@ -61,7 +61,7 @@ func (op *operation) load(ctx context.Context, list listField) (_ *generated.Use
 }
 
 // needsPages reports whether the selection needs the upstream's pages.
-func needsPages(s *render.Selection, w connection.Window) bool {
+func needsPages(s *render.Selection, w *connection.Window) bool {
 	further := s.HasNextPage
 	if w.Backward() {
 		further = s.HasPreviousPage
@@ -79,7 +79,7 @@ type rendered struct {
 func (r rendered) size() int { return r.selection.Size(r.list.Slice.Len()) }
 
 // newConnection returns the selected part of a slice, for gqlgen to write.
-func newConnection(s connection.Slice, selected *render.Selection) *generated.UserConnection {
+func newConnection(s *connection.Slice, selected *render.Selection) *generated.UserConnection {
 	c := &generated.UserConnection{
 		PageInfo: &generated.PageInfo{HasNextPage: s.HasNextPage, HasPreviousPage: s.HasPreviousPage},
 		Edges:    make([]*generated.UserEdge, s.Len()),

@@ -34,7 +34,7 @@ const maxSteps = 64
 // Base returns the cursor from which the window's pages are read, so that at
 // least front users, and never fewer than the window's size, are in front of the
 // position. If previous does not lead there, the base is the start of the list.
-func (w Window) Base(front int, previous Previous) Base {
+func (w *Window) Base(front int, previous Previous) Base {
 	p := w.position
 	b := Base{Cursor: p.cursor, ahead: p.ahead}
 	if !w.Against() {
@@ -57,7 +57,7 @@ func (w Window) Base(front int, previous Previous) Base {
 // Extent returns how many users have to be read from a base if none has moved. It
 // is at least one more than the users that are passed over, so that even an empty
 // window reports whether more users follow.
-func (w Window) Extent(b Base) int {
+func (w *Window) Extent(b Base) int {
 	p := w.position
 	if !w.Against() {
 		return p.skip + max(w.Size, 1)
@@ -73,14 +73,14 @@ func (w Window) Extent(b Base) int {
 }
 
 // Next returns the position's own cursor.
-func (w Window) Next() (cursor string, size int) { return w.position.cursor, upstream.MaxPageSize }
+func (w *Window) Next() (cursor string, size int) { return w.position.cursor, upstream.MaxPageSize }
 
 // farAway is the expected index of a position whose distance from the base is
 // unknown.
 const farAway = 1 << 30
 
 // inFront returns how many of the users are in front of the position's own user.
-func (w Window) inFront(b Base, pages []upstream.Page, users []upstream.User, more bool, next *upstream.Page) (int, Lack) {
+func (w *Window) inFront(b Base, pages []upstream.Page, users []upstream.User, more bool, next *upstream.Page) (int, Lack) {
 	p, q := &w.position, w.List()
 	expected := b.front(*p)
 	if expected < 0 {

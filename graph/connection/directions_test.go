@@ -23,7 +23,7 @@ func (l links) forget(r *rand.Rand, share int) {
 // step draws the arguments of a window next to the i-th user of a slice, or at
 // one end of the list if i is -1. If the upstream's directions do not mirror each
 // other, it is always the start.
-func step(r *rand.Rand, l *list, s connection.Slice, i int) (args connection.Args, backward bool) {
+func step(r *rand.Rand, l *list, s *connection.Slice, i int) (args connection.Args, backward bool) {
 	n := size(r)
 	backward = r.IntN(2) == 0 && (i >= 0 || !l.unscoredLast)
 	if backward {
@@ -54,7 +54,7 @@ func TestWindowsInBothDirections(t *testing.T) {
 			all[i] = u.ID
 		}
 		remembered := links{}
-		var s connection.Slice
+		var s *connection.Slice
 		edge, at := -1, -1 // in the slice, and in the list
 		for range 25 {
 			remembered.forget(r, []int{0, 30, 100}[round%3])
@@ -102,7 +102,7 @@ func TestWindowsUnderChurn(t *testing.T) {
 		l.unscoredLast = round%4 == 1
 		l.sort()
 		remembered := links{}
-		var s connection.Slice
+		var s *connection.Slice
 		edge := -1
 		for range 20 {
 			remembered.forget(r, []int{0, 30, 100}[round%3])

@@ -15,7 +15,7 @@ type Slice struct {
 	HasNextPage     bool
 	HasPreviousPage bool
 
-	window Window
+	window *Window
 	base   Base
 	pages  []upstream.Page
 	rows   []row
@@ -42,10 +42,10 @@ func rows(pages []upstream.Page, from, to int, reversed bool) []row {
 }
 
 // Len returns the number of users in the slice.
-func (s Slice) Len() int { return len(s.rows) }
+func (s *Slice) Len() int { return len(s.rows) }
 
 // User returns the i-th user. It belongs to a shared page: treat it as read-only.
-func (s Slice) User(i int) *upstream.User {
+func (s *Slice) User(i int) *upstream.User {
 	r := s.rows[i]
 	return &s.pages[r.page].Users[r.index]
 }
@@ -53,11 +53,11 @@ func (s Slice) User(i int) *upstream.User {
 // Cursor returns the cursor of the i-th user, from which the list continues in
 // both directions. In a window with its list, the same pages always give the same
 // cursors; in a window against it, the cursors depend on the base.
-func (s Slice) Cursor(i int) string { return string(s.AppendCursor(nil, i)) }
+func (s *Slice) Cursor(i int) string { return string(s.AppendCursor(nil, i)) }
 
 // AppendCursor appends the result of [Slice.Cursor], which needs no escaping in
 // any format. It is not safe for concurrent use with other cursors of the slice.
-func (s Slice) AppendCursor(b []byte, i int) []byte {
+func (s *Slice) AppendCursor(b []byte, i int) []byte {
 	r := s.rows[i]
 	page := s.pages[r.page]
 	cursor, ahead := s.base.Cursor, s.base.ahead

@@ -30,7 +30,7 @@ const (
 // list, the pages have to begin at an earlier cursor: see [Window.Base].
 
 // Window is what a connection field requests: up to Size users of a list, next
-// to a position in it.
+// to a position in it. It is never modified.
 type Window struct {
 	Query upstream.Query // of the list that the window is a part of
 	Size  int
@@ -60,19 +60,19 @@ type ArgumentError struct {
 func (e *ArgumentError) Error() string { return e.Argument + ": " + e.Reason }
 
 // NewWindow reads a connection's arguments. The error is an [*ArgumentError].
-func NewWindow(q upstream.Query, args Args, sealer *Sealer) (Window, error) {
+func NewWindow(q upstream.Query, args Args, sealer *Sealer) (*Window, error) {
 	after, before := isCursor(args.After), isCursor(args.Before)
 	switch {
 	case args.First != nil && args.Last != nil:
-		return Window{}, &ArgumentError{"last", "cannot be used with first"}
+		return nil, &ArgumentError{"last", "cannot be used with first"}
 	case args.Last != nil && after:
-		return Window{}, &ArgumentError{"after", "cannot be used with last; use before"}
+		return nil, &ArgumentError{"after", "cannot be used with last; use before"}
 	case args.First != nil && before:
-		return Window{}, &ArgumentError{"before", "cannot be used with first; use after"}
+		return nil, &ArgumentError{"before", "cannot be used with first; use after"}
 	case after && before:
-		return Window{}, &ArgumentError{"before", "cannot be used with after"}
+		return nil, &ArgumentError{"before", "cannot be used with after"}
 	}
-	w := Window{Query: q, Size: DefaultSize, backward: args.Last != nil || before, codec: sealer.codec(q)}
+	w := &Window{Query: q, Size: DefaultSize, backward: args.Last != nil || before, codec: sealer.codec(q)}
 	argument, size := "first", args.First
 	if w.backward {
 		argument, size = "last", args.Last
@@ -81,7 +81,7 @@ func NewWindow(q upstream.Query, args Args, sealer *Sealer) (Window, error) {
 		w.Size = *size
 	}
 	if w.Size < 0 || w.Size > MaxSize {
-		return Window{}, &ArgumentError{argument, fmt.Sprintf("must be from 0 to %d", MaxSize)}
+		return nil, &ArgumentError{argument, fmt.Sprintf("must be from 0 to %d", MaxSize)}
 	}
 	w.position.mirrored = w.backward
 	if after || before {
@@ -94,7 +94,7 @@ func NewWindow(q upstream.Query, args Args, sealer *Sealer) (Window, error) {
 			reason = "is a cursor of an earlier version of this service, which works as after only"
 		}
 		if reason != "" {
-			return Window{}, &ArgumentError{argument, reason}
+			return nil, &ArgumentError{argument, reason}
 		}
 		w.position, w.continued = p, true
 	}
@@ -104,10 +104,10 @@ func NewWindow(q upstream.Query, args Args, sealer *Sealer) (Window, error) {
 func isCursor(cursor *string) bool { return cursor != nil && *cursor != "" }
 
 // NewFirst returns the window of the first users of a list, without cursors.
-func NewFirst(q upstream.Query, size int) Window { return Window{Query: q, Size: size} }
+func NewFirst(q upstream.Query, size int) *Window { return &Window{Query: q, Size: size} }
 
 // List returns the query of the list that the window's pages are read from.
-func (w Window) List() upstream.Query {
+func (w *Window) List() upstream.Query {
 	q := w.Query
 	q.Ascending = q.Ascending != w.position.mirrored
 	return q
@@ -115,10 +115,10 @@ func (w Window) List() upstream.Query {
 
 // Against reports whether the window's users are in front of its position in the
 // list that is read.
-func (w Window) Against() bool { return w.backward != w.position.mirrored }
+func (w *Window) Against() bool { return w.backward != w.position.mirrored }
 
 // Backward reports whether the window was requested with last or before.
-func (w Window) Backward() bool { return w.backward }
+func (w *Window) Backward() bool { return w.backward }
 
 // Lack is what [Window.Take] needs in addition. The zero value means nothing.
 type Lack struct {
@@ -135,7 +135,7 @@ type Lack struct {
 // Take cuts the window out of the pages that follow a base, in order. next is the
 // page at [Window.Next] if an earlier call of Take required it, or nil. If the
 // pages do not suffice, Take returns what else it needs.
-func (w Window) Take(b Base, pages []upstream.Page, next *upstream.Page) (Slice, Lack) {
+func (w *Window) Take(b Base, pages []upstream.Page, next *upstream.Page) (*Slice, Lack) {
 	var users []upstream.User
 	if len(pages) == 1 {
 		users = pages[0].Users
@@ -150,21 +150,21 @@ func (w Window) Take(b Base, pages []upstream.Page, next *upstream.Page) (Slice,
 	if w.Against() {
 		front, lack := w.inFront(b, pages, users, more, next)
 		if lack != (Lack{}) {
-			return Slice{}, lack
+			return nil, lack
 		}
 		if front < w.Size && b.Cursor != "" {
-			return Slice{}, Lack{Front: w.Size + max(b.front(w.position)-front, 0)}
+			return nil, Lack{Front: w.Size + max(b.front(w.position)-front, 0)}
 		}
 		from, to = max(0, front-w.Size), front
 		further = from > 0 || b.Cursor != "" && b.ahead != 0
 	} else {
 		behind, sure := w.position.behind(users, w.List(), more)
 		if !sure {
-			return Slice{}, Lack{Users: upstream.MaxPageSize}
+			return nil, Lack{Users: upstream.MaxPageSize}
 		}
 		from, to = behind, behind+w.Size
 		if to > len(users) && more {
-			return Slice{}, Lack{Users: to - len(users)}
+			return nil, Lack{Users: to - len(users)}
 		}
 		further = more || to < len(users)
 		to = min(to, len(users))
@@ -180,6 +180,6 @@ func (w Window) Take(b Base, pages []upstream.Page, next *upstream.Page) (Slice,
 }
 
 // Empty returns the slice of a window for which no page needs to be read.
-func (w Window) Empty() Slice {
-	return Slice{HasNextPage: w.backward && w.continued, HasPreviousPage: !w.backward && w.continued, window: w}
+func (w *Window) Empty() *Slice {
+	return &Slice{HasNextPage: w.backward && w.continued, HasPreviousPage: !w.backward && w.continued, window: w}
 }

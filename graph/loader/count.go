@@ -14,7 +14,7 @@ import (
 // ExpectCount announces that the users of a window's list are likely to be
 // counted up to a limit. It is called after Expect, so that a count does not
 // begin a walk of its own if it can use a window's walk. It makes no call itself.
-func (l *Loader) ExpectCount(w connection.Window, limit int) {
+func (l *Loader) ExpectCount(w *connection.Window, limit int) {
 	if _, _, known := l.known(w, limit); !known {
 		wk := l.countingWalk(w)
 		l.walk(wk.start, limit)
@@ -23,7 +23,7 @@ func (l *Loader) ExpectCount(w connection.Window, limit int) {
 
 // Count returns the number of users in a window's list, or false if it exceeds a
 // limit. The errors are those of Load.
-func (l *Loader) Count(ctx context.Context, w connection.Window, limit int) (n int, within bool, err error) {
+func (l *Loader) Count(ctx context.Context, w *connection.Window, limit int) (n int, within bool, err error) {
 	if n, exceeded, known := l.known(w, limit); known {
 		return n, !exceeded, nil
 	}
@@ -40,13 +40,13 @@ func (l *Loader) Count(ctx context.Context, w connection.Window, limit int) (n i
 }
 
 // known returns what an earlier operation found out about a count.
-func (l *Loader) known(w connection.Window, limit int) (n int, exceeded, known bool) {
+func (l *Loader) known(w *connection.Window, limit int) (n int, exceeded, known bool) {
 	return l.memory.count(l.key, w.Query.Filter).within(limit)
 }
 
 // countingWalk returns the walk on which the users of a window's list are
 // counted.
-func (l *Loader) countingWalk(w connection.Window) *walk {
+func (l *Loader) countingWalk(w *connection.Window) *walk {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var best *walk

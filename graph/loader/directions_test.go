@@ -22,7 +22,7 @@ type process struct {
 
 // load loads one window in an operation of its own, and returns the number of its
 // calls.
-func (p process) load(t *testing.T, args connection.Args) (connection.Slice, int) {
+func (p process) load(t *testing.T, args connection.Args) (*connection.Slice, int) {
 	t.Helper()
 	w, err := connection.NewWindow(upstream.Query{}, args, sealer)
 	if err != nil {
@@ -37,7 +37,7 @@ func (p process) load(t *testing.T, args connection.Args) (connection.Slice, int
 }
 
 // forwards walks a number of pages of n users, and returns the last one.
-func (p process) forwards(t *testing.T, n, pages int) (s connection.Slice) {
+func (p process) forwards(t *testing.T, n, pages int) (s *connection.Slice) {
 	args := connection.Args{First: &n}
 	for range pages {
 		var calls int
@@ -50,7 +50,7 @@ func (p process) forwards(t *testing.T, n, pages int) (s connection.Slice) {
 	return s
 }
 
-func firstCursor(s connection.Slice) *string { c := s.Cursor(0); return &c }
+func firstCursor(s *connection.Slice) *string { c := s.Cursor(0); return &c }
 
 // inFakeTime runs a subtest in a bubble of its own.
 func inFakeTime(t *testing.T, name string, test func(t *testing.T)) {
@@ -61,7 +61,7 @@ func TestCallsOfBackwardPages(t *testing.T) {
 	start := func(t *testing.T) process { return process{&source{users: 2500}, newMemory(t, 0)} }
 	// back pages back from a slice to the start of the list, or for a number of
 	// pages.
-	back := func(t *testing.T, p process, s connection.Slice, n, pages int) (calls []int) {
+	back := func(t *testing.T, p process, s *connection.Slice, n, pages int) (calls []int) {
 		for ; s.HasPreviousPage && pages > 0; pages-- {
 			var made int
 			s, made = p.load(t, connection.Args{Last: &n, Before: firstCursor(s)})
@@ -144,7 +144,7 @@ func TestWalkOfBothDirections(t *testing.T) {
 		n := 40
 		page, _ := p.load(t, connection.Args{First: &n})
 		middle, twenty := page.Cursor(25), 20
-		build := func(args connection.Args) connection.Window {
+		build := func(args connection.Args) *connection.Window {
 			w, err := connection.NewWindow(upstream.Query{}, args, sealer)
 			if err != nil {
 				t.Fatal(err)
@@ -152,7 +152,7 @@ func TestWalkOfBothDirections(t *testing.T) {
 			return w
 		}
 		l := newLoader(t, s, 100)
-		windows := []connection.Window{
+		windows := []*connection.Window{
 			build(connection.Args{First: &n}), build(connection.Args{Last: &twenty, Before: &middle}), build(connection.Args{First: &twenty, After: &middle}),
 		}
 		s.calls = nil

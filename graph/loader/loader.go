@@ -65,7 +65,7 @@ func New(source Source, memory *Memory, key upstream.APIKey, maxCalls int) *Load
 
 // Expect announces windows that are likely to be loaded, so that the first of
 // them reads enough for all. It makes no call itself.
-func (l *Loader) Expect(windows ...connection.Window) {
+func (l *Loader) Expect(windows ...*connection.Window) {
 	for _, w := range windows {
 		base := l.base(w, 0)
 		l.walk(start{w.List(), base.Cursor}, w.Extent(base))
@@ -74,12 +74,12 @@ func (l *Loader) Expect(windows ...connection.Window) {
 
 // Load returns a window's slice. The error is the source's, ctx's,
 // [ErrTooManyCalls] or [ErrTooFar].
-func (l *Loader) Load(ctx context.Context, w connection.Window) (connection.Slice, error) {
+func (l *Loader) Load(ctx context.Context, w *connection.Window) (*connection.Slice, error) {
 	r := reading{loader: l, window: w}
 	for front := 0; ; {
 		slice, lack, err := r.take(ctx, l.base(w, front))
 		if err != nil {
-			return connection.Slice{}, err
+			return nil, err
 		}
 		if lack.Front == 0 {
 			l.save(r.alone - r.made)
@@ -92,7 +92,7 @@ func (l *Loader) Load(ctx context.Context, w connection.Window) (connection.Slic
 // reading is what has been read for one window.
 type reading struct {
 	loader *Loader
-	window connection.Window
+	window *connection.Window
 	next   *upstream.Page // at the window's position, if it was needed
 	made   int            // calls that were made for the window
 	alone  int            // calls that the window would have needed alone
@@ -100,19 +100,19 @@ type reading struct {
 
 // take reads pages from a base until the window can be cut out of them, or they
 // turn out to begin too late.
-func (r *reading) take(ctx context.Context, base connection.Base) (connection.Slice, connection.Lack, error) {
+func (r *reading) take(ctx context.Context, base connection.Base) (*connection.Slice, connection.Lack, error) {
 	w := r.window
 	extent := w.Extent(base)
 	wk := r.loader.walk(start{w.List(), base.Cursor}, extent)
 	if w.Against() {
 		if err := r.loader.reaches(ctx, wk, extent); err != nil {
-			return connection.Slice{}, connection.Lack{}, err
+			return nil, connection.Lack{}, err
 		}
 	}
 	for {
 		pages, held, err := r.read(ctx, wk, extent)
 		if err != nil {
-			return connection.Slice{}, connection.Lack{}, err
+			return nil, connection.Lack{}, err
 		}
 		slice, lack := w.Take(base, pages, r.next)
 		switch {
@@ -120,7 +120,7 @@ func (r *reading) take(ctx context.Context, base connection.Base) (connection.Sl
 			cursor, size := w.Next()
 			pages, _, err := r.read(ctx, r.loader.walk(start{w.List(), cursor}, size), 1)
 			if err != nil {
-				return connection.Slice{}, connection.Lack{}, err
+				return nil, connection.Lack{}, err
 			}
 			r.alone++
 			r.next = &pages[0]
@@ -141,7 +141,7 @@ func (r *reading) read(ctx context.Context, wk *walk, extent int) (pages []upstr
 }
 
 // base returns the cursor from which a window is read.
-func (l *Loader) base(w connection.Window, front int) connection.Base {
+func (l *Loader) base(w *connection.Window, front int) connection.Base {
 	if !w.Against() {
 		return w.Base(0, nil)
 	}

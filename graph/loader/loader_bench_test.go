@@ -35,14 +35,14 @@ func BenchmarkOnePage(b *testing.B) {
 
 	memory := newMemory(b, 0)
 
-	ways := map[string]func() (connection.Slice, error){
-		"with": func() (connection.Slice, error) {
+	ways := map[string]func() (*connection.Slice, error){
+		"with": func() (*connection.Slice, error) {
 			return loader.New(session, memory, upstream.NewAPIKey("key"), 100).Load(b.Context(), w)
 		},
-		"without": func() (connection.Slice, error) {
+		"without": func() (*connection.Slice, error) {
 			page, err := session.ListUsers(b.Context(), upstream.PageQuery{Query: w.Query, Size: w.Size})
 			if err != nil {
-				return connection.Slice{}, err
+				return nil, err
 			}
 			slice, _ := w.Take(w.Base(0, nil), []upstream.Page{page}, nil)
 			return slice, nil

@@ -80,7 +80,7 @@ func (s *source) sizes() []int {
 
 var sealer = connection.NewSealer("key")
 
-func window(t testing.TB, q upstream.Query, first int, after string) connection.Window {
+func window(t testing.TB, q upstream.Query, first int, after string) *connection.Window {
 	t.Helper()
 	w, err := connection.NewWindow(q, connection.Args{First: &first, After: &after}, sealer)
 	if err != nil {
@@ -89,7 +89,7 @@ func window(t testing.TB, q upstream.Query, first int, after string) connection.
 	return w
 }
 
-func ids(s connection.Slice) []string {
+func ids(s *connection.Slice) []string {
 	out := make([]string, s.Len())
 	for i := range out {
 		out[i] = s.User(i).ID
@@ -109,8 +109,8 @@ func newMemory(t testing.TB, countTTL time.Duration) *loader.Memory {
 }
 
 // together loads windows as the fields of one operation do.
-func together(ctx context.Context, l *loader.Loader, windows ...connection.Window) ([]connection.Slice, []error) {
-	slices, errs := make([]connection.Slice, len(windows)), make([]error, len(windows))
+func together(ctx context.Context, l *loader.Loader, windows ...*connection.Window) ([]*connection.Slice, []error) {
+	slices, errs := make([]*connection.Slice, len(windows)), make([]error, len(windows))
 	var wg sync.WaitGroup
 	for i, w := range windows {
 		wg.Go(func() { slices[i], errs[i] = l.Load(ctx, w) })
@@ -128,26 +128,26 @@ func TestFewestCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	middle, end := page.Cursor(9), page.Cursor(39)
-	first := func(n int) connection.Window { return window(t, upstream.Query{}, n, "") }
-	var sizes, twelve []connection.Window
+	first := func(n int) *connection.Window { return window(t, upstream.Query{}, n, "") }
+	var sizes, twelve []*connection.Window
 	for n := 1; n <= 12; n++ {
 		sizes, twelve = append(sizes, first(8*n)), append(twelve, first(30))
 	}
 
 	for name, c := range map[string]struct {
-		windows []connection.Window
+		windows []*connection.Window
 		sizes   []int // of the calls
 	}{
-		"a lone window":                       {[]connection.Window{first(30)}, []int{30}},
+		"a lone window":                       {[]*connection.Window{first(30)}, []int{30}},
 		"twelve equal windows":                {twelve, []int{30}},
 		"twelve sizes of one page":            {sizes, []int{96}},
-		"windows that begin on the same page": {[]connection.Window{first(20), window(t, upstream.Query{}, 50, middle)}, []int{60}},
-		"windows that begin on other pages":   {[]connection.Window{first(20), window(t, upstream.Query{}, 50, end)}, []int{20, 50}},
-		"a window of several pages":           {[]connection.Window{first(250)}, []int{50, 100, 100}},
-		"windows of several pages":            {[]connection.Window{first(130), first(150), first(180), first(5)}, []int{80, 100}},
-		"other filters":                       {[]connection.Window{window(t, agent("a"), 3, ""), window(t, agent("b"), 3, ""), window(t, agent("a"), 3, "")}, []int{3, 3}},
-		"other sorts":                         {[]connection.Window{first(3), window(t, upstream.Query{Ascending: true}, 3, "")}, []int{3, 3}},
-		"an empty window":                     {[]connection.Window{first(0)}, []int{1}},
+		"windows that begin on the same page": {[]*connection.Window{first(20), window(t, upstream.Query{}, 50, middle)}, []int{60}},
+		"windows that begin on other pages":   {[]*connection.Window{first(20), window(t, upstream.Query{}, 50, end)}, []int{20, 50}},
+		"a window of several pages":           {[]*connection.Window{first(250)}, []int{50, 100, 100}},
+		"windows of several pages":            {[]*connection.Window{first(130), first(150), first(180), first(5)}, []int{80, 100}},
+		"other filters":                       {[]*connection.Window{window(t, agent("a"), 3, ""), window(t, agent("b"), 3, ""), window(t, agent("a"), 3, "")}, []int{3, 3}},
+		"other sorts":                         {[]*connection.Window{first(3), window(t, upstream.Query{Ascending: true}, 3, "")}, []int{3, 3}},
+		"an empty window":                     {[]*connection.Window{first(0)}, []int{1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestUnexpectedWindows(t *testing.T) {
 func TestListsAreReadConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{users: 1000}
-		var windows []connection.Window
+		var windows []*connection.Window
 		for i := range 12 {
 			windows = append(windows, window(t, agent(strconv.Itoa(i)), 3, ""))
 		}
@@ -217,7 +217,7 @@ func TestSmallWindowsDoNotWait(t *testing.T) {
 		began := time.Now()
 		var wg sync.WaitGroup
 		var after [2]time.Duration
-		for i, w := range []connection.Window{large, small} {
+		for i, w := range []*connection.Window{large, small} {
 			wg.Go(func() {
 				if _, err := l.Load(t.Context(), w); err != nil {
 					t.Error(err)
@@ -278,7 +278,7 @@ func TestFailedCallsAreNotRepeated(t *testing.T) {
 			return nil
 		}}
 		l := newLoader(t, s, 100)
-		windows := []connection.Window{
+		windows := []*connection.Window{
 			window(t, upstream.Query{}, 500, ""), window(t, upstream.Query{}, 300, ""), window(t, upstream.Query{}, 7, ""),
 			window(t, agent("a"), 7, ""), window(t, agent("b"), 7, ""), window(t, agent("b"), 7, ""),
 		}
@@ -373,7 +373,7 @@ func TestMixedWindows(t *testing.T) {
 	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
 			s := &source{users: r.IntN(600)}
-			var windows []connection.Window
+			var windows []*connection.Window
 			after := ""
 			for range 1 + r.IntN(8) {
 				w := window(t, upstream.Query{}, r.IntN(300), after)

@@ -43,7 +43,7 @@ type Selection struct {
 
 // List is a list of users to be written.
 type List struct {
-	Slice connection.Slice
+	Slice *connection.Slice
 	// Counts has a number or null for each of the selection's Counts.
 	Counts []*int
 }
@@ -182,7 +182,7 @@ func (r *reader) connection(set ast.SelectionSet) object[target] {
 
 // row is a user of a slice by index.
 type row struct {
-	slice connection.Slice
+	slice *connection.Slice
 	index int
 }
 
@@ -203,24 +203,24 @@ func (r *reader) edge(set ast.SelectionSet) object[row] {
 	})
 }
 
-func cursor(b []byte, s connection.Slice, i int) []byte {
+func cursor(b []byte, s *connection.Slice, i int) []byte {
 	b = append(b, '"')
 	b = s.AppendCursor(b, i)
 	return append(b, '"')
 }
 
-func (r *reader) pageInfo(set ast.SelectionSet) object[connection.Slice] {
-	return read(r, set, pageInfoType, func(f graphql.CollectedField) writer[connection.Slice] {
+func (r *reader) pageInfo(set ast.SelectionSet) object[*connection.Slice] {
+	return read(r, set, pageInfoType, func(f graphql.CollectedField) writer[*connection.Slice] {
 		switch f.Name {
 		case "hasNextPage":
 			r.selection.HasNextPage = true
-			return func(b []byte, s connection.Slice) []byte { return strconv.AppendBool(b, s.HasNextPage) }
+			return func(b []byte, s *connection.Slice) []byte { return strconv.AppendBool(b, s.HasNextPage) }
 		case "hasPreviousPage":
 			r.selection.HasPreviousPage = true
-			return func(b []byte, s connection.Slice) []byte { return strconv.AppendBool(b, s.HasPreviousPage) }
+			return func(b []byte, s *connection.Slice) []byte { return strconv.AppendBool(b, s.HasPreviousPage) }
 		case "startCursor":
 			r.selection.StartCursor = true
-			return func(b []byte, s connection.Slice) []byte {
+			return func(b []byte, s *connection.Slice) []byte {
 				if s.Len() == 0 {
 					return null(b)
 				}
@@ -228,7 +228,7 @@ func (r *reader) pageInfo(set ast.SelectionSet) object[connection.Slice] {
 			}
 		case "endCursor":
 			r.selection.EndCursor = true
-			return func(b []byte, s connection.Slice) []byte {
+			return func(b []byte, s *connection.Slice) []byte {
 				if s.Len() == 0 {
 					return null(b)
 				}

@@ -199,7 +199,7 @@ type UserConnection struct {
 	// The connection as JSON, in place of all other fields; nil where gqlgen has to write it.
 	Rendered graphql.Marshaler `json:"-"`
 	// The window that the connection is read for.
-	Window connection.Window `json:"-"`
+	Window *connection.Window `json:"-"`
 }
 
 // A user in a list (Relay).
