@@ -23,14 +23,30 @@ const huge = 1 << 30
 // representation each cost one, plus the cost of their selection. A count costs a
 // tenth of its limit.
 func costOf(request *graphql.OperationContext) int {
-	c := costing{variables: request.Variables, fragments: make(map[*ast.FragmentDefinition]int), counted: make(map[*ast.FragmentDefinition]int)}
+	c := costing{variables: request.Variables}
 	return c.set(request.Operation.SelectionSet)
 }
 
 type costing struct {
 	variables map[string]any
-	fragments map[*ast.FragmentDefinition]int
-	counted   map[*ast.FragmentDefinition]int // the fragments' counts
+	fragments costs // of their selections
+	counted   costs // of their counts
+}
+
+// costs has the costs of fragments that are known.
+type costs map[*ast.FragmentDefinition]int
+
+// of returns the cost of a fragment, which compute computes once.
+func (c *costs) of(f *ast.FragmentDefinition, compute func(ast.SelectionSet) int) int {
+	cost, known := (*c)[f]
+	if !known {
+		cost = compute(f.SelectionSet)
+		if *c == nil {
+			*c = make(costs)
+		}
+		(*c)[f] = cost
+	}
+	return cost
 }
 
 func (c *costing) set(set ast.SelectionSet) (sum int) {
@@ -41,20 +57,11 @@ func (c *costing) set(set ast.SelectionSet) (sum int) {
 		case *ast.InlineFragment:
 			sum += c.set(selection.SelectionSet)
 		case *ast.FragmentSpread:
-			sum += c.fragment(selection.Definition)
+			sum += c.fragments.of(selection.Definition, c.set)
 		}
 		sum = min(sum, huge)
 	}
 	return sum
-}
-
-func (c *costing) fragment(f *ast.FragmentDefinition) int {
-	cost, ok := c.fragments[f]
-	if !ok {
-		cost = c.set(f.SelectionSet)
-		c.fragments[f] = cost
-	}
-	return cost
 }
 
 func (c *costing) field(f *ast.Field) int {
@@ -121,12 +128,7 @@ func (c *costing) counts(set ast.SelectionSet) (sum int) {
 		case *ast.InlineFragment:
 			sum += c.counts(s.SelectionSet)
 		case *ast.FragmentSpread:
-			counts, ok := c.counted[s.Definition]
-			if !ok {
-				counts = c.counts(s.Definition.SelectionSet)
-				c.counted[s.Definition] = counts
-			}
-			sum += counts
+			sum += c.counted.of(s.Definition, c.counts)
 		}
 		sum = min(sum, huge)
 	}

@@ -122,7 +122,7 @@ func (e *Executor) Timeout() time.Duration { return e.timeout }
 // Execute returns the outcome of a request. A refused request makes no upstream
 // call.
 func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, r *Request) *Result {
-	work := Work{Span: trace.SpanContextFromContext(ctx)}
+	work := &Work{Span: trace.SpanContextFromContext(ctx)}
 	found, errs := e.lookup.find(caller.Key, r)
 	if errs != nil {
 		result := e.refuse(ctx, errs, work)
@@ -154,7 +154,7 @@ func (e *Executor) Execute(ctx context.Context, caller upstream.Caller, r *Reque
 
 // run executes an operation. The result has the work so far and that of the
 // operation.
-func (e *Executor) run(ctx context.Context, caller upstream.Caller, known *prepared, request *graphql.OperationContext, work Work) *Result {
+func (e *Executor) run(ctx context.Context, caller upstream.Caller, known *prepared, request *graphql.OperationContext, work *Work) *Result {
 	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > e.timeout {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, e.timeout)
@@ -172,10 +172,10 @@ func (e *Executor) run(ctx context.Context, caller upstream.Caller, known *prepa
 	op.plan.read(request, op)
 	response := e.dispatch(withOperation(ctx, op), op, request)
 	work.Usage, work.Batched = session.Usage(), op.loader.Saved()
-	result := newResult(response, true, work)
+	result := newResult(response, true, *work)
 	held, err := op.output.finish(result.size())
 	if err != nil {
-		return &Result{Executed: true, Errors: withoutData(err, e.limits.Answer), Work: work}
+		return &Result{Executed: true, Errors: withoutData(err, e.limits.Answer), Work: *work}
 	}
 	result.held = newHold(e.answers, caller.Key, held)
 	return result
@@ -220,8 +220,8 @@ func (e *Executor) request(d *prepared, r *Request) (*graphql.OperationContext, 
 }
 
 // refuse returns the outcome of a request that is not executed.
-func (e *Executor) refuse(ctx context.Context, errs gqlerror.List, work Work) *Result {
-	return newResult(e.gqlgen.DispatchError(ctx, errs), false, work)
+func (e *Executor) refuse(ctx context.Context, errs gqlerror.List, work *Work) *Result {
+	return newResult(e.gqlgen.DispatchError(ctx, errs), false, *work)
 }
 
 // Fault returns the outcome of a request that failed outside of its fields, for

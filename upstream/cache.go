@@ -89,7 +89,7 @@ func (c *cache) close() {
 // get returns a page that may be served for q: the page itself, if it was
 // requested with at least that size or is the last one, or a page of one user
 // whom another page has.
-func (c *cache) get(key APIKey, q PageQuery) (Page, bool) {
+func (c *cache) get(key APIKey, q *PageQuery) (Page, bool) {
 	if c == nil {
 		return Page{}, false
 	}
@@ -102,7 +102,7 @@ func (c *cache) get(key APIKey, q PageQuery) (Page, bool) {
 }
 
 // user returns the user that q looks up, if a cached page has that user.
-func (c *cache) user(key APIKey, q PageQuery) (u User, at time.Time, ok bool) {
+func (c *cache) user(key APIKey, q *PageQuery) (u User, at time.Time, ok bool) {
 	userID := q.Filter.UserID
 	if userID == "" || q.Query != (Query{Filter: Filter{UserID: userID}}) || q.Cursor != "" {
 		return User{}, time.Time{}, false
@@ -126,7 +126,7 @@ func (c *cache) user(key APIKey, q PageQuery) (u User, at time.Time, ok bool) {
 func (c *cache) fresh(at time.Time) bool { return time.Since(at) < c.ttl }
 
 // put caches the page that q returned. The instant is that of the request.
-func (c *cache) put(key APIKey, q PageQuery, page Page, at time.Time, version string) {
+func (c *cache) put(key APIKey, q *PageQuery, page Page, at time.Time, version string) {
 	if c == nil {
 		return
 	}
@@ -154,7 +154,7 @@ func (c *cache) put(key APIKey, q PageQuery, page Page, at time.Time, version st
 
 // version returns the cached page for q, with its version in the pages that
 // replicas share.
-func (c *cache) version(key APIKey, q PageQuery) (page Page, version string) {
+func (c *cache) version(key APIKey, q *PageQuery) (page Page, version string) {
 	e, ok := c.pages.GetIfPresent(pageKey{key, q.Query, q.Cursor})
 	if !ok || e.size == 0 {
 		return Page{}, ""
@@ -164,7 +164,7 @@ func (c *cache) version(key APIKey, q PageQuery) (page Page, version string) {
 
 // keep caches a page that another replica read. The page is used only while its
 // version is the shared one, so its age does not matter.
-func (c *cache) keep(key APIKey, q PageQuery, page Page, version string) {
+func (c *cache) keep(key APIKey, q *PageQuery, page Page, version string) {
 	c.pages.Set(pageKey{key, q.Query, strings.Clone(q.Cursor)}, entry{at: time.Now(), size: q.Size, page: page, version: version, foreign: true})
 }
 

@@ -85,7 +85,7 @@ type Client struct {
 	endpoint    url.URL
 	timeout     time.Duration
 	margin      time.Duration // how long before its deadline a waiting call is refused
-	flights     flight.Group[call, result]
+	flights     flight.Group[call, *result]
 	strangers   *strangers // nil unless callers bring their own keys
 	limiters    limiters
 	slots       *semaphore // of all keys' calls in flight
@@ -192,28 +192,31 @@ func (s *Session) ListUsers(ctx context.Context, q PageQuery) (Page, error) {
 		ctx, cancel = context.WithTimeout(ctx, s.client.timeout)
 		defer cancel()
 	}
-	if page, ok := s.client.cached(s.caller.Key, q); ok {
+	if page, ok := s.client.cached(s.caller.Key, &q); ok {
 		s.usage.cached.Add(1)
 		return page, nil
 	}
-	r, joined, err := s.join(ctx, q)
-	if r.cached && !joined {
+	r, joined, err := s.join(ctx, &q)
+	if err == nil && r.cached && !joined {
 		s.usage.cached.Add(1)
 		return r.page, nil
 	}
 	s.usage.count(joined, time.Since(began))
-	if joined && r.by.IsValid() {
+	if joined && r != nil && r.by.IsValid() {
 		trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: r.by})
+	}
+	if err == nil {
+		return r.page, nil
 	}
 	if _, classified := errors.AsType[*Error](err); !classified && errors.Is(err, context.DeadlineExceeded) {
 		err = &Error{Kind: Timeout, Stage: Sending, Cause: context.DeadlineExceeded} // ctx's own deadline
 	}
-	return r.page, err
+	return Page{}, err
 }
 
 // cached returns a page that does not depend on other replicas: any cached page,
 // unless replicas share pages, and otherwise a user of a cached page.
-func (c *Client) cached(key APIKey, q PageQuery) (Page, bool) {
+func (c *Client) cached(key APIKey, q *PageQuery) (Page, bool) {
 	if c.sharedPages == nil {
 		return c.cache.get(key, q)
 	}
@@ -223,12 +226,12 @@ func (c *Client) cached(key APIKey, q PageQuery) (Page, bool) {
 
 // join makes a call, or joins an equal one. If the joined call ran out of time
 // while it waited, and this caller has time left, it makes the call anew.
-func (s *Session) join(ctx context.Context, q PageQuery) (r result, joined bool, err error) {
+func (s *Session) join(ctx context.Context, q *PageQuery) (r *result, joined bool, err error) {
 	c := s.client
 	for {
-		r, joined, err = c.flights.Do(ctx, call{s.caller.Key, q}, func(ctx context.Context) (result, error) {
+		r, joined, err = c.flights.Do(ctx, call{s.caller.Key, *q}, func(ctx context.Context) (*result, error) {
 			page, cached, err := c.page(ctx, s.caller, q)
-			return result{page, c.telemetry.spanOf(ctx), cached}, err
+			return &result{page, c.telemetry.spanOf(ctx), cached}, err
 		})
 		if !joined || !errors.Is(err, errNoTime) || expiresWithin(ctx, c.margin) {
 			return r, joined, err
@@ -238,7 +241,7 @@ func (s *Session) join(ctx context.Context, q PageQuery) (r result, joined bool,
 
 // fetch makes a call. If it fails and a second attempt may succeed, fetch makes
 // that attempt.
-func (c *Client) fetch(ctx context.Context, caller Caller, q PageQuery) (Page, error) {
+func (c *Client) fetch(ctx context.Context, caller Caller, q *PageQuery) (Page, error) {
 	if c.strangers.refuses(c.strangers.hash(caller.Key)) {
 		err := refusedKey()
 		c.telemetry.refused(ctx, err)
@@ -276,7 +279,7 @@ func (c *Client) fetch(ctx context.Context, caller Caller, q PageQuery) (Page, e
 // attempt makes one request when it is admitted; n is 0 for the first attempt. It
 // charges the caller for a request with an accepted key when the request is sent,
 // and for a request with a stranger's key when the upstream has accepted the key.
-func (c *Client) attempt(ctx context.Context, l *limiter, charge func(), q PageQuery, n int) (page Page, err error) {
+func (c *Client) attempt(ctx context.Context, l *limiter, charge func(), q *PageQuery, n int) (page Page, err error) {
 	defer func() { c.telemetry.refused(ctx, err) }()
 	admitted, err := c.admit(ctx, l)
 	if err != nil {

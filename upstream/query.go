@@ -59,7 +59,7 @@ type PageQuery struct {
 
 // encode returns the query as the upstream's parameters. It leaves out defaults,
 // so that a server that implements only the vendor's reference page accepts it.
-func (q PageQuery) encode() string {
+func (q *PageQuery) encode() string {
 	b := append(make([]byte, 0, 256), "page_size="...)
 	b = strconv.AppendInt(b, int64(q.Size), 10)
 	add := func(name, value string) {

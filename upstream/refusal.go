@@ -34,7 +34,7 @@ const (
 )
 
 // statusError returns the error of a response with a status other than 200.
-func statusError(resp *http.Response, key APIKey, q PageQuery) error {
+func statusError(resp *http.Response, key APIKey, q *PageQuery) error {
 	// The status decides, so the call does not depend on reading the detail.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	e := &Error{
@@ -105,7 +105,7 @@ func denialOf(status int, d Detail) Denial {
 // notFoundCause returns why a 404 cannot be about an agent or a branch, or "" if
 // it can. The detail {"detail":"Not Found"} comes from the upstream's framework:
 // no route has the request's path.
-func notFoundCause(d Detail, q PageQuery) contractError {
+func notFoundCause(d Detail, q *PageQuery) contractError {
 	switch {
 	case d.Message == "Not Found" && d.Status == "" && d.Code == "" && d.Type == "":
 		return errNoSuchPath

@@ -34,12 +34,12 @@ const lastPage = 1 << 20
 
 // place returns the name of a page among the shared ones.
 func place(q Query, cursor string) string {
-	return PageQuery{Query: q, Cursor: cursor}.encode()
+	return (&PageQuery{Query: q, Cursor: cursor}).encode()
 }
 
 // page returns a page that the replicas share, or makes the call. A key that the
 // upstream has not accepted shares nothing.
-func (c *Client) page(ctx context.Context, caller Caller, q PageQuery) (page Page, cached bool, err error) {
+func (c *Client) page(ctx context.Context, caller Caller, q *PageQuery) (page Page, cached bool, err error) {
 	var pages SharedPages
 	if c.sharedPages != nil && c.strangers.accepts(c.strangers.hash(caller.Key)) {
 		pages = c.sharedPages(caller.Key)
@@ -72,7 +72,7 @@ func (c *Client) page(ctx context.Context, caller Caller, q PageQuery) (page Pag
 }
 
 // readFor makes the call while other replicas wait for its page.
-func (c *Client) readFor(ctx context.Context, caller Caller, q PageQuery, version string, end func([]byte, int, string)) (page Page, err error) {
+func (c *Client) readFor(ctx context.Context, caller Caller, q *PageQuery, version string, end func([]byte, int, string)) (page Page, err error) {
 	var value []byte
 	var size int
 	var next string
@@ -90,7 +90,7 @@ func (c *Client) readFor(ctx context.Context, caller Caller, q PageQuery, versio
 }
 
 // read makes the call and keeps its page.
-func (c *Client) read(ctx context.Context, caller Caller, q PageQuery, version string) (Page, error) {
+func (c *Client) read(ctx context.Context, caller Caller, q *PageQuery, version string) (Page, error) {
 	sent := time.Now()
 	page, err := c.fetch(ctx, caller, q)
 	if err == nil {

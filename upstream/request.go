@@ -40,7 +40,7 @@ func headerOf(key APIKey) http.Header {
 }
 
 // get makes one request.
-func (c *Client) get(ctx context.Context, l *limiter, q PageQuery) (Page, error) {
+func (c *Client) get(ctx context.Context, l *limiter, q *PageQuery) (Page, error) {
 	endpoint := c.endpoint
 	endpoint.RawQuery = q.encode()
 	key := l.key
