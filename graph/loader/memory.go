@@ -2,6 +2,7 @@ package loader
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -16,7 +17,7 @@ import (
 // It is safe for concurrent use.
 type Memory struct {
 	links  *otter.Cache[linkKey, link]
-	paces  *otter.Cache[upstream.APIKey, time.Duration]
+	paces  *otter.Cache[upstream.APIKey, *pace]
 	counts *otter.Cache[countKey, count] // nil if counts are not remembered
 }
 
@@ -26,7 +27,8 @@ const (
 	// linkLife is how long a link is remembered after it was last seen: long
 	// enough to page back.
 	linkLife = time.Hour
-	// maxPaces is how many keys' paces are remembered, and paceLife for how long.
+	// maxPaces is how many keys' paces are remembered, and paceLife for how long
+	// after the last call.
 	maxPaces = 1000
 	paceLife = 10 * time.Second
 	// cachedPage is the longest time in which the source returns a cached page. Such
@@ -81,10 +83,9 @@ func NewMemory(countTTL time.Duration) *Memory {
 		Weigher:          func(k linkKey, l link) uint32 { return uint32(256 + len(k.next) + len(l.cursor)) },
 		ExpiryCalculator: otter.ExpiryAccessing[linkKey, link](linkLife),
 		Executor:         func(task func()) { task() },
-	}), paces: otter.Must(&otter.Options[upstream.APIKey, time.Duration]{
-		MaximumSize:      maxPaces,
-		ExpiryCalculator: otter.ExpiryWriting[upstream.APIKey, time.Duration](paceLife),
-		Executor:         func(task func()) { task() },
+	}), paces: otter.Must(&otter.Options[upstream.APIKey, *pace]{
+		MaximumSize: maxPaces,
+		Executor:    func(task func()) { task() },
 	})}
 	if countTTL > 0 {
 		m.counts = otter.Must(&otter.Options[countKey, count]{
@@ -130,16 +131,48 @@ func (m *Memory) observe(key upstream.APIKey, took time.Duration) {
 	if took <= cachedPage {
 		return
 	}
-	if average, ok := m.paces.GetIfPresent(key); ok {
-		took = average + (took-average)/8
+	p, ok := m.paces.GetIfPresent(key)
+	if !ok {
+		p = new(pace)
+		m.paces.Set(key, p)
 	}
-	m.paces.Set(key, took)
+	p.observe(took)
 }
 
 // pace returns how long a call takes on average, or 0 if none was made recently.
 func (m *Memory) pace(key upstream.APIKey) time.Duration {
-	average, _ := m.paces.GetIfPresent(key)
-	return average
+	if p, ok := m.paces.GetIfPresent(key); ok {
+		return p.recent()
+	}
+	return 0
+}
+
+// pace is how long a key's calls take: a moving average. It is safe for concurrent
+// use.
+type pace struct {
+	mu       sync.Mutex
+	average  time.Duration
+	observed time.Time // the last time
+}
+
+func (p *pace) observe(took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if now.Sub(p.observed) < paceLife {
+		took = p.average + (took-p.average)/8
+	}
+	p.average, p.observed = took, now
+}
+
+// recent returns the average, or 0 if no call was observed recently.
+func (p *pace) recent() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.observed) >= paceLife {
+		return 0
+	}
+	return p.average
 }
 
 func (m *Memory) count(key upstream.APIKey, f upstream.Filter) count {
