@@ -111,13 +111,13 @@ func newTelemetry(c Config) *telemetry {
 }
 
 // begin returns a request's record, and the context to serve it with.
-func (t *telemetry) begin(req *http.Request) (context.Context, *record) {
+func (t *telemetry) begin(ctx context.Context, req *http.Request) (context.Context, *record) {
 	r := &record{requestID: req.Header.Get(requestIDHeader), began: time.Now(), method: knownMethod(req.Method), route: req.Pattern}
 	if !isRequestID(r.requestID) {
 		r.requestID = rand.Text()
 	}
 	t.inFlight.Add(1)
-	return t.startSpan(graph.WithRequestID(req.Context(), r.requestID), r, req.Header), r
+	return t.startSpan(graph.WithRequestID(ctx, r.requestID), r, req.Header), r
 }
 
 // startSpan starts a request's span, in the trace that the caller names. The span

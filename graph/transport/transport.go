@@ -108,7 +108,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	ctx, record := h.telemetry.begin(r)
+	ctx, record := h.telemetry.begin(r.Context(), r)
 	header[requestIDHeader] = []string{record.requestID}
 	defer h.telemetry.finish(ctx, record)
 	h.serve(ctx, w, r, record)
