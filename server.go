@@ -430,10 +430,10 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 	}
 	mux := http.NewServeMux()
 	admin.HandleProbes(mux, ready) // for balancers that reach only the public listener
-	mux.Handle("/graphql", cork.Handler(transport.NewHandler(t)))
+	mux.Handle(graphqlPath, cork.Handler(transport.NewHandler(t)))
 	if c.Playground {
 		p := playground.NewHandler(playground.Config{
-			Endpoint: "/graphql", Demo: c.Demo, Credential: credentialHeader(c.Auth), Introspection: c.Introspection,
+			Endpoint: graphqlPath, Demo: c.Demo, Credential: credentialHeader(c.Auth), Introspection: c.Introspection,
 		})
 		mux.Handle("/{$}", p)
 		mux.Handle("/playground/", p)
@@ -441,8 +441,24 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 			log.Info("the playground loads GraphiQL from a CDN; make playground embeds it in the next build")
 		}
 	}
-	return origin.CORS(c.CORSOrigins, transport.Methods(c.HTTPGet), mux)
+	return origin.CORS(c.CORSOrigins, transport.Methods(c.HTTPGet), private(mux))
 }
+
+// private keeps every response out of caches, and its URL out of other sites'
+// logs, unless its handler decides otherwise. A URL with a GraphQL request may have
+// a wrong path: the response is then a 404, or a redirect that repeats the URL.
+func private(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != graphqlPath { // whose handler sets the same headers
+			w.Header().Set("Cache-Control", "private, no-store")
+			w.Header().Set("Referrer-Policy", "no-referrer")
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+const graphqlPath = "/graphql"
 
 // callerSecret seals cursors, and is the key of callers' hashes in the log, if
 // there is no API key. With AUTH=none all callers are one, so the secret protects

@@ -111,6 +111,27 @@ func TestPlaygroundOff(t *testing.T) {
 	}
 }
 
+// TestPrivateResponses requests URLs with a GraphQL request, of which some have a
+// wrong path.
+func TestPrivateResponses(t *testing.T) {
+	s := start(t, config.Config{Demo: true, Playground: true, HTTPGet: true, UpstreamTimeout: time.Second})
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for path, status := range map[string]int{
+		"/graphql": 200, "//graphql": 307, "/x/../graphql": 307, "/graphql/": 404, "/api/graphql": 404, "/": 200, "/livez": 200,
+	} {
+		response, err := client.Get(s.url + path + "?query=%7B__typename%7D")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		h := response.Header
+		if response.StatusCode != status || !strings.Contains(h.Get("Cache-Control"), "no-store") ||
+			h.Get("Referrer-Policy") != "no-referrer" || h.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %d, want %d, with %v", path, response.StatusCode, status, h)
+		}
+	}
+}
+
 // realUpstream starts a server in place of the vendor's.
 func realUpstream(t *testing.T, answer http.HandlerFunc) *url.URL {
 	t.Helper()
