@@ -132,7 +132,7 @@ func BenchmarkPageByID(b *testing.B) {
 // maxAllocations is how many allocations a page of 30 users may need, with the
 // upstream's client and everything but the network. In contrast to times, they do
 // not depend on the machine.
-const maxAllocations = 300
+const maxAllocations = 260
 
 func TestPageAllocations(t *testing.T) {
 	if raceFactor > 1 {

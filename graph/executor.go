@@ -116,7 +116,7 @@ func (e *Executor) Close() { e.memory.Close() }
 // recovered implements gqlgen's RecoverFunc.
 func recovered(_ context.Context, panicked any) error { return panics.New(panicked) }
 
-// Timeout bounds all of an operation's upstream work.
+// Timeout returns how long all of an operation's upstream work may take.
 func (e *Executor) Timeout() time.Duration { return e.timeout }
 
 // Execute returns the outcome of a request. A refused request makes no upstream
