@@ -2,6 +2,7 @@
 # output only if it fails; VERBOSE=1 prints it all.
 
 GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+# Later versions of Kustomize need a later Go. The tests of the manifests use the same one.
 KUSTOMIZE = go run sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 KUBECTL_VALIDATE = go run sigs.k8s.io/kubectl-validate@v0.0.4
 GOVULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0

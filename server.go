@@ -198,7 +198,7 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	secret := callerSecret(c)
 	executor := newExecutor(c, client, store, secret, log)
 	defer executor.Close()
-	if err := trustDocuments(ctx, c, executor, log); err != nil {
+	if err := trustDocuments(ctx, c, executor, tel, log); err != nil {
 		return err
 	}
 	authenticate, known := newAuthenticator(ctx, c, log)
@@ -365,7 +365,7 @@ func (e documentsError) Error() string { return "TRUSTED_DOCUMENTS: " + e.error.
 
 // trustDocuments loads the trusted documents, if there are any, and reloads them
 // when they change, until ctx is cancelled.
-func trustDocuments(ctx context.Context, c config.Config, executor *graph.Executor, log *slog.Logger) error {
+func trustDocuments(ctx context.Context, c config.Config, executor *graph.Executor, tel *telemetry.Telemetry, log *slog.Logger) error {
 	if len(c.TrustedDocuments) == 0 {
 		return nil
 	}
@@ -381,7 +381,7 @@ func trustDocuments(ctx context.Context, c config.Config, executor *graph.Execut
 		return documentsError{err}
 	}
 	log.Info("documents are trusted", "documents", len(documents), "mode", c.TrustedDocumentsMode)
-	go source.Watch(ctx, trust, log)
+	go source.Watch(ctx, trust, tel.MeterProvider, log)
 	return nil
 }
 

@@ -28,7 +28,8 @@ import (
 // ./deploy -prometheus.
 var required = flag.Bool("prometheus", false, "fail instead of skipping if Prometheus is not installed")
 
-// service is the built program in front of an emulator, with a Redis.
+// service is the built program in front of an emulator, with a Redis and a trusted
+// document.
 type service struct{ graphql, admin string }
 
 func startService(t *testing.T) service {
@@ -37,12 +38,17 @@ func startService(t *testing.T) service {
 	if out, err := exec.Command("go", "build", "-o", binary, "rollcall").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	documents := filepath.Join(t.TempDir(), "documents.json")
+	if err := os.WriteFile(documents, []byte(`{"walk":"{users(first:1){nodes{userId}}}"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	upstream := httptest.NewServer(emulator.New(emulator.Options{}))
 	t.Cleanup(upstream.Close)
 	cmd := exec.Command(binary)
 	cmd.Env = []string{
 		"LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "LOG_FORMAT=json",
 		"UPSTREAM_URL=" + upstream.URL, "ELEVENLABS_API_KEY=key", "AUTH=none", "REDIS_URL=" + redistest.Start(t).URL(),
+		"TRUSTED_DOCUMENTS=" + documents, "TRUSTED_DOCUMENTS_MODE=prefer",
 	}
 	found := watch(t, cmd, regexp.MustCompile(`"(?:graphql|admin)":"(http://[^"]+)"`), 2)
 	return service{found[0], strings.TrimSuffix(found[1], "/")}
@@ -98,11 +104,17 @@ func (s service) walk(t *testing.T) {
 	}
 	s.post(t, `{ users(first: 501) { nodes { userId } } }`)
 	s.post(t, `{ nothing }`)
+	s.send(t, map[string]string{"documentId": "walk"})
 }
 
 func (s service) post(t *testing.T, query string) []byte {
 	t.Helper()
-	body, _ := json.Marshal(map[string]string{"query": query})
+	return s.send(t, map[string]string{"query": query})
+}
+
+func (s service) send(t *testing.T, request map[string]string) []byte {
+	t.Helper()
+	body, _ := json.Marshal(request)
 	response, err := http.Post(s.graphql, "application/json", strings.NewReader(string(body)))
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,18 +74,32 @@ func manifests(t *testing.T, file string) map[string]object {
 	return decode(t, f)
 }
 
-// kustomize is the program that kubectl apply -k contains. Later versions need a
-// later Go.
-const kustomize = "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"
+// kustomize returns the program that kubectl apply -k contains, in the version of
+// the Makefile.
+func kustomize() (string, error) {
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		return "", err
+	}
+	program := regexp.MustCompile(`(?m)^KUSTOMIZE = go run (\S+)$`).FindSubmatch(makefile)
+	if program == nil {
+		return "", errors.New("the Makefile has no KUSTOMIZE")
+	}
+	return string(program[1]), nil
+}
 
 // overlays are the ways to run the service in a cluster.
 var overlays = []string{"jwt", "redis"}
 
 // built returns what kubectl would apply for each overlay.
 var built = sync.OnceValues(func() (map[string]string, error) {
+	program, err := kustomize()
+	if err != nil {
+		return nil, err
+	}
 	texts := make(map[string]string)
 	for _, overlay := range overlays {
-		text, err := exec.Command("go", "run", kustomize, "build", "kubernetes/overlays/"+overlay).Output()
+		text, err := exec.Command("go", "run", program, "build", "kubernetes/overlays/"+overlay).Output()
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			return nil, fmt.Errorf("overlay %s: %w: %s", overlay, err, exit.Stderr)
 		} else if err != nil {

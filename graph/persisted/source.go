@@ -9,6 +9,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"time"
+
+	"go.opentelemetry.io/otel/metric"
+
+	"rollcall/internal/instrument"
 )
 
 // interval is how often files are read again. Polling also detects changes that
@@ -43,8 +47,12 @@ func (s *Source) Load() ([]Document, error) {
 
 // Watch calls apply with the documents whenever a file has changed since it was
 // last read, until ctx is cancelled. If the new documents cannot be used, it logs
-// one line.
-func (s *Source) Watch(ctx context.Context, apply func([]Document) error, log *slog.Logger) {
+// one line, and its metric is 1 until they can. Without a meter, which is nil, there
+// is no metric.
+func (s *Source) Watch(ctx context.Context, apply func([]Document) error, meter metric.MeterProvider, log *slog.Logger) {
+	stale := instrument.Must(instrument.Meter(meter, "rollcall/graph/persisted").Int64Gauge("rollcall.documents.stale",
+		metric.WithDescription("1 if the files of trusted documents have changed and cannot be used.")))
+	stale.Record(ctx, 0)
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -66,9 +74,11 @@ func (s *Source) Watch(ctx context.Context, apply func([]Document) error, log *s
 			err = apply(documents)
 		}
 		if err != nil {
+			stale.Record(ctx, 1)
 			log.Warn("the trusted documents have changed and cannot be used; the previous ones stay in use", "error", err)
 			continue
 		}
+		stale.Record(ctx, 0)
 		log.Info("the trusted documents have changed", "documents", len(documents))
 	}
 }

@@ -13,6 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
 	"rollcall/graph/persisted"
 )
 
@@ -135,9 +138,28 @@ func TestSeveralFiles(t *testing.T) {
 	}
 }
 
+// gauge returns the value of a gauge without labels.
+func gauge(t *testing.T, reader sdkmetric.Reader, name string) int64 {
+	t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if data, ok := m.Data.(metricdata.Gauge[int64]); ok && m.Name == name {
+				return data.DataPoints[0].Value
+			}
+		}
+	}
+	t.Fatalf("there is no gauge %s", name)
+	return 0
+}
+
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
+		reader := sdkmetric.NewManualReader()
 		f := files{"file.json": `{"a":"{a}"}`}
 		var mu sync.Mutex // of what the source's goroutine and the test both use
 		source := persisted.NewSource([]string{"file.json"}, func(name string) ([]byte, error) {
@@ -158,7 +180,7 @@ func TestWatch(t *testing.T) {
 				defer mu.Unlock()
 				applied = append(applied, documents[0].Text)
 				return refusal
-			}, slog.New(slog.NewTextHandler(&log, nil)))
+			}, sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), slog.New(slog.NewTextHandler(&log, nil)))
 			close(done)
 		}()
 		// step changes the file, and returns what was applied and logged within ten seconds.
@@ -191,6 +213,10 @@ func TestWatch(t *testing.T) {
 			got, logged := step(c.change)
 			if got != c.applied || !strings.Contains(logged, c.logged) || (c.logged != "") != (strings.Count(logged, "\n") == 1) {
 				t.Errorf("%s: applied %q, logged %q", c.name, got, logged)
+			}
+			unusable := strings.Contains(logged, "level=WARN")
+			if stale := gauge(t, reader, "rollcall.documents.stale"); (stale == 1) != unusable {
+				t.Errorf("%s: the metric is %d", c.name, stale)
 			}
 		}
 		cancel()
