@@ -29,6 +29,9 @@ func TestPages(t *testing.T) {
 		if w.Code != c.status {
 			t.Errorf("%s: %d, want %d", c.path, w.Code, c.status)
 		}
+		if header := w.Header(); strings.HasSuffix(c.path, "z") && (header.Get("Cache-Control") != "no-store" || header.Get("X-Content-Type-Options") != "nosniff") {
+			t.Errorf("%s: %v", c.path, header)
+		}
 	}
 }
 

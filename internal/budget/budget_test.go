@@ -83,6 +83,43 @@ func TestBudget(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a wait that ends lets those behind it through", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := budget.New[string](100)
+			b.Add("a", 80)
+			ctx, leave := context.WithCancel(t.Context())
+			go func() { _ = b.Acquire(ctx, "large", 50) }()
+			synctest.Wait()
+			granted := make(chan error, 1)
+			go func() { granted <- b.Acquire(t.Context(), "small", 10) }()
+			synctest.Wait()
+			leave()
+			synctest.Wait()
+			if len(granted) != 1 || b.Used() != 90 {
+				t.Fatalf("%d bytes are in use", b.Used())
+			}
+		})
+	})
+	t.Run("a wait that ends when its bytes are granted uses none", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := budget.New[string](100)
+			for range 100 {
+				b.Add("a", 100)
+				ctx, leave := context.WithCancel(t.Context())
+				got := make(chan error, 1)
+				go func() { got <- b.Acquire(ctx, "b", 50) }()
+				synctest.Wait()
+				leave()
+				b.Release("a", 100)
+				if <-got == nil {
+					b.Release("b", 50)
+				}
+				if b.Used() != 0 {
+					t.Fatalf("%d bytes are in use", b.Used())
+				}
+			}
+		})
+	})
 	t.Run("TryAcquire does not wait, and does not overtake", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := budget.New[string](100)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -169,5 +170,33 @@ func TestTimeout(t *testing.T) {
 			}
 			cancel()
 		}
+	})
+}
+
+// TestAbandonedCall has a call that continues for a while after its only caller
+// has left.
+func TestAbandonedCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g flight.Group[string, int32]
+		var calls atomic.Int32
+		call := func(ctx context.Context) (int32, error) {
+			n := calls.Add(1)
+			time.Sleep(2 * time.Second) //nolint:forbidigo // in fake time
+			return n, ctx.Err()
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		go func() { _, _, _ = g.Do(ctx, "key", call) }()
+		time.Sleep(time.Second) //nolint:forbidigo // in fake time
+		leave()
+		synctest.Wait()
+		for range 2 { // the second one arrives when the first call has ended
+			go func() {
+				if n, _, err := g.Do(t.Context(), "key", call); n != 2 || err != nil {
+					t.Errorf("call %d, err %v, want call 2", n, err)
+				}
+			}()
+			time.Sleep(1500 * time.Millisecond) //nolint:forbidigo // in fake time
+		}
+		time.Sleep(2 * time.Second) //nolint:forbidigo // in fake time
 	})
 }

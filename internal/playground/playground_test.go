@@ -63,6 +63,11 @@ func TestEmbeddedPage(t *testing.T) {
 	if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
+	for name, want := range map[string]string{"Cross-Origin-Opener-Policy": "same-origin", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"} {
+		if got := w.Header().Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
 	nonce := regexp.MustCompile(`data-nonce="(\w{20,})"`).FindStringSubmatch(w.Body.String())
 	if nonce == nil {
 		t.Fatalf("no nonce in %s", w.Body)
@@ -70,7 +75,7 @@ func TestEmbeddedPage(t *testing.T) {
 	policy := directives(w.Header())
 	for name, want := range map[string]string{
 		"default-src": "'none'", "script-src": "'self'", "style-src": "'self' 'nonce-" + nonce[1] + "'", "connect-src": "'self'",
-		"frame-ancestors": "'none'", "base-uri": "'none'", "form-action": "'none'",
+		"img-src": "'self' data:", "font-src": "data:", "frame-ancestors": "'none'", "base-uri": "'none'", "form-action": "'none'",
 	} {
 		if policy[name] != want {
 			t.Errorf("%s is %q, want %q", name, policy[name], want)
@@ -88,6 +93,9 @@ func TestEmbeddedPage(t *testing.T) {
 		asset := get(h, "GET", "/"+match[1], nil)
 		if asset.Code != 200 || !strings.Contains(asset.Header().Get("Cache-Control"), "immutable") {
 			t.Errorf("%s: %d %v", match[1], asset.Code, asset.Header())
+		}
+		if header := asset.Header(); header.Get("Cross-Origin-Resource-Policy") != "same-origin" || header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %v", match[1], header)
 		}
 		loaded[match[1][strings.LastIndex(match[1], "/")+1:]] = asset.Header().Get("Content-Type")
 	}
