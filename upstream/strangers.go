@@ -110,7 +110,7 @@ func (s *strangers) observe(h keyHash, err error) {
 	case err == nil:
 		s.accepted.Add(h, time.Now())
 		s.refused.Remove(h)
-	case failed && e.Kind == Unauthenticated && e.Stage == Status:
+	case failed && e.Kind == Unauthenticated:
 		s.refused.Add(h, time.Now())
 		s.accepted.Remove(h)
 	}

@@ -16,7 +16,6 @@
 // Any error, and any reply that takes longer than 50 ms, switches the whole store
 // to away at once. Therefore only one wave of requests waits for a Redis that hangs,
 // and no request waits longer than that.
-// and no request waits longer than that.
 package shared
 
 import (
