@@ -148,6 +148,27 @@ func TestCacheLookUps(t *testing.T) {
 	})
 }
 
+// TestCacheFilteredLookUps looks up a user of a cached page in other ways than by
+// the ID alone.
+func TestCacheFilteredLookUps(t *testing.T) {
+	for name, change := range map[string]func(*upstream.PageQuery){
+		"with one agent's conversations": func(q *upstream.PageQuery) { q.Filter.AgentID = "agent" },
+		"with one branch's":              func(q *upstream.PageQuery) { q.Filter.BranchID = "branch" },
+		"with those after an instant":    func(q *upstream.PageQuery) { q.Filter.StartedAfter = upstream.At(1) },
+		"with those before an instant":   func(q *upstream.PageQuery) { q.Filter.StartedBefore = upstream.At(1) },
+		"from a cursor on":               func(q *upstream.PageQuery) { q.Cursor = "c" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			visiting(t, func(v visit) {
+				v.want("the page", v.list(alice, page), 1)
+				q := lookUp("a")
+				change(&q)
+				v.want("the look-up", v.list(alice, q), 2)
+			})
+		})
+	}
+}
+
 func TestCacheNewestLookUp(t *testing.T) {
 	visiting(t, func(v visit) {
 		v.want("a look-up", v.list(alice, lookUp("a")), 1)

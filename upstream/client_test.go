@@ -161,6 +161,21 @@ func TestFaults(t *testing.T) {
 		}
 		return reply(200, `{"users":[`+text(u)+`],"has_more":false}`)
 	}
+	endless := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			chunk := bytes.Repeat([]byte(" "), 1<<20)
+			for sent := range 256 {
+				if _, err := w.Write(chunk); err != nil {
+					return
+				}
+				if sent > 16 { // more than sockets buffer
+					t.Error("the client read more than the largest body")
+					return
+				}
+			}
+		}
+	}
 	bomb := gzipped(8 << 20)
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
@@ -195,18 +210,8 @@ func TestFaults(t *testing.T) {
 		"an agent that is an object":        {user("last_contact_agent_id", "{}"), upstream.BadResponse, upstream.Decoding},
 		"JSON 400,000 levels deep":          {reply(200, `{"x":`+strings.Repeat("[", 400_000)), upstream.BadResponse, upstream.Decoding},
 		"a body of more than 512 KiB":       {reply(200, `{"users":[],"has_more":false,"x":"`+strings.Repeat("x", 512<<10)+`"}`), upstream.BadResponse, upstream.Reading},
-		"a body of 256 MiB": {func(w http.ResponseWriter, _ *http.Request) {
-			chunk := bytes.Repeat([]byte(" "), 1<<20)
-			for sent := range 256 {
-				if _, err := w.Write(chunk); err != nil {
-					return
-				}
-				if sent > 16 { // more than sockets buffer
-					t.Error("the client read more than the largest body")
-					return
-				}
-			}
-		}, upstream.BadResponse, upstream.Reading},
+		"a body of 256 MiB":                 {endless(200), upstream.BadResponse, upstream.Reading},
+		"a refusal of 256 MiB":              {endless(401), upstream.Unauthenticated, upstream.Status},
 		"a slow drip": {func(w http.ResponseWriter, r *http.Request) {
 			for range 100 {
 				fmt.Fprint(w, " ")
@@ -359,6 +364,46 @@ func TestDetails(t *testing.T) {
 			}
 			if e.TraceID != c.want.RequestID {
 				t.Errorf("the trace ID is %q", e.TraceID)
+			}
+		})
+	}
+}
+
+// TestDetailHasNoKey has an upstream that quotes the key in each member of a
+// refusal's detail, as it is and percent-encoded.
+func TestDetailHasNoKey(t *testing.T) {
+	const quoted = "<canary/key canary%2Fkey>"
+	for name, c := range map[string]struct {
+		body string
+		want upstream.Detail
+	}{
+		"a list": {
+			`{"detail":[{"loc":["query","<canary/key canary%2Fkey>"],"msg":"<canary/key canary%2Fkey>"}]}`,
+			upstream.Detail{Faults: []upstream.Fault{{Param: quoted, Message: quoted}}},
+		},
+		"an object": {
+			strings.ReplaceAll(`{"detail":{"type":"Q","code":"Q","message":"Q","status":"Q","request_id":"Q","param":"Q"}}`, "Q", quoted),
+			upstream.Detail{Type: quoted, Code: quoted, Message: quoted, Status: quoted, RequestID: quoted, Param: quoted},
+		},
+		"a string": {`{"detail":"<canary/key canary%2Fkey>"}`, upstream.Detail{Message: quoted}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusUnprocessableEntity)
+				fmt.Fprint(w, c.body)
+			}))
+			defer server.Close()
+			base, _ := url.Parse(server.URL)
+			client := upstream.NewClient(upstream.Config{BaseURL: base})
+			defer client.Close()
+			_, err := client.As(with("canary/key")).ListUsers(t.Context(), page)
+			var e *upstream.Error
+			if !errors.As(err, &e) {
+				t.Fatal(err)
+			}
+			want := strings.ReplaceAll(fmt.Sprintf("%+v", c.want), quoted, "<[redacted] [redacted]>")
+			if got := fmt.Sprintf("%+v", e.Detail); got != want {
+				t.Errorf("got %s, want %s", got, want)
 			}
 		})
 	}

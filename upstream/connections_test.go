@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -229,6 +230,29 @@ func TestConnectionBound(t *testing.T) {
 		}
 		if n := s.total.Load(); n != 5 {
 			t.Errorf("%d connections, want 5", n)
+		}
+	})
+}
+
+// TestFailedDials has fewer connections than dials that fail.
+func TestFailedDials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dials atomic.Int32
+		client := upstream.NewClient(upstream.Config{
+			BaseURL: &url.URL{Scheme: "http", Host: "upstream.test"}, Connections: 2, Concurrency: 2,
+			Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+				dials.Add(1)
+				return nil, syscall.ECONNREFUSED
+			}},
+		})
+		defer client.Close()
+		for i := range 5 {
+			if _, err := client.As(alice).ListUsers(t.Context(), distinct(i)); kind(err) != "unavailable" {
+				t.Errorf("call %d: %v", i, err)
+			}
+		}
+		if n := dials.Load(); n != 10 { // each call has a second attempt
+			t.Errorf("%d dials, want 10", n)
 		}
 	})
 }

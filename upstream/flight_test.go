@@ -135,3 +135,27 @@ func TestPanicInACall(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// TestFlightOfAnotherDeadline joins a call that is refused because its first
+// caller's time is used up.
+func TestFlightOfAnotherDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{answer: always(200), takes: 3 * time.Second}
+		client := s.client(upstream.Config{Concurrency: 1})
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = client.As(alice).ListUsers(t.Context(), distinct(0)) })
+		synctest.Wait()
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := client.As(alice).ListUsers(ctx, page); kind(err) != "timeout" {
+				t.Errorf("err is %v", err)
+			}
+		})
+		synctest.Wait()
+		if _, err := client.As(bob).ListUsers(t.Context(), page); err != nil {
+			t.Errorf("the caller with time left got %v", err)
+		}
+		wg.Wait()
+	})
+}

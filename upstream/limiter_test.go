@@ -136,6 +136,65 @@ func TestQueueRefusesLateCalls(t *testing.T) {
 	})
 }
 
+// TestPauseOfWaitingCalls has calls wait for a permit when a 429 arrives.
+func TestPauseOfWaitingCalls(t *testing.T) {
+	for header, c := range map[string]struct {
+		kind  string
+		after time.Duration
+		calls int
+	}{
+		"2":  {"<nil>", 5 * time.Second, 3}, // the second call, or the second attempt of the first, waits for the other one
+		"60": {"rate limited", time.Second, 1},
+	} {
+		t.Run(header, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{takes: time.Second, answer: firstly(429, http.Header{"Retry-After": {header}})}
+				client := s.client(upstream.Config{Concurrency: 1})
+				began := time.Now()
+				var wg sync.WaitGroup
+				for i := range 2 {
+					wg.Go(func() {
+						if _, err := client.As(alice).ListUsers(t.Context(), distinct(i)); kind(err) != c.kind {
+							t.Errorf("err is %v", err)
+						}
+					})
+					synctest.Wait()
+				}
+				wg.Wait()
+				if took := time.Since(began); took != c.after || len(s.calls) != c.calls {
+					t.Errorf("%d calls in %v, want %d in %v", len(s.calls), took, c.calls, c.after)
+				}
+			})
+		})
+	}
+}
+
+// TestQueueLength has more calls at once than may wait for one key, twice.
+func TestQueueLength(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{answer: always(200), takes: time.Minute}
+		client := s.client(upstream.Config{Concurrency: 2})
+		for range 2 {
+			ctx, leave := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			var refused atomic.Int32
+			for i := range 1100 {
+				wg.Go(func() {
+					if _, err := client.As(alice).ListUsers(ctx, distinct(i)); kind(err) == "rate limited" {
+						refused.Add(1)
+					}
+				})
+			}
+			synctest.Wait()
+			if n := refused.Load(); n != 1100-2-1024 {
+				t.Errorf("%d of 1,100 calls were refused, want 74", n)
+			}
+			leave()
+			wg.Wait()
+		}
+	})
+}
+
 // TestPacePerKey serves one key slowly, so that its calls are refused, and then
 // serves all keys fast.
 func TestPacePerKey(t *testing.T) {

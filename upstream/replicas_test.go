@@ -153,6 +153,22 @@ func TestSharedPages(t *testing.T) {
 			t.Errorf("the call waited for %v", took)
 		}
 	})
+	t.Run("a look-up is not served from a page that another replica read", func(t *testing.T) { // its age is not known
+		s := newSharers(t, false)
+		caller := upstream.Caller{Key: upstream.NewAPIKey("k")}
+		list := func(replica int, q upstream.PageQuery, reading int) {
+			t.Helper()
+			page, err := s.clients[replica].As(caller).ListUsers(t.Context(), q)
+			if err != nil || len(page.Users) != 1 || page.Users[0].ConversationCount != reading {
+				t.Errorf("replica %d serves %+v of reading %d, err %v", replica, page, reading, err)
+			}
+		}
+		list(0, upstream.PageQuery{Size: 10}, 1)
+		list(1, upstream.PageQuery{Size: 20}, 2)
+		<-time.After(20 * time.Millisecond) // the smaller page leaves the near cache
+		list(0, upstream.PageQuery{Size: 20}, 2)
+		list(0, lookUp("a"), 3)
+	})
 	t.Run("without Redis each replica uses the pages that it read itself", func(t *testing.T) {
 		s := newSharers(t, false)
 		s.want(0, "k", "", 1, false)
@@ -166,7 +182,20 @@ func TestSharedPages(t *testing.T) {
 	t.Run("a key that is not yet accepted stores nothing in Redis", func(t *testing.T) {
 		s := newSharers(t, true)
 		s.status.Store(http.StatusUnauthorized)
-		_, _ = s.clients[0].As(upstream.Caller{Key: upstream.NewAPIKey("made-up")}).ListUsers(context.Background(), upstream.PageQuery{Size: 10})
+		s.takes = 100 * time.Millisecond
+		var call sync.WaitGroup
+		call.Go(func() {
+			_, _ = s.clients[0].As(upstream.Caller{Key: upstream.NewAPIKey("made-up")}).ListUsers(context.Background(), upstream.PageQuery{Size: 10})
+		})
+		for began := time.Now(); s.calls.Load() == 0; <-time.After(time.Millisecond) {
+			if time.Since(began) > time.Second {
+				t.Fatal("there is no call")
+			}
+		}
+		if names := s.redis.Command("keys", "*{*"); names != "" {
+			t.Errorf("Redis has %s during the call", names)
+		}
+		call.Wait()
 		if names := s.redis.Command("keys", "*{*"); names != "" {
 			t.Errorf("Redis has %s", names)
 		}

@@ -118,6 +118,29 @@ func TestStrangers(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a refused key does not wait for the calls of other made-up keys", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDoors()
+			client := d.client(upstream.Config{Connections: 4, Concurrency: 1}) // one of them for strangers
+			lookUps(t, client, "bad", 1)
+			var wg sync.WaitGroup
+			wg.Go(func() { lookUps(t, client, "worse", 1) })
+			synctest.Wait()
+			began := time.Now()
+			if kinds := lookUps(t, client, "bad", 1); kinds["unauthenticated"] != 1 || time.Since(began) != 0 {
+				t.Errorf("%v after %v", kinds, time.Since(began))
+			}
+			wg.Wait()
+		})
+	})
+	t.Run("a new key is served even if there are few connections", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			client := newDoors().client(upstream.Config{Connections: 2, Concurrency: 1})
+			if kinds := lookUps(t, client, "good", 1); kinds["<nil>"] != 1 {
+				t.Errorf("got %v", kinds)
+			}
+		})
+	})
 	t.Run("a 401 of the service's own key locks no caller out", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &script{answer: firstly(401, nil)}
@@ -126,6 +149,61 @@ func TestStrangers(t *testing.T) {
 				if _, err := client.As(alice).ListUsers(t.Context(), distinct(i)); kind(err) != want {
 					t.Errorf("call %d: %v", i, err)
 				}
+			}
+		})
+	})
+	t.Run("a key that was refused is a stranger's again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &script{takes: 50 * time.Millisecond, answer: func(n int, _ *http.Request) (int, http.Header) {
+				if n == 0 {
+					return http.StatusOK, nil
+				}
+				return http.StatusUnauthorized, nil
+			}}
+			client := s.client(upstream.Config{CallersKeys: true})
+			lookUps(t, client, "good", 1)
+			lookUps(t, client, "good", 1)
+			wait(6 * time.Second) // the refusal is forgotten
+			if lookUps(t, client, "good", 20); len(s.calls) != 3 || s.highest != 1 {
+				t.Errorf("%d calls, %d at once", len(s.calls), s.highest)
+			}
+		})
+	})
+	t.Run("a key that is not used for ten minutes is one, too", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			client := newDoors().client(upstream.Config{})
+			lookUps(t, client, "good", 1)
+			wait(10*time.Minute - time.Second)
+			if !client.Accepts(upstream.NewAPIKey("good")) {
+				t.Error("the key is not accepted within ten minutes")
+			}
+			wait(time.Second)
+			if client.Accepts(upstream.NewAPIKey("good")) {
+				t.Error("the key is accepted after ten minutes")
+			}
+		})
+	})
+	t.Run("a page ends a refusal that preceded it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &script{answer: func(n int, _ *http.Request) (int, http.Header) {
+				switch n {
+				case 1:
+					wait(time.Second)
+				case 2:
+					return http.StatusUnauthorized, nil
+				}
+				return http.StatusOK, nil
+			}}
+			client := s.client(upstream.Config{CallersKeys: true})
+			lookUps(t, client, "good", 1)
+			var wg sync.WaitGroup
+			for i := range 2 {
+				wg.Go(func() { _, _ = client.As(with("good")).ListUsers(t.Context(), distinct(i)) })
+				synctest.Wait()
+			}
+			wg.Wait()
+			if kinds := lookUps(t, client, "good", 1); kinds["<nil>"] != 1 {
+				t.Errorf("got %v", kinds)
 			}
 		})
 	})
@@ -237,6 +315,37 @@ func TestAcceptedKeysAreServedFirst(t *testing.T) {
 	})
 }
 
+// TestAcceptedKeysAreBounded has calls of more accepted keys than may wait for a
+// connection.
+func TestAcceptedKeysAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{answer: always(200), takes: time.Second}
+		client := s.client(upstream.Config{Connections: 2, Concurrency: 1})
+		for range 2 { // refused calls return their keys' permits
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			kinds := map[string]int{}
+			for i := range 20 {
+				wg.Go(func() {
+					_, err := client.As(with(fmt.Sprint("key ", i))).ListUsers(t.Context(), page)
+					mu.Lock()
+					kinds[kind(err)]++
+					mu.Unlock()
+				})
+			}
+			wg.Wait()
+			if kinds["<nil>"] != 10 || kinds["overloaded"] != 10 { // two in flight, and eight wait
+				t.Errorf("got %v", kinds)
+			}
+		}
+		for i := range 20 {
+			if _, err := client.As(with(fmt.Sprint("key ", i))).ListUsers(t.Context(), page); err != nil {
+				t.Errorf("key %d: %v", i, err)
+			}
+		}
+	})
+}
+
 // TestQueueMargin has calls that would be served
 // when no time is left.
 func TestQueueMargin(t *testing.T) {
@@ -281,6 +390,30 @@ func TestChargeOfStrangers(t *testing.T) {
 	})
 }
 
+// TestChargeOfFailedCalls has an upstream that accepts a key, and then fails.
+func TestChargeOfFailedCalls(t *testing.T) {
+	for _, status := range []int{http.StatusNotFound, http.StatusServiceUnavailable, http.StatusTooManyRequests} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				charged := 0
+				s := &script{answer: func(n int, _ *http.Request) (int, http.Header) {
+					if n == 0 {
+						return http.StatusOK, nil
+					}
+					return status, nil
+				}}
+				client := s.client(upstream.Config{CallersKeys: true, OnCall: func(upstream.Caller) { charged++ }})
+				for i := range 5 {
+					_, _ = client.As(alice).ListUsers(t.Context(), distinct(i))
+				}
+				if charged != 5 { // second attempts do not count
+					t.Errorf("charged for %d of 5 calls, of %d requests", charged, len(s.calls))
+				}
+			})
+		})
+	}
+}
+
 // TestChargeOfSharedCalls has two callers of one key share a call.
 func TestChargeOfSharedCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -301,28 +434,30 @@ func TestChargeOfSharedCalls(t *testing.T) {
 
 func TestReportedMaximum(t *testing.T) {
 	for header, want := range map[string]int{"3": 3, "8": 8, "100": 8, "0": 8, "-1": 8, "many": 8, "": 8} {
-		t.Run(header, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := &script{takes: time.Second, answer: func(int, *http.Request) (int, http.Header) {
-					return http.StatusOK, http.Header{"Maximum-Concurrent-Requests": {header}}
-				}}
-				client := s.client(upstream.Config{})
-				if _, err := client.As(alice).ListUsers(t.Context(), page); err != nil {
-					t.Fatal(err)
-				}
-				var wg sync.WaitGroup
-				for i := range 24 {
-					wg.Go(func() {
-						if _, err := client.As(alice).ListUsers(t.Context(), distinct(i)); err != nil {
-							t.Error(err)
-						}
-					})
-				}
-				wg.Wait()
-				if s.highest != want {
-					t.Errorf("%d requests in flight, want %d", s.highest, want)
-				}
+		for keys, callers := range map[string]bool{"the service's key": false, "a caller's key": true} {
+			t.Run(header+" for "+keys, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := &script{takes: time.Second, answer: func(int, *http.Request) (int, http.Header) {
+						return http.StatusOK, http.Header{"Maximum-Concurrent-Requests": {header}}
+					}}
+					client := s.client(upstream.Config{CallersKeys: callers})
+					if _, err := client.As(alice).ListUsers(t.Context(), page); err != nil {
+						t.Fatal(err)
+					}
+					var wg sync.WaitGroup
+					for i := range 24 {
+						wg.Go(func() {
+							if _, err := client.As(alice).ListUsers(t.Context(), distinct(i)); err != nil {
+								t.Error(err)
+							}
+						})
+					}
+					wg.Wait()
+					if s.highest != want {
+						t.Errorf("%d requests in flight, want %d", s.highest, want)
+					}
+				})
 			})
-		})
+		}
 	}
 }

@@ -61,3 +61,35 @@ func TestTraceIDHasNoKey(t *testing.T) {
 		})
 	}
 }
+
+// TestTraceID has trace IDs in the header and in the body of a refusal: they are
+// logged and returned to callers.
+func TestTraceID(t *testing.T) {
+	long := strings.Repeat("x", 128)
+	for name, c := range map[string]struct{ id, want string }{
+		"an ID of 128 bytes":      {long, long},
+		"a longer one":            {long + "x", ""},
+		"one with a space":        {"trace 1", ""},
+		"one with a tab":          {"trace\t1", ""},
+		"one that is not ASCII":   {"träce", ""},
+		"one with a control byte": {"trace\u007f", ""},
+	} {
+		for place, answer := range map[string]http.HandlerFunc{
+			"header": func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("x-trace-id", c.id)
+				w.WriteHeader(http.StatusBadRequest)
+			},
+			"body": func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusBadRequest)
+				fmt.Fprintf(w, `{"detail":{"request_id":%s}}`, text(c.id))
+			},
+		} {
+			t.Run(name+" in the "+place, func(t *testing.T) {
+				_, err := serve(t, answer).ListUsers(t.Context(), page)
+				if e, ok := errors.AsType[*upstream.Error](err); !ok || e.TraceID != c.want {
+					t.Errorf("err is %+v", err)
+				}
+			})
+		}
+	}
+}

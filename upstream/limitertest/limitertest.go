@@ -22,6 +22,7 @@ var Tests = map[string]func(t *testing.T, newLimiter Constructor, settle func())
 	"limit":   testLimit,
 	"order":   testOrder,
 	"cancel":  testCancel,
+	"race":    testRace,
 	"maximum": testMaximum,
 	"pauses":  testPauses,
 	"load":    testLoad,
@@ -129,6 +130,27 @@ func testCancel(t *testing.T, newLimiter Constructor, settle func()) {
 		t.Fatal("the call behind the cancelled one is not served")
 	}
 	(<-next)()
+}
+
+// testRace: a call that is cancelled when its permit is granted costs none.
+func testRace(t *testing.T, newLimiter Constructor, settle func()) {
+	l := newLimiter(t, 1)
+	for range 20 {
+		held := waiter(t.Context(), l)
+		settle()
+		if !has(held) {
+			t.Fatal("a permit is lost")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		got := waiter(ctx, l)
+		settle()
+		cancel()
+		(<-held)()
+		if release, ok := <-got; ok {
+			release()
+		}
+		settle()
+	}
 }
 
 // testMaximum: the reported maximum lowers the limit, and never raises it.
