@@ -137,6 +137,21 @@ func TestKeySet(t *testing.T) {
 			}
 		})
 	})
+	t.Run("the log has a part of a long ID, and of many keys", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			keys := []map[string]any{with(plain, "kid", strings.Repeat("c", 65), "use", "enc")}
+			for range 20 {
+				keys = append(keys, with(plain, "kid", "another", "use", "enc"))
+			}
+			_, _, log := i.authenticatorFor(t, keys...)
+			if long := strings.Repeat("c", 64); !strings.Contains(log.String(), long) || strings.Contains(log.String(), long+"c") {
+				t.Errorf("logged %s", log)
+			}
+			if n := strings.Count(log.String(), "use is not sig"); n != 20 {
+				t.Errorf("logged %d keys", n)
+			}
+		})
+	})
 	t.Run("the log has a line once per change", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			_, _, log := i.authenticatorFor(t, plain, with(plain, "use", "enc"))

@@ -193,6 +193,12 @@ func TestTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	numbered := jwt.NewWithClaims(jwt.SigningMethodRS256, claims())
+	numbered.Header["kid"] = 7
+	numberedToken, err := numbered.SignedString(i.rsa)
+	if err != nil {
+		t.Fatal(err)
+	}
 	forged := b64([]byte(`{"alg":"none","kid":"rsa"}`)) + "." + parts[1] + "."
 
 	for name, c := range map[string]struct {
@@ -205,6 +211,9 @@ func TestTokens(t *testing.T) {
 		"EdDSA":                              {bearer("Bearer " + sign(t, jwt.SigningMethodEdDSA, "ed", i.ed, claims())), ""},
 		"one audience of several":            {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("aud", []string{"x", "rollcall"}))), ""},
 		"expired a moment ago":               {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("exp", time.Now().Add(-10*time.Second).Unix()))), ""},
+		"expired a minute ago":               {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("exp", time.Now().Add(-time.Minute).Unix()))), "expired"},
+		"valid in a moment":                  {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("nbf", time.Now().Add(10*time.Second).Unix()))), ""},
+		"valid in a minute":                  {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("nbf", time.Now().Add(time.Minute).Unix()))), "not yet valid"},
 		"after several spaces":               {bearer("Bearer   " + good), ""},
 		"after a tab":                        {bearer("Bearer\t" + good), "malformed"},
 		"after a space and a tab":            {bearer("Bearer \t" + good), "malformed"},
@@ -225,6 +234,7 @@ func TestTokens(t *testing.T) {
 		"another's signature":                {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", stranger.rsa, claims())), "signature"},
 		"another key's ID":                   {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "ec", i.rsa, claims())), "algorithm"},
 		"an unknown key ID":                  {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "canary", i.rsa, claims())), "unknown key"},
+		"a key ID that is a number":          {bearer("Bearer " + numberedToken), "malformed"},
 		"no key ID":                          {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "", stranger.rsa, claims())), "signature"},
 		"another audience":                   {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("aud", "x"))), "audience"},
 		"no audience":                        {bearer("Bearer " + sign(t, jwt.SigningMethodRS256, "rsa", i.rsa, claims("aud", nil))), "audience"},
@@ -266,6 +276,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+const anotherKey = `{"kty":"OKP","kid":"canary","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`
+
 func TestKeySetOutage(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"down":    down,
@@ -273,8 +285,12 @@ func TestKeySetOutage(t *testing.T) {
 		"HTML":    func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
 		"no keys": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"keys":[]}`)) },
 		"no JSON": func(_ http.ResponseWriter, _ *http.Request) {},
+		"an error with another key": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`{"keys":[` + anotherKey + `]}`))
+		},
 		"far too much": func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write(append([]byte(`{"keys":[{"kty":"OKP","kid":"canary","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]`), bytes.Repeat([]byte(" "), 1<<20)...))
+			_, _ = w.Write(append([]byte(`{"keys":[`+anotherKey+`]`), bytes.Repeat([]byte(" "), 1<<20)...))
 			_, _ = w.Write([]byte("}"))
 		},
 	} {
@@ -346,7 +362,7 @@ func TestKeySetErrorsAreLogged(t *testing.T) {
 				time.Sleep(10 * time.Second) //nolint:forbidigo // in fake time
 				stop()
 				synctest.Wait()
-				if !strings.Contains(log.String(), "cannot get the issuer's keys") || strings.Contains(log.String(), "canary") {
+				if strings.Count(log.String(), "cannot get the issuer's keys") != 1 || strings.Contains(log.String(), "canary") {
 					t.Errorf("logged %s", log.String())
 				}
 			})
@@ -416,6 +432,42 @@ func TestKeySetRenewal(t *testing.T) {
 		time.Sleep(time.Second) //nolint:forbidigo // in fake time
 		if _, err := authenticate(i.token(t, "newer")); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestKeySetRenewalOutlivesCaller has the caller that began a renewal disconnect
+// while another one waits for its result.
+func TestKeySetRenewalOutlivesCaller(t *testing.T) {
+	i := newIssuer(t)
+	synctest.Test(t, func(t *testing.T) {
+		authenticate, _ := i.authenticator(t)
+		synctest.Wait()
+		i.publish(i.rsaKey("new", i.rsa, "sig"))
+		proceed := make(chan struct{})
+		i.answers(func(w http.ResponseWriter, _ *http.Request) {
+			<-proceed
+			_ = json.NewEncoder(w).Encode(map[string]any{"keys": i.keys})
+		})
+		ctx, disconnect := context.WithCancel(t.Context())
+		var callers sync.WaitGroup
+		callers.Go(func() {
+			if _, err := authenticate(i.token(t, "new").WithContext(ctx)); reasonOf(err) != "cancelled" {
+				t.Errorf("the caller that disconnects: %q", reasonOf(err))
+			}
+		})
+		synctest.Wait()
+		waiting := make(chan error, 1)
+		go func() {
+			_, err := authenticate(i.token(t, "new"))
+			waiting <- err
+		}()
+		synctest.Wait()
+		disconnect()
+		callers.Wait() // before the issuer responds
+		close(proceed)
+		if err := <-waiting; err != nil {
+			t.Errorf("the caller that waits: %v (%s)", err, reasonOf(err))
 		}
 	})
 }
