@@ -40,6 +40,15 @@ func bomb(fragments int, inside string) string {
 	return b.String()
 }
 
+// operations returns a number of operations that each spread the fragment f.
+func operations(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "query a%d { ...f } ", i)
+	}
+	return b.String()
+}
+
 // TestExpensiveRequests checks that requests which would keep the service busy
 // are refused fast, briefly, without repeating the request, and before any
 // upstream call.
@@ -54,6 +63,8 @@ func TestExpensiveRequests(t *testing.T) {
 	}{
 		"a fragment bomb":                      {body(bomb(40, "{ ...f0 }")), "OPERATION_TOO_COMPLEX"},
 		"a fragment bomb in another operation": {body(bomb(40, "{ __typename } query b { ...f0 }")), "OPERATION_TOO_COMPLEX"},
+		"a fragment bomb beyond 64 bits":       {body(strings.ReplaceAll(strings.ReplaceAll(bomb(64, "{ user(userId: 1) { ...f0 } }"), "on Query", "on User"), "canary: __typename", "id")), "OPERATION_TOO_COMPLEX"},
+		"80 operations of 29 fields":           {body(operations(80) + "fragment f on Query { user(userId: 1) {" + strings.Repeat(" id userId conversationCount firstContactAt lastContactAt lastContactAgentName __typename", 4) + " } }"), "OPERATION_TOO_COMPLEX"},
 		"a circle of fragments":                {body("{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }"), "GRAPHQL_VALIDATION_FAILED"},
 		"20,000 fields":                        {body("{" + strings.Repeat(" __typename", 10000) + "}"), "OPERATION_TOO_COMPLEX"},
 		"1,000 unknown fields":                 {body("{" + strings.Repeat(" canary", 1000) + "}"), "OPERATION_TOO_COMPLEX"},
@@ -64,6 +75,9 @@ func TestExpensiveRequests(t *testing.T) {
 		"1,000 directives":                     {body("{ __typename" + strings.Repeat(" @canary", 1000) + "}"), "OPERATION_TOO_COMPLEX"},
 		"21 directives on a field":             {body("{ __typename" + strings.Repeat(" @skip(if: false)", 21) + "}"), "OPERATION_TOO_COMPLEX"},
 		"21 directives on a fragment":          {body("{ ..." + strings.Repeat(" @canary", 21) + " { __typename } }"), "OPERATION_TOO_COMPLEX"},
+		"21 directives on a variable":          {body("query($n: Int" + strings.Repeat(" @canary", 21) + ") { users(first: $n) { __typename } }"), "OPERATION_TOO_COMPLEX"},
+		"21 directives on a spread":            {body("{ ...f" + strings.Repeat(" @canary", 21) + " } fragment f on Query { __typename }"), "OPERATION_TOO_COMPLEX"},
+		"21 directives on a definition":        {body("{ ...f } fragment f on Query" + strings.Repeat(" @canary", 21) + " { __typename }"), "OPERATION_TOO_COMPLEX"},
 		"21 directives on an operation":        {body("query" + strings.Repeat(" @canary", 21) + " { __typename }"), "OPERATION_TOO_COMPLEX"},
 		"31 aliases":                           {body(strings.Replace(aliases(31, "userId"), "{", "{ users { nodes {", 1) + " } }"), "OPERATION_TOO_COMPLEX"},
 		"21 fields at the root":                {body(aliases(21, "users(first: 1) { nodes { userId } }")), "OPERATION_TOO_COMPLEX"},
@@ -76,6 +90,7 @@ func TestExpensiveRequests(t *testing.T) {
 		"100,000 braces in a document":         {body(strings.Repeat("{a", 40_000)), "OPERATION_TOO_COMPLEX"},
 		"broken JSON":                          {`{"query":"` + strings.Repeat("canary", 1000), "BAD_USER_INPUT"},
 		"trailing bytes":                       {body("{ __typename }") + strings.Repeat("canary", 1000), "BAD_USER_INPUT"},
+		"20,000 wrong values in a variable":    {`{"query":"query($i: [ID!]!) { nodes(ids: $i) { id } }","variables":{"i":[{}` + strings.Repeat(",{}", 19_999) + `]}}`, "BAD_USER_INPUT"},
 		"a wrong variable of 100 kB":           {`{"query":"query($n: Int) { users(first: $n) { nodes { id } } }","variables":{"n":"` + strings.Repeat("canary", 17_000) + `"}}`, "BAD_USER_INPUT"},
 	} {
 		t.Run(name, func(t *testing.T) {
