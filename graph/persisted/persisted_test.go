@@ -48,4 +48,19 @@ func TestMemory(t *testing.T) {
 			t.Errorf("it keeps %d bytes", kept)
 		}
 	})
+	t.Run("is bounded by entries", func(t *testing.T) {
+		const documents = 40_000 // of one byte
+		for i := range documents {
+			m.Put("bob", strconv.Itoa(i), "x")
+		}
+		kept := 0
+		for i := range documents {
+			if _, found := m.Get("bob", strconv.Itoa(i)); found {
+				kept++
+			}
+		}
+		if kept == 0 || kept > 8<<20/512 {
+			t.Errorf("it keeps %d documents", kept)
+		}
+	})
 }

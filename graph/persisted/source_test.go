@@ -82,6 +82,7 @@ func TestFaultyFiles(t *testing.T) {
 		"an empty text":               {`{"a":" "}`, `document "a": the text is empty`},
 		"an empty ID":                 {`{"":"{a}"}`, "the ID"},
 		"an ID with a line break":     {`{"a\nb":"{a}"}`, "the ID"},
+		"an ID in another script":     {`{"鍵":"{a}"}`, "the ID"},
 		"an ID that is too long":      {`{"` + strings.Repeat("x", 257) + `":"{a}"}`, "the ID"},
 		"another text's hash":         {`{"` + textHash + `":"{ __typename }"}`, `document "` + textHash + `": the ID is not the SHA-256 hash`},
 		"another text's named hash":   {`{"sha256:` + textHash + `":"{ __typename }"}`, "the ID is not the SHA-256 hash"},
@@ -208,6 +209,7 @@ func TestWatch(t *testing.T) {
 			{"a document that is not valid", func() { f["file.json"] = `{"a":"{d}"}`; refusal = errors.New("is not valid") }, "{d}", "is not valid"},
 			{"the previous file", func() { f["file.json"] = `{"a":"{c}"}`; refusal = nil }, "{c}", "documents=1"},
 			{"no file", func() { delete(f, "file.json") }, "", "file.json: the file cannot be read: file does not exist"},
+			{"an empty file", func() { f["file.json"] = "" }, "", "file.json: the file is not JSON"},
 			{"the file again", func() { f["file.json"] = `{"a":"{c}"}` }, "{c}", "documents=1"},
 		} {
 			got, logged := step(c.change)
@@ -221,5 +223,40 @@ func TestWatch(t *testing.T) {
 		}
 		cancel()
 		<-done
+	})
+}
+
+// TestWatchSeveralFiles moves a document from one file to the next one: the files
+// have the same bytes, one after the other.
+func TestWatchSeveralFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		f := files{"a.json": `{"a":"{a}"}{"b":"{b}"}`, "b.json": ""}
+		source := persisted.NewSource([]string{"a.json", "b.json"}, func(name string) ([]byte, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return f.read(name)
+		})
+		if _, err := source.Load(); err == nil {
+			t.Fatal("two values in a file are accepted")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		applied := 0
+		done := make(chan struct{})
+		go func() {
+			source.Watch(ctx, func(documents []persisted.Document) error {
+				applied = len(documents)
+				return nil
+			}, nil, slog.New(slog.DiscardHandler))
+			close(done)
+		}()
+		mu.Lock()
+		f["a.json"], f["b.json"] = `{"a":"{a}"}`, `{"b":"{b}"}`
+		mu.Unlock()
+		<-done
+		if applied != 2 {
+			t.Errorf("%d documents were applied", applied)
+		}
 	})
 }
