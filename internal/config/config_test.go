@@ -93,6 +93,18 @@ func TestLoad(t *testing.T) {
 		"an upstream on loopback": {map[string]string{"UPSTREAM_URL": "http://127.0.0.1:9100", "AUTH": "none"}, func(c config.Config) bool {
 			return !c.Demo && c.Upstream.String() == "http://127.0.0.1:9100"
 		}},
+		"an upstream on another loopback": {map[string]string{"UPSTREAM_URL": "http://[::1]:9100", "AUTH": "none"}, func(c config.Config) bool {
+			return c.Upstream.String() == "http://[::1]:9100"
+		}},
+		"a playground without documents": {map[string]string{"TRUSTED_DOCUMENTS": "a.json", "PLAYGROUND": "on"}, func(c config.Config) bool {
+			return c.Playground && len(c.Warnings) == 1 && strings.HasPrefix(c.Warnings[0], "PLAYGROUND is on")
+		}},
+		"a playground with other documents": {map[string]string{"TRUSTED_DOCUMENTS": "a.json", "TRUSTED_DOCUMENTS_MODE": "prefer", "PLAYGROUND": "on"}, func(c config.Config) bool {
+			return c.Playground && len(c.Warnings) == 0
+		}},
+		"bounds that are just met": {map[string]string{"SHUTDOWN_DELAY": "5m", "IDLE_TIMEOUT": "24h", "CACHE_TTL": "24h", "RATE_LIMIT": "1e6", "LIMIT_ANSWER": "8", "LIMIT_ANSWERS": "16", "AUTH": "passthrough"}, func(c config.Config) bool {
+			return c.ShutdownDelay == 5*time.Minute && c.IdleTimeout == 24*time.Hour && c.CacheTTL == 24*time.Hour && c.RateLimit == 1e6 && c.Limits.Answers == 16
+		}},
 		"introspection for a real upstream": {map[string]string{"AUTH": "passthrough", "INTROSPECTION": "on"}, func(c config.Config) bool {
 			return c.Introspection && !c.Playground
 		}},
@@ -218,6 +230,14 @@ func TestFaults(t *testing.T) {
 			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://issuer.test", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a", "JWT_SCOPE": "a b"},
 			[]string{"JWT_SCOPE: must be one scope"},
 		},
+		"a scope with a quotation mark": {
+			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://issuer.test", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a", "JWT_SCOPE": `a"b`},
+			[]string{"JWT_SCOPE: must be one scope"},
+		},
+		"a scope with a backslash": {
+			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://issuer.test", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a", "JWT_SCOPE": `a\b`},
+			[]string{"JWT_SCOPE: must be one scope"},
+		},
 		"an issuer's keys behind a password": {
 			map[string]string{"AUTH": "jwt", "ELEVENLABS_API_KEY": "canary", "JWT_JWKS_URL": "https://u:canary@issuer.test/keys?p=canary", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"},
 			[]string{"JWT_JWKS_URL: must not contain"},
@@ -263,6 +283,12 @@ func TestFaults(t *testing.T) {
 		"a previous file of callers":     {map[string]string{"ELEVENLABS_API_KEY_PREVIOUS_FILE": "key", "AUTH": "passthrough"}, []string{"ELEVENLABS_API_KEY_PREVIOUS_FILE: has no use with AUTH=passthrough"}},
 		"a region alone":                 {map[string]string{"UPSTREAM_REGION": "eu"}, []string{"AUTH: is required"}},
 		"no idle time":                   {map[string]string{"IDLE_TIMEOUT": "0s"}, []string{"IDLE_TIMEOUT: 0s is not between"}},
+		"an idle time of days":           {map[string]string{"IDLE_TIMEOUT": "25h"}, []string{"IDLE_TIMEOUT: 25h0m0s is not between"}},
+		"a negative delay":               {map[string]string{"SHUTDOWN_DELAY": "-1s", "AUTH": "passthrough"}, []string{"SHUTDOWN_DELAY: -1s is not between"}},
+		"a delay that is too long":       {map[string]string{"SHUTDOWN_DELAY": "6m", "AUTH": "passthrough"}, []string{"SHUTDOWN_DELAY: 6m0s is not between"}},
+		"a cache without a time":         {map[string]string{"CACHE_TTL": "-1s"}, []string{"CACHE_TTL: -1s is not between"}},
+		"a cache for days":               {map[string]string{"CACHE_TTL": "25h"}, []string{"CACHE_TTL: 25h0m0s is not between"}},
+		"fewer than two responses":       {map[string]string{"LIMIT_ANSWER": "8", "LIMIT_ANSWERS": "15"}, []string{"LIMIT_ANSWERS: 15 is less than twice LIMIT_ANSWER, 8"}},
 		"a base URL with the version":    {map[string]string{"UPSTREAM_URL": "https://api.test/v1", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not end in /v1: "}},
 		"… and a slash":                  {map[string]string{"UPSTREAM_URL": "https://api.test/v1/", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not end in /v1: "}},
 		"… and the product":              {map[string]string{"UPSTREAM_URL": "https://api.test//v1//convai/", "AUTH": "passthrough"}, []string{"UPSTREAM_URL: must not end in /v1/convai: "}},
