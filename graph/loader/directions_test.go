@@ -176,6 +176,20 @@ func TestTooFar(t *testing.T) {
 		}
 		return m
 	}
+	afterCache := func(t *testing.T, p process) *loader.Memory { // whose pages take no time
+		m := timed(t, p)
+		for range 100 {
+			if _, err := loader.New(wrongSource{}, m, upstream.NewAPIKey("key"), 1).Load(t.Context(), window(t, upstream.Query{}, 1, "")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return m
+	}
+	longAgo := func(t *testing.T, p process) *loader.Memory {
+		m := timed(t, p)
+		<-time.After(11 * time.Second)
+		return m
+	}
 	walked := func(_ *testing.T, p process) *loader.Memory { return p.memory }
 	for name, c := range map[string]struct {
 		memory func(*testing.T, process) *loader.Memory
@@ -184,12 +198,15 @@ func TestTooFar(t *testing.T) {
 		want   error
 		made   int
 	}{
-		"enough calls":                       {cold, 12, time.Second, nil, 12},
-		"one call too few":                   {cold, 11, time.Second, loader.ErrTooFar, 0},
-		"one call, and the page is known":    {walked, 1, time.Second, nil, 1},
-		"enough time":                        {timed, 120, 250 * time.Millisecond, nil, 12},
-		"too little time":                    {timed, 120, 235 * time.Millisecond, loader.ErrTooFar, 0},
-		"little time, and the page is known": {walked, 120, 50 * time.Millisecond, nil, 1},
+		"enough calls":                        {cold, 12, time.Second, nil, 12},
+		"one call too few":                    {cold, 11, time.Second, loader.ErrTooFar, 0},
+		"one call, and the page is known":     {walked, 1, time.Second, nil, 1},
+		"enough time":                         {timed, 120, 250 * time.Millisecond, nil, 12},
+		"too little time":                     {timed, 120, 235 * time.Millisecond, loader.ErrTooFar, 0},
+		"too little time, after cached pages": {afterCache, 120, 235 * time.Millisecond, loader.ErrTooFar, 0},
+		"the time of calls long ago":          {longAgo, 120, 235 * time.Millisecond, context.DeadlineExceeded, 12},
+		"little time, and the page is known":  {walked, 120, 50 * time.Millisecond, nil, 1},
+		"less time than the only call takes":  {walked, 120, 15 * time.Millisecond, context.DeadlineExceeded, 1},
 	} {
 		inFakeTime(t, name, func(t *testing.T) {
 			p := process{&source{users: 2500}, newMemory(t, 0)}
@@ -355,5 +372,26 @@ func TestCountWithoutTime(t *testing.T) {
 			}
 		})
 		wg.Wait()
+	})
+}
+
+// TestFinishedWalkNeedsNoCalls reads a list that has become shorter than a position
+// in it, after another window has read all of it with the last call.
+func TestFinishedWalkNeedsNoCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := process{&source{users: 1000}, newMemory(t, 0)}
+		n, page := 30, p.forwards(t, 30, 20)
+		p.users = 40
+		l := newLoader(t, p.source, 1)
+		if all, err := l.Load(t.Context(), window(t, upstream.Query{}, 100, "")); err != nil || all.Len() != 40 {
+			t.Fatal(err)
+		}
+		w, err := connection.NewWindow(upstream.Query{}, connection.Args{Last: &n, Before: firstCursor(page)}, sealer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := l.Load(t.Context(), w); err != nil || got.Len() != 30 {
+			t.Errorf("got %+v, %v", got, err)
+		}
 	})
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -334,6 +336,19 @@ func TestCursorCycles(t *testing.T) {
 	}
 }
 
+// TestCursorOfItself has a page that leads to the cursor at which it began.
+func TestCursorOfItself(t *testing.T) {
+	source := &chain{next: map[string]string{"": "a", "a": "a"}, users: 1}
+	page, err := newLoader(t, source, 1).Load(t.Context(), window(t, upstream.Query{}, 1, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = newLoader(t, source, 100).Load(t.Context(), window(t, upstream.Query{}, 50, page.Cursor(0)))
+	if e, bad := errors.AsType[*upstream.Error](err); !bad || e.Kind != upstream.BadResponse || source.calls != 2 {
+		t.Errorf("%v after %d calls", err, source.calls-1)
+	}
+}
+
 func TestEmptyPagesUseCalls(t *testing.T) {
 	source := &chain{next: map[string]string{"*": ""}}
 	_, err := newLoader(t, source, 50).Load(t.Context(), window(t, upstream.Query{}, 50, ""))
@@ -366,6 +381,46 @@ func TestCancelledLoads(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestCancelledLoadOfSharedWalk cancels one of two windows that need the same page.
+func TestCancelledLoadOfSharedWalk(t *testing.T) {
+	for name, c := range map[string]struct {
+		cancelledFirst bool          // whether the cancelled window begins the call
+		took           time.Duration // until the other window has its page
+	}{
+		"the one that waits":        {false, 20 * time.Millisecond},
+		"the one that it waits for": {true, 25 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLoader(t, &source{users: 1000}, 100)
+				began := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+				defer cancel()
+				var wg sync.WaitGroup
+				cancelled := func() {
+					if _, err := l.Load(ctx, window(t, upstream.Query{}, 5, "")); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 5*time.Millisecond {
+						t.Errorf("the cancelled window has %v after %v", err, time.Since(began))
+					}
+				}
+				if c.cancelledFirst {
+					wg.Go(cancelled)
+					synctest.Wait()
+				}
+				wg.Go(func() {
+					if _, err := l.Load(t.Context(), window(t, upstream.Query{}, 5, "")); err != nil || time.Since(began) != c.took {
+						t.Errorf("the other window has %v after %v", err, time.Since(began))
+					}
+				})
+				synctest.Wait()
+				if !c.cancelledFirst {
+					wg.Go(cancelled)
+				}
+				wg.Wait()
+			})
+		})
+	}
 }
 
 func TestMixedWindows(t *testing.T) {
@@ -403,4 +458,39 @@ func TestMixedWindows(t *testing.T) {
 			}
 		})
 	}
+}
+
+// longCursors is an endless list of one user a page, with long cursors. Each cursor
+// is a part of a longer text, as the strings of a decoded page are.
+type longCursors struct{ calls int }
+
+func (c *longCursors) ListUsers(context.Context, upstream.PageQuery) (upstream.Page, error) {
+	c.calls++
+	id := strconv.Itoa(c.calls)
+	text := id + strings.Repeat("x", 64<<10)
+	return upstream.Page{Users: []upstream.User{{ID: id}}, Next: text[:4<<10]}, nil
+}
+
+// TestMemoryOfLinks compares what the links of 10,000 pages take with their bound.
+func TestMemoryOfLinks(t *testing.T) {
+	memory := newMemory(t, 0)
+	before := heap()
+	for i := range 20 {
+		if _, err := loader.New(&longCursors{}, memory, upstream.NewAPIKey(fmt.Sprint("key-", i)), 1000).Load(t.Context(), window(t, upstream.Query{}, 500, "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if taken := heap() - before; taken > 32<<20 {
+		t.Errorf("the links take %d MiB", taken>>20)
+	}
+	runtime.KeepAlive(memory)
+}
+
+// heap returns the bytes of what is in use.
+func heap() int {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
 }
