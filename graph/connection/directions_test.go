@@ -162,3 +162,32 @@ func TestWindowsUnderChurn(t *testing.T) {
 	}
 	t.Logf("%d windows under %d moves", windows, moves)
 }
+
+// TestBaseWithWrongHints has hints that never lead to enough users, or to the start
+// of the list.
+func TestBaseWithWrongHints(t *testing.T) {
+	s := connection.NewSealer("key")
+	_, end := cursors(t, upstream.Query{}, s)
+	last := 30
+	for name, previous := range map[string]connection.Previous{
+		"empty pages in a circle": func(string) (string, int, bool) { return "again", 0, true },
+		"no page":                 func(string) (string, int, bool) { return "", 0, false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, err := connection.NewWindow(upstream.Query{}, connection.Args{Last: &last, Before: &end}, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls := 0
+			base := w.Base(0, func(next string) (string, int, bool) {
+				if calls++; calls > 1000 {
+					t.Fatal("the search has no end")
+				}
+				return previous(next)
+			})
+			if base.Cursor != "" {
+				t.Errorf("the base is %q", base.Cursor)
+			}
+		})
+	}
+}
