@@ -14,11 +14,12 @@ import (
 )
 
 // slowReader is a response writer whose caller reads at a rate in bytes a second,
-// or not at all if it is 0. A write fails when its deadline expires, as on a
+// or not at all if it is 0, and nothing after stop bytes unless that is 0. A write fails when its deadline expires, as on a
 // connection.
 type slowReader struct {
 	header   http.Header
 	rate     int
+	stop     int
 	deadline time.Time
 	written  int
 	err      error
@@ -34,7 +35,7 @@ func (s *slowReader) SetWriteDeadline(at time.Time) error {
 
 func (s *slowReader) Write(b []byte) (int, error) {
 	ready := time.Now().Add(time.Hour)
-	if s.rate > 0 {
+	if s.rate > 0 && (s.stop == 0 || s.written < s.stop) {
 		ready = time.Now().Add(time.Duration(len(b)) * time.Second / time.Duration(s.rate))
 	}
 	if !s.deadline.IsZero() && ready.After(s.deadline) {
@@ -50,11 +51,13 @@ func (s *slowReader) Write(b []byte) (int, error) {
 func TestSlowReaders(t *testing.T) {
 	for name, test := range map[string]struct {
 		rate     int
+		stop     int
 		complete bool
 		atMost   time.Duration
 	}{
 		"a caller that reads nothing":          {rate: 0, atMost: 10 * time.Second},
 		"a caller that reads 10 KiB a second":  {rate: 10 << 10, atMost: 13 * time.Second},
+		"a caller that stops reading":          {rate: 1 << 20, stop: 192 << 10, atMost: 10500 * time.Millisecond},
 		"a caller that reads 128 KiB a second": {rate: 128 << 10, complete: true, atMost: time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +66,7 @@ func TestSlowReaders(t *testing.T) {
 				query := `{"query":"{ a: users(first: 500) { ...u } b: users(first: 500) { ...u } } fragment u on UserConnection { edges { cursor node { id userId conversationCount lastContactAgentName mostFrustratedConversations { conversation { conversationId } startedAt label } sentiment { overall { positiveCount neutralCount } } } } }"}`
 				r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", strings.NewReader(query))
 				r.Header.Set("Content-Type", "application/json")
-				w := &slowReader{header: http.Header{}, rate: test.rate}
+				w := &slowReader{header: http.Header{}, rate: test.rate, stop: test.stop}
 				began := time.Now()
 				s.Handler.ServeHTTP(w, r)
 				took := time.Since(began)

@@ -256,6 +256,23 @@ func TestLargeResponsesInMemory(t *testing.T) {
 				t.Errorf("after all of them: %d %.300s", w.Code, w.Body)
 			}
 		},
+		"a shared response counts while one of its callers reads it": func(t *testing.T) {
+			s := start(t)
+			var wg sync.WaitGroup
+			wg.Go(func() { s.Post(post(large), "xi-api-key", "a") })
+			synctest.Wait()                                               // it is in flight, and others join it
+			release := hold(s, 1, func(int) string { return large }, "a") // the first caller has read it then
+			wg.Wait()
+			second := hold(s, 1, own, "a")
+			if w := s.Post(post(own(2)), "xi-api-key", "a"); w.Code != http.StatusServiceUnavailable {
+				t.Errorf("a third response: %d", w.Code)
+			}
+			release()
+			if w := s.Post(post(own(3)), "xi-api-key", "a"); w.Code != http.StatusOK {
+				t.Errorf("after the shared one: %d %.300s", w.Code, w.Body)
+			}
+			second()
+		},
 		"a caller that disconnects while it waits leaves nothing behind": func(t *testing.T) {
 			s := start(t)
 			release := hold(s, 2, own, "a")

@@ -2,8 +2,11 @@ package transport_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -82,6 +85,44 @@ func TestRequests(t *testing.T) {
 			}
 			if n := s.Count(); n != 0 {
 				t.Errorf("%d upstream calls", n)
+			}
+		})
+	}
+}
+
+// brokenBody has a text, after which the connection breaks.
+type brokenBody struct{ io.Reader }
+
+func (b brokenBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// TestBodyWithoutLength sends bodies whose length is not announced.
+func TestBodyWithoutLength(t *testing.T) {
+	const ok = `{"query":"{ __typename }"}`
+	padded := func(size int) io.Reader { return strings.NewReader(ok + strings.Repeat(" ", size-len(ok))) }
+	for name, c := range map[string]struct {
+		body   io.Reader
+		status int
+		answer string // a part of the body
+	}{
+		"as large as can be":              {padded(128 << 10), 200, `{"data"`},
+		"too large":                       {padded(128<<10 + 1), 413, "larger than 131072 bytes"},
+		"complete, and then disconnected": {brokenBody{strings.NewReader(ok)}, 400, "The body is incomplete."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := graphtest.New(t, graphtest.Options{})
+			r := httptest.NewRequest(http.MethodPost, "/graphql", c.body)
+			r.Header.Set("Content-Type", "application/json")
+			r.ContentLength = -1
+			w := httptest.NewRecorder()
+			s.Handler.ServeHTTP(w, r)
+			if w.Code != c.status || !strings.Contains(w.Body.String(), c.answer) {
+				t.Errorf("got %d %s; want %d %s", w.Code, w.Body, c.status, c.answer)
 			}
 		})
 	}
