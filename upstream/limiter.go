@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 )
@@ -57,7 +58,7 @@ type localLimiter struct {
 }
 
 func (l *localLimiter) Acquire(ctx context.Context) (release func(), err error) {
-	if err := l.permits.acquire(ctx, preferred); err != nil {
+	if err := l.permits.acquire(ctx, preferred, math.MaxInt); err != nil {
 		return nil, err
 	}
 	return func() { l.permits.release(preferred) }, nil

@@ -3,6 +3,7 @@ package upstream
 import (
 	"container/list"
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -34,12 +35,20 @@ func newSemaphore(limit, part int) *semaphore {
 	return &semaphore{limits: [classes]int{preferred: limit, restricted: part}}
 }
 
-// acquire waits for a permit. The error is the cause of ctx's cancellation.
-func (s *semaphore) acquire(ctx context.Context, c class) error {
+// errFull reports that too many acquisitions wait.
+var errFull = errors.New("too many acquisitions wait")
+
+// acquire waits for a permit, unless most acquisitions of the class wait already.
+// The error is errFull, or the cause of ctx's cancellation.
+func (s *semaphore) acquire(ctx context.Context, c class, most int) error {
 	s.mu.Lock()
 	if s.take(c) {
 		s.mu.Unlock()
 		return nil
+	}
+	if s.waiters[c].Len() >= most {
+		s.mu.Unlock()
+		return errFull
 	}
 	granted := make(chan struct{})
 	place := s.waiters[c].PushBack(granted)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -209,13 +210,14 @@ func (c *Client) slot(ctx context.Context, as class) error {
 	if c.slots.tryAcquire(as) {
 		return nil
 	}
-	if as == preferred && c.slots.waiting(as) >= c.maxWaiting { // strangers are counted already
-		return overloaded()
+	most := math.MaxInt // strangers are counted already
+	if as == preferred {
+		most = c.maxWaiting
 	}
 	patient, cancel := withMargin(ctx, c.margin)
 	defer cancel()
-	err := c.slots.acquire(patient, as)
-	if errors.Is(err, errNoTime) {
+	err := c.slots.acquire(patient, as, most)
+	if errors.Is(err, errFull) || errors.Is(err, errNoTime) {
 		return overloaded()
 	}
 	return err
