@@ -198,12 +198,13 @@ func serve(ctx context.Context, c config.Config, public, adminListener net.Liste
 	secret := callerSecret(c)
 	executor := newExecutor(c, client, store, secret, log)
 	defer executor.Close()
-	if err := trustDocuments(ctx, c, executor, tel, log); err != nil {
+	stale, err := trustDocuments(ctx, c, executor, log)
+	if err != nil {
 		return err
 	}
 	authenticate, known := newAuthenticator(ctx, c, log)
 	ready := func() bool { return draining.Ready() && known() }
-	handler := newHandler(c, executor, secret, calls, authenticate, ready, tel, log) //nolint:contextcheck // its counters start outside of any request
+	handler := newHandler(c, executor, secret, calls, authenticate, ready, stale, tel, log) //nolint:contextcheck // its counters start outside of any request
 	server := newServer(draining.Handler(handler), c, log)
 	server.ConnState = draining.ConnState
 	failed := make(chan error, 2)
@@ -364,10 +365,11 @@ type documentsError struct{ error }
 func (e documentsError) Error() string { return "TRUSTED_DOCUMENTS: " + e.error.Error() }
 
 // trustDocuments loads the trusted documents, if there are any, and reloads them
-// when they change, until ctx is cancelled.
-func trustDocuments(ctx context.Context, c config.Config, executor *graph.Executor, tel *telemetry.Telemetry, log *slog.Logger) error {
+// when they change, until ctx is cancelled. The returned function reports whether
+// they have changed and cannot be used; it is nil if there are none.
+func trustDocuments(ctx context.Context, c config.Config, executor *graph.Executor, log *slog.Logger) (stale func() bool, err error) {
 	if len(c.TrustedDocuments) == 0 {
-		return nil
+		return nil, nil //nolint:nilnil // no documents are an ordinary case
 	}
 	source := persisted.NewSource(c.TrustedDocuments, readDocuments)
 	trust := func(documents []persisted.Document) error {
@@ -378,11 +380,11 @@ func trustDocuments(ctx context.Context, c config.Config, executor *graph.Execut
 		err = trust(documents)
 	}
 	if err != nil {
-		return documentsError{err}
+		return nil, documentsError{err}
 	}
 	log.Info("documents are trusted", "documents", len(documents), "mode", c.TrustedDocumentsMode)
-	go source.Watch(ctx, trust, tel.MeterProvider, log)
-	return nil
+	go source.Watch(ctx, trust, log)
+	return source.Stale, nil
 }
 
 // readDocuments returns the content of a file, up to a byte more than it may have.
@@ -396,7 +398,7 @@ func readDocuments(name string) ([]byte, error) {
 }
 
 // newHandler returns the handler of everything that the service serves.
-func newHandler(c config.Config, executor *graph.Executor, secret string, calls callQuota, authenticate auth.Authenticator, ready func() bool, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
+func newHandler(c config.Config, executor *graph.Executor, secret string, calls callQuota, authenticate auth.Authenticator, ready, stale func() bool, tel *telemetry.Telemetry, log *slog.Logger) http.Handler {
 	admit := origin.Admit
 	if c.Auth == config.AuthNone && config.IsLoopback(c.ListenAddr) {
 		admit = origin.AdmitLocal
@@ -413,6 +415,7 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 		ExecuteEach:    !c.ShareRequests,
 		Log:            log,
 		LogSecret:      secret,
+		StaleDocuments: stale,
 		TracerProvider: tel.TracerProvider,
 		MeterProvider:  tel.MeterProvider,
 	}

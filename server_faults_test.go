@@ -104,7 +104,7 @@ func TestSecrets(t *testing.T) {
 			client := newClient(c, nil, calls, tel, logger)
 			executor := newExecutor(c, client, nil, "secret", logger)
 			defer executor.Close()
-			handler := newHandler(c, executor, "secret", calls, auth.None("canary-key"), func() bool { return true }, tel, logger)
+			handler := newHandler(c, executor, "secret", calls, auth.None("canary-key"), func() bool { return true }, nil, tel, logger)
 			server := newServer(handler, inFrontOf(nil), slog.New(slog.NewJSONHandler(&log, nil)))
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {

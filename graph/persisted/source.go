@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync/atomic"
 	"time"
-
-	"go.opentelemetry.io/otel/metric"
-
-	"rollcall/internal/instrument"
 )
 
 // interval is how often files are read again. Polling also detects changes that
@@ -21,12 +18,13 @@ import (
 const interval = 2 * time.Second
 
 // Source reads the files of an operator's documents. It must not be used
-// concurrently.
+// concurrently, except for Stale.
 type Source struct {
 	names []string
 	read  func(name string) ([]byte, error)
 	// version identifies the content that was read last.
 	version [sha256.Size]byte
+	stale   atomic.Bool
 }
 
 // NewSource returns a source of files. read need not return more than one byte
@@ -47,12 +45,8 @@ func (s *Source) Load() ([]Document, error) {
 
 // Watch calls apply with the documents whenever a file has changed since it was
 // last read, until ctx is cancelled. If the new documents cannot be used, it logs
-// one line, and its metric is 1 until they can. Without a meter, which is nil, there
-// is no metric.
-func (s *Source) Watch(ctx context.Context, apply func([]Document) error, meter metric.MeterProvider, log *slog.Logger) {
-	stale := instrument.Must(instrument.Meter(meter, "rollcall/graph/persisted").Int64Gauge("rollcall.documents.stale",
-		metric.WithDescription("1 if the files of trusted documents have changed and cannot be used.")))
-	stale.Record(ctx, 0)
+// one line, and the source is stale until they can.
+func (s *Source) Watch(ctx context.Context, apply func([]Document) error, log *slog.Logger) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -73,15 +67,17 @@ func (s *Source) Watch(ctx context.Context, apply func([]Document) error, meter 
 		if err == nil {
 			err = apply(documents)
 		}
+		s.stale.Store(err != nil)
 		if err != nil {
-			stale.Record(ctx, 1)
 			log.Warn("the trusted documents have changed and cannot be used; the previous ones stay in use", "error", err)
 			continue
 		}
-		stale.Record(ctx, 0)
 		log.Info("the trusted documents have changed", "documents", len(documents))
 	}
 }
+
+// Stale reports whether the files have changed and cannot be used.
+func (s *Source) Stale() bool { return s.stale.Load() }
 
 // readAll returns the content of all files, and a version that identifies it. An
 // error has a version too, so that it is reported once.

@@ -13,9 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-
 	"rollcall/graph/persisted"
 )
 
@@ -139,28 +136,9 @@ func TestSeveralFiles(t *testing.T) {
 	}
 }
 
-// gauge returns the value of a gauge without labels.
-func gauge(t *testing.T, reader sdkmetric.Reader, name string) int64 {
-	t.Helper()
-	var all metricdata.ResourceMetrics
-	if err := reader.Collect(t.Context(), &all); err != nil {
-		t.Fatal(err)
-	}
-	for _, scope := range all.ScopeMetrics {
-		for _, m := range scope.Metrics {
-			if data, ok := m.Data.(metricdata.Gauge[int64]); ok && m.Name == name {
-				return data.DataPoints[0].Value
-			}
-		}
-	}
-	t.Fatalf("there is no gauge %s", name)
-	return 0
-}
-
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		reader := sdkmetric.NewManualReader()
 		f := files{"file.json": `{"a":"{a}"}`}
 		var mu sync.Mutex // of what the source's goroutine and the test both use
 		source := persisted.NewSource([]string{"file.json"}, func(name string) ([]byte, error) {
@@ -181,7 +159,7 @@ func TestWatch(t *testing.T) {
 				defer mu.Unlock()
 				applied = append(applied, documents[0].Text)
 				return refusal
-			}, sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), slog.New(slog.NewTextHandler(&log, nil)))
+			}, slog.New(slog.NewTextHandler(&log, nil)))
 			close(done)
 		}()
 		// step changes the file, and returns what was applied and logged within ten seconds.
@@ -217,8 +195,8 @@ func TestWatch(t *testing.T) {
 				t.Errorf("%s: applied %q, logged %q", c.name, got, logged)
 			}
 			unusable := strings.Contains(logged, "level=WARN")
-			if stale := gauge(t, reader, "rollcall.documents.stale"); (stale == 1) != unusable {
-				t.Errorf("%s: the metric is %d", c.name, stale)
+			if unusable != source.Stale() {
+				t.Errorf("%s: stale is %v", c.name, source.Stale())
 			}
 		}
 		cancel()
@@ -248,7 +226,7 @@ func TestWatchSeveralFiles(t *testing.T) {
 			source.Watch(ctx, func(documents []persisted.Document) error {
 				applied = len(documents)
 				return nil
-			}, nil, slog.New(slog.DiscardHandler))
+			}, slog.New(slog.DiscardHandler))
 			close(done)
 		}()
 		mu.Lock()

@@ -93,6 +93,9 @@ func newTelemetry(c Config) *telemetry {
 		to.ObserveInt64(active, t.inFlight.Load())
 		return nil
 	}, active))
+	if c.StaleDocuments != nil {
+		observeStale(meter, c.StaleDocuments)
+	}
 
 	// All counters start at 0, because a rate needs a value before the first increment.
 	ctx := context.Background()
@@ -108,6 +111,19 @@ func newTelemetry(c Config) *telemetry {
 		t.saved.Add(ctx, 0, reason...)
 	}
 	return t
+}
+
+func observeStale(meter metric.Meter, stale func() bool) {
+	gauge := instrument.Must(meter.Int64ObservableGauge("rollcall.documents.stale",
+		metric.WithDescription("1 if the files of trusted documents have changed and cannot be used.")))
+	instrument.Must(meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
+		value := int64(0)
+		if stale() {
+			value = 1
+		}
+		to.ObserveInt64(gauge, value)
+		return nil
+	}, gauge))
 }
 
 // begin returns a request's record, and the context to serve it with.

@@ -357,6 +357,23 @@ func TestMetricsOfPanic(t *testing.T) {
 	}
 }
 
+func TestMetricOfStaleDocuments(t *testing.T) {
+	const gauge = "rollcall.documents.stale{}"
+	stale := false
+	w := newWatched(t, graphtest.Options{Transport: func(c *transport.Config) {
+		c.StaleDocuments = func() bool { return stale }
+	}})
+	for _, want := range []float64{0, 1, 0} {
+		stale = want == 1
+		if got, ok := w.metrics()[gauge]; got != want || !ok {
+			t.Errorf("it is %v, want %v", got, want)
+		}
+	}
+	if _, ok := newWatched(t, graphtest.Options{}).metrics()[gauge]; ok {
+		t.Error("there is a metric without trusted documents")
+	}
+}
+
 // BenchmarkTelemetry measures the cost of a request's telemetry, with a request
 // that needs no upstream call and telemetry that is not exported.
 func BenchmarkTelemetry(b *testing.B) {

@@ -51,6 +51,9 @@ type Config struct {
 	// LogSecret is the key of the hash that the log names callers by, if they have
 	// no API key.
 	LogSecret string
+	// StaleDocuments reports whether the files of trusted documents have changed and
+	// cannot be used; nil if there are none.
+	StaleDocuments func() bool
 	// TracerProvider and MeterProvider receive spans and measurements; nil for
 	// none.
 	TracerProvider trace.TracerProvider
