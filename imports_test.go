@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 		"go.opentelemetry.io/otel/metric", "go.opentelemetry.io/otel/trace",
 	},
 	"rollcall/graph/connection": {"rollcall/upstream", "github.com/dchest/siphash"},
-	"rollcall/graph/loader":     {"rollcall/graph/connection", "rollcall/upstream", "github.com/maypok86/otter/v2"},
+	"rollcall/graph/loader":     {"rollcall/graph/connection", "rollcall/upstream", "rollcall/internal/pace", "github.com/maypok86/otter/v2"},
 	"rollcall/graph/persisted":  {"github.com/go-faster/jx", "github.com/maypok86/otter/v2"},
 	"rollcall/graph/render": {
 		"rollcall/graph/connection", "rollcall/graph/globalid", "rollcall/upstream",
@@ -50,7 +50,7 @@ var allowed = map[string][]string{
 		"github.com/99designs/gqlgen/*", "github.com/vektah/gqlparser/*",
 	},
 	"rollcall/upstream": {
-		"rollcall/internal/flight", "rollcall/internal/instrument", "github.com/go-faster/jx", "github.com/maypok86/otter/v2", "github.com/sony/gobreaker/v2", "github.com/hashicorp/golang-lru/v2",
+		"rollcall/internal/flight", "rollcall/internal/instrument", "rollcall/internal/pace", "github.com/go-faster/jx", "github.com/maypok86/otter/v2", "github.com/sony/gobreaker/v2", "github.com/hashicorp/golang-lru/v2",
 		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes", "go.opentelemetry.io/otel/metric*",
 		"go.opentelemetry.io/otel/semconv/*", "go.opentelemetry.io/otel/trace",
 	},
@@ -71,6 +71,7 @@ var allowed = map[string][]string{
 	"rollcall/internal/drain":                 nil,
 	"rollcall/internal/flight":                {"rollcall/internal/panics"},
 	"rollcall/internal/instrument":            {"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/metric*"},
+	"rollcall/internal/pace":                  nil,
 	"rollcall/internal/panics":                nil,
 	"rollcall/internal/origin":                {"github.com/rs/cors"},
 	"rollcall/internal/playground":            nil,

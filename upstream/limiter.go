@@ -7,6 +7,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"rollcall/internal/pace"
 )
 
 // A limiter bounds one API key: at most N requests in flight, and none until a
@@ -87,8 +89,6 @@ const (
 	maxQueue = 1024
 	// defaultPause is how long a key pauses after a 429 without Retry-After.
 	defaultPause = time.Second
-	// paceLife is how long a pace is used after it was last observed.
-	paceLife = 10 * time.Second
 )
 
 var (
@@ -106,9 +106,10 @@ type queue struct {
 
 	margin time.Duration // how long before its deadline a waiting call is refused
 
+	pace pace.Average // of successful requests
+
 	mu    sync.Mutex
 	calls int // calls that hold a permit or wait for one
-	pace  pace
 }
 
 // acquire waits until a request may be sent. Its error is an [*Error] if ctx's
@@ -162,7 +163,7 @@ func (q *queue) enter(ctx context.Context) (waits bool, err error) {
 		return false, nil
 	}
 	rounds := time.Duration(max(0, waiting)/limit + 1) // of requests, before it is this one's turn
-	pace := q.pace.at(time.Now())
+	pace := q.pace.Recent()
 	wait := max(0, pause) + rounds*pace
 	if waiting >= maxQueue || !fits(ctx, wait+max(pace, q.margin)) {
 		cause := errQueue
@@ -211,35 +212,11 @@ func (q *queue) awaitPause(ctx context.Context) error {
 // of the request's permit: no other request may be sent between the two.
 func (q *queue) observe(took time.Duration, err error) {
 	if err == nil { // the duration of a failed request says nothing about other requests
-		q.mu.Lock()
-		q.pace.observe(took, time.Now())
-		q.mu.Unlock()
+		q.pace.Observe(took)
 	}
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == RateLimited {
 		q.PauseUntil(time.Now().Add(cmp.Or(e.RetryAfter, defaultPause)))
 	}
-}
-
-// pace is the recent duration of a request: a moving average.
-type pace struct {
-	average  time.Duration
-	observed time.Time // the last time
-}
-
-// at returns the pace at an instant; 0 if it was not observed recently.
-func (p *pace) at(now time.Time) time.Duration {
-	if now.Sub(p.observed) > paceLife {
-		return 0
-	}
-	return p.average
-}
-
-func (p *pace) observe(took time.Duration, now time.Time) {
-	was := p.at(now)
-	if was == 0 {
-		was = took
-	}
-	p.average, p.observed = was+(took-was)/8, now
 }
 
 // withMargin returns a context for waiting: its deadline is earlier than ctx's by

@@ -2,11 +2,11 @@ package loader
 
 import (
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/maypok86/otter/v2"
 
+	"rollcall/internal/pace"
 	"rollcall/upstream"
 )
 
@@ -17,7 +17,7 @@ import (
 // It is safe for concurrent use.
 type Memory struct {
 	links  *otter.Cache[linkKey, link]
-	paces  *otter.Cache[upstream.APIKey, *pace]
+	paces  *otter.Cache[upstream.APIKey, *pace.Average]
 	counts *otter.Cache[countKey, count] // nil if counts are not remembered
 }
 
@@ -27,10 +27,8 @@ const (
 	// linkLife is how long a link is remembered after it was last seen: long
 	// enough to page back.
 	linkLife = time.Hour
-	// maxPaces is how many keys' paces are remembered, and paceLife for how long
-	// after the last call.
+	// maxPaces is how many keys' paces are remembered.
 	maxPaces = 1000
-	paceLife = 10 * time.Second
 	// cachedPage is the longest time in which the source returns a cached page. Such
 	// a time says nothing about the pace of calls.
 	cachedPage = time.Millisecond
@@ -83,7 +81,7 @@ func NewMemory(countTTL time.Duration) *Memory {
 		Weigher:          func(k linkKey, l link) uint32 { return uint32(256 + len(k.next) + len(l.cursor)) },
 		ExpiryCalculator: otter.ExpiryAccessing[linkKey, link](linkLife),
 		Executor:         func(task func()) { task() },
-	}), paces: otter.Must(&otter.Options[upstream.APIKey, *pace]{
+	}), paces: otter.Must(&otter.Options[upstream.APIKey, *pace.Average]{
 		MaximumSize: maxPaces,
 		Executor:    func(task func()) { task() },
 	})}
@@ -133,46 +131,18 @@ func (m *Memory) observe(key upstream.APIKey, took time.Duration) {
 	}
 	p, ok := m.paces.GetIfPresent(key)
 	if !ok {
-		p = new(pace)
+		p = new(pace.Average)
 		m.paces.Set(key, p)
 	}
-	p.observe(took)
+	p.Observe(took)
 }
 
 // pace returns how long a call takes on average, or 0 if none was made recently.
 func (m *Memory) pace(key upstream.APIKey) time.Duration {
 	if p, ok := m.paces.GetIfPresent(key); ok {
-		return p.recent()
+		return p.Recent()
 	}
 	return 0
-}
-
-// pace is how long a key's calls take: a moving average. It is safe for concurrent
-// use.
-type pace struct {
-	mu       sync.Mutex
-	average  time.Duration
-	observed time.Time // the last time
-}
-
-func (p *pace) observe(took time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	if now.Sub(p.observed) < paceLife {
-		took = p.average + (took-p.average)/8
-	}
-	p.average, p.observed = took, now
-}
-
-// recent returns the average, or 0 if no call was observed recently.
-func (p *pace) recent() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if time.Since(p.observed) >= paceLife {
-		return 0
-	}
-	return p.average
 }
 
 func (m *Memory) count(key upstream.APIKey, f upstream.Filter) count {
