@@ -129,7 +129,7 @@ func (t *telemetry) observe(c *Client, meter metric.Meter) {
 			o.ObserveInt64(maximum, int64(s.maximum))
 		}
 		for s, option := range states {
-			o.ObserveInt64(state, btoi(c.breaker.State() == s), option)
+			o.ObserveInt64(state, instrument.Bool(c.breaker.State() == s), option)
 		}
 		return nil
 	}, active, limit, maximum, keys, queue, connections, state))
@@ -262,11 +262,4 @@ func serverOf(base *url.URL) []attribute.KeyValue {
 		port = map[string]int{"http": 80, "https": 443}[base.Scheme]
 	}
 	return []attribute.KeyValue{semconv.ServerAddress(base.Hostname()), semconv.ServerPort(port)}
-}
-
-func btoi(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -117,11 +117,7 @@ func observeStale(meter metric.Meter, stale func() bool) {
 	gauge := instrument.Must(meter.Int64ObservableGauge("rollcall.documents.stale",
 		metric.WithDescription("1 if the files of trusted documents have changed and cannot be used.")))
 	instrument.Must(meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
-		value := int64(0)
-		if stale() {
-			value = 1
-		}
-		to.ObserveInt64(gauge, value)
+		to.ObserveInt64(gauge, instrument.Bool(stale()))
 		return nil
 	}, gauge))
 }

@@ -29,6 +29,14 @@ func Must[T any](instrument T, err error) T {
 	return instrument
 }
 
+// Bool returns the value of a gauge that is 1 while something is so, and otherwise 0.
+func Bool(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // Label returns the option for a measurement with one label. Options are created
 // once and reused, because creating one sorts and copies its labels.
 func Label(key, value string) []metric.AddOption {

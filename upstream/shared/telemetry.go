@@ -54,11 +54,7 @@ func newTelemetry(s *Store, provider metric.MeterProvider) *telemetry {
 	instrument.Must(meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		stats := s.Stats()
 		for m, option := range modes {
-			var current int64
-			if m == stats.Mode {
-				current = 1
-			}
-			o.ObserveInt64(mode, current, option)
+			o.ObserveInt64(mode, instrument.Bool(m == stats.Mode), option)
 		}
 		o.ObserveInt64(replicas, int64(stats.Replicas))
 		o.ObserveInt64(permits, int64(stats.Permits))
