@@ -452,10 +452,8 @@ func newHandler(c config.Config, executor *graph.Executor, secret string, calls 
 // a wrong path: the response is then a 404, or a redirect that repeats the URL.
 func private(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != graphqlPath { // whose handler sets the same headers
-			w.Header().Set("Cache-Control", "private, no-store")
-			w.Header().Set("Referrer-Policy", "no-referrer")
-			w.Header().Set("X-Content-Type-Options", "nosniff")
+		if r.URL.Path != graphqlPath { // whose handler sets them itself
+			transport.SetPrivate(w.Header())
 		}
 		next.ServeHTTP(w, r)
 	})

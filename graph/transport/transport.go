@@ -98,13 +98,19 @@ var (
 	acceptQuery = []string{typeJSON}      // RFC 10008: the types of bodies that QUERY accepts
 )
 
+// SetPrivate sets the headers that keep a response out of caches, and its URL out
+// of other sites' logs. [NewHandler]'s handler sets them for each response.
+func SetPrivate(header http.Header) {
+	header["Cache-Control"] = noStore
+	header["X-Content-Type-Options"] = noSniff
+	header["Referrer-Policy"] = noReferrer
+}
+
 // ServeHTTP gives each request an ID and a record, and publishes the record when
 // the request ends.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header["Cache-Control"] = noStore
-	header["X-Content-Type-Options"] = noSniff
-	header["Referrer-Policy"] = noReferrer
+	SetPrivate(header)
 	header["Accept-Query"] = acceptQuery
 	if r.Method == http.MethodOptions { // also of a preflight, whose other headers are already set
 		header.Set("Allow", h.allow)
