@@ -288,7 +288,7 @@ func (c *Client) attempt(ctx context.Context, l *limiter, charge func(), q *Page
 	began := time.Now()
 	defer func() { // also after a panic
 		admitted.queue.observe(time.Since(began), err)
-		admitted.release()
+		c.release(admitted)
 	}()
 	page, err = c.breaker.Execute(func() (page Page, err error) {
 		if admitted.class == preferred {

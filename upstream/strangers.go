@@ -141,13 +141,7 @@ func overloaded() error {
 type admission struct {
 	queue  *queue
 	class  class
-	permit func()
-	slots  *semaphore
-}
-
-func (a admission) release() {
-	a.slots.release(a.class)
-	a.permit()
+	permit func() // returns the permit
 }
 
 // admit waits until a request with l's key may be sent. If the upstream has not
@@ -170,7 +164,6 @@ func (c *Client) admit(ctx context.Context, l *limiter) (a admission, err error)
 		a.permit()
 		return a, err
 	}
-	a.slots = c.slots
 	// During the wait the key may have been refused, and the deadline may have
 	// come near.
 	switch {
@@ -180,9 +173,15 @@ func (c *Client) admit(ctx context.Context, l *limiter) (a admission, err error)
 		err = timedOut(errNoTime)
 	}
 	if err != nil {
-		a.release()
+		c.release(a)
 	}
 	return a, err
+}
+
+// release returns the permit and the slot.
+func (c *Client) release(a admission) {
+	c.slots.release(a.class)
+	a.permit()
 }
 
 // permit waits for the key's permit. A stranger's key has one, in its trial

@@ -61,22 +61,38 @@ func (d *doors) client(c upstream.Config) *upstream.Client {
 
 func with(key string) upstream.Caller { return upstream.Caller{Key: upstream.NewAPIKey(key)} }
 
+// tally makes calls at the same time, and counts them by the kinds of their errors.
+type tally struct {
+	sync.WaitGroup
+
+	mu    sync.Mutex
+	kinds map[string]int // to be read after Wait
+}
+
+func (c *tally) call(f func() error) {
+	c.Go(func() {
+		err := f()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.kinds == nil {
+			c.kinds = make(map[string]int)
+		}
+		c.kinds[kind(err)]++
+	})
+}
+
 func TestStrangers(t *testing.T) {
 	lookUps := func(t *testing.T, client *upstream.Client, key string, n int) (kinds map[string]int) {
 		t.Helper()
-		var mu sync.Mutex
-		var wg sync.WaitGroup
-		kinds = map[string]int{}
+		var calls tally
 		for i := range n {
-			wg.Go(func() {
+			calls.call(func() error {
 				_, err := client.As(with(key)).ListUsers(t.Context(), lookUp(fmt.Sprint("user ", i)))
-				mu.Lock()
-				kinds[kind(err)]++
-				mu.Unlock()
+				return err
 			})
 		}
-		wg.Wait()
-		return kinds
+		calls.Wait()
+		return calls.kinds
 	}
 	for name, c := range map[string]struct {
 		status int
@@ -238,15 +254,11 @@ func TestStrangersDoNotDelayAcceptedKeys(t *testing.T) {
 				if _, err := client.As(with("good")).ListUsers(t.Context(), page); err != nil {
 					t.Fatal(err)
 				}
-				var wg sync.WaitGroup
-				var mu sync.Mutex
-				kinds := map[string]int{}
+				var calls tally
 				for i := range strangers {
-					wg.Go(func() {
+					calls.call(func() error {
 						_, err := client.As(with(fmt.Sprint("bad ", i))).ListUsers(t.Context(), page)
-						mu.Lock()
-						kinds[kind(err)]++
-						mu.Unlock()
+						return err
 					})
 				}
 				synctest.Wait()
@@ -263,13 +275,13 @@ func TestStrangersDoNotDelayAcceptedKeys(t *testing.T) {
 				if took := time.Since(began); took != 500*time.Millisecond {
 					t.Errorf("the accepted key's calls took %v, want 500ms", took)
 				}
-				wg.Wait()
-				t.Logf("strangers: %v; %d in flight at once", kinds, d.highest[false])
+				calls.Wait()
+				t.Logf("strangers: %v; %d in flight at once", calls.kinds, d.highest[false])
 				if d.highest[false] > 64 {
 					t.Errorf("%d strangers' calls in flight", d.highest[false])
 				}
-				if n := kinds["overloaded"]; n < strangers-1024-64 || n > max(0, strangers-1024) {
-					t.Errorf("%d of %d are overloaded", kinds["overloaded"], strangers)
+				if n := calls.kinds["overloaded"]; n < strangers-1024-64 || n > max(0, strangers-1024) {
+					t.Errorf("%d of %d are overloaded", n, strangers)
 				}
 			})
 		})
@@ -322,20 +334,16 @@ func TestAcceptedKeysAreBounded(t *testing.T) {
 		s := &script{answer: always(200), takes: time.Second}
 		client := s.client(upstream.Config{Connections: 2, Concurrency: 1})
 		for range 2 { // refused calls return their keys' permits
-			var wg sync.WaitGroup
-			var mu sync.Mutex
-			kinds := map[string]int{}
+			var calls tally
 			for i := range 20 {
-				wg.Go(func() {
+				calls.call(func() error {
 					_, err := client.As(with(fmt.Sprint("key ", i))).ListUsers(t.Context(), page)
-					mu.Lock()
-					kinds[kind(err)]++
-					mu.Unlock()
+					return err
 				})
 			}
-			wg.Wait()
-			if kinds["<nil>"] != 10 || kinds["overloaded"] != 10 { // two in flight, and eight wait
-				t.Errorf("got %v", kinds)
+			calls.Wait()
+			if calls.kinds["<nil>"] != 10 || calls.kinds["overloaded"] != 10 { // two in flight, and eight wait
+				t.Errorf("got %v", calls.kinds)
 			}
 		}
 		for i := range 20 {
@@ -353,24 +361,20 @@ func TestQueueMargin(t *testing.T) {
 		d := newDoors()
 		d.takes = time.Hour // each attempt times out after eight seconds
 		client := d.client(upstream.Config{Connections: 4, Concurrency: 1})
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		kinds := map[string]int{}
+		var calls tally
 		for i := range 10 {
-			wg.Go(func() {
+			calls.call(func() error {
 				began := time.Now()
 				_, err := client.As(with(fmt.Sprint("bad ", i))).ListUsers(t.Context(), page)
-				mu.Lock()
-				defer mu.Unlock()
-				kinds[kind(err)]++
 				if took := time.Since(began); kind(err) == "overloaded" && took != 9500*time.Millisecond {
 					t.Errorf("refused after %v", took)
 				}
+				return err
 			})
 		}
-		wg.Wait()
-		if kinds["overloaded"] != 8 || kinds["timeout"] != 2 || d.highest[false] != 1 {
-			t.Errorf("%v, %v at once", kinds, d.highest)
+		calls.Wait()
+		if calls.kinds["overloaded"] != 8 || calls.kinds["timeout"] != 2 || d.highest[false] != 1 {
+			t.Errorf("%v, %v at once", calls.kinds, d.highest)
 		}
 	})
 }
