@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,35 +15,19 @@ import (
 	"rollcall/internal/config"
 )
 
-// gauge is an upstream without users that records its connections and how many
-// requests it had in flight.
+// gauge is an upstream without users that counts its calls and connections.
 type gauge struct {
-	*httptest.Server
+	countingUpstream
 
-	calls, connections atomic.Int64
-
-	mu                sync.Mutex
-	inFlight, highest int
+	url         *url.URL
+	connections atomic.Int64
 }
 
 func newGauge(t *testing.T) *gauge {
 	t.Helper()
 	g := new(gauge)
-	g.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		g.calls.Add(1)
-		g.mu.Lock()
-		g.inFlight++
-		g.highest = max(g.highest, g.inFlight)
-		g.mu.Unlock()
-		defer func() {
-			g.mu.Lock()
-			g.inFlight--
-			g.mu.Unlock()
-		}()
-		<-time.After(20 * time.Millisecond)
-		_, _ = io.WriteString(w, `{"users":[],"has_more":false}`)
-	}))
-	g.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+	server := httptest.NewUnstartedServer(g)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		switch state {
 		case http.StateNew:
 			g.connections.Add(1)
@@ -53,19 +36,13 @@ func newGauge(t *testing.T) *gauge {
 		case http.StateActive, http.StateIdle:
 		}
 	}
-	g.Start()
-	t.Cleanup(g.Close)
+	server.Start()
+	t.Cleanup(server.Close)
+	g.url = &url.URL{Scheme: "http", Host: server.Listener.Addr().String()}
 	return g
 }
 
-func (g *gauge) config(t *testing.T) config.Config {
-	t.Helper()
-	base, err := url.Parse(g.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return inFrontOf(base)
-}
+func (g *gauge) config() config.Config { return inFrontOf(g.url) }
 
 // TestSettings checks that settings which no other test of the running service
 // depends on reach the packages that they are for.
@@ -79,16 +56,16 @@ func TestSettings(t *testing.T) {
 	}
 	t.Run("UPSTREAM_CONCURRENCY bounds the requests in flight", func(t *testing.T) {
 		g := newGauge(t)
-		c := g.config(t)
+		c := g.config()
 		c.UpstreamConcurrency = 2
 		post(t, start(t, c).url, lookUps(0, 10), nil)
-		if calls, highest := g.calls.Load(), g.highest; calls != 10 || highest != 2 {
+		if highest, calls := g.reset(); calls != 10 || highest != 2 {
 			t.Errorf("%d calls, %d in flight", calls, highest)
 		}
 	})
 	t.Run("UPSTREAM_CONNECTIONS bounds the connections of all keys", func(t *testing.T) {
 		g := newGauge(t)
-		c := g.config(t)
+		c := g.config()
 		c.Auth, c.UpstreamConcurrency, c.UpstreamConnections = config.AuthPassthrough, 1, 2
 		s := start(t, c)
 		for i := range 4 {
@@ -99,22 +76,22 @@ func TestSettings(t *testing.T) {
 		await(t, 2*time.Second, "two connections remain", func() bool { return g.connections.Load() <= 2 })
 	})
 	t.Run("CACHE_TTL", func(t *testing.T) {
-		for ttl, calls := range map[time.Duration]int64{0: 2, time.Minute: 1} {
+		for ttl, calls := range map[time.Duration]int{0: 2, time.Minute: 1} {
 			g := newGauge(t)
-			c := g.config(t)
+			c := g.config()
 			c.CacheTTL = ttl
 			s := start(t, c)
 			for range 2 {
 				post(t, s.url, lookUps(0, 1), nil)
 			}
-			if n := g.calls.Load(); n != calls {
+			if _, n := g.reset(); n != calls {
 				t.Errorf("%v: %d calls, want %d", ttl, n, calls)
 			}
 		}
 	})
 	t.Run("HTTP_GET", func(t *testing.T) {
 		for get, want := range map[bool]int{true: http.StatusOK, false: http.StatusMethodNotAllowed} {
-			c := newGauge(t).config(t)
+			c := newGauge(t).config()
 			c.HTTPGet = get
 			response, err := http.Get(start(t, c).url + "/graphql?query=%7B__typename%7D")
 			if err != nil {
@@ -128,7 +105,7 @@ func TestSettings(t *testing.T) {
 	})
 	t.Run("INTROSPECTION", func(t *testing.T) {
 		for on, want := range map[bool]string{true: `"data"`, false: `"errors"`} {
-			c := newGauge(t).config(t)
+			c := newGauge(t).config()
 			c.Introspection = on
 			if _, body := post(t, start(t, c).url, "{ __schema { queryType { name } } }", nil); !strings.HasPrefix(body, "{"+want) {
 				t.Errorf("%v: %s", on, body)
@@ -138,7 +115,7 @@ func TestSettings(t *testing.T) {
 	t.Run("AUTOMATIC_PERSISTED_QUERIES", func(t *testing.T) {
 		const body = `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"7f56e67dd21ab3f30d1ff8b7bed08893f0a0db86449836189b361dd1e56ddb4b"}}}`
 		for on, want := range map[bool]string{true: "PERSISTED_QUERY_NOT_FOUND", false: "PERSISTED_QUERY_NOT_SUPPORTED"} {
-			c := newGauge(t).config(t)
+			c := newGauge(t).config()
 			c.PersistedQueries = on
 			response, err := http.Post(start(t, c).url+"/graphql", "application/json", strings.NewReader(body))
 			if err != nil {
@@ -152,7 +129,7 @@ func TestSettings(t *testing.T) {
 		}
 	})
 	t.Run("LIMIT_ROOT_FIELDS", func(t *testing.T) {
-		s := start(t, newGauge(t).config(t))
+		s := start(t, newGauge(t).config())
 		for fields, refused := range map[int]bool{20: false, 21: true} {
 			if _, body := post(t, s.url, lookUps(0, fields), nil); strings.Contains(body, `"errors"`) != refused {
 				t.Errorf("%d fields: %s", fields, body)
@@ -185,11 +162,11 @@ func TestSettings(t *testing.T) {
 		}
 	})
 	t.Run("CORS_ORIGINS", func(t *testing.T) {
-		c := newGauge(t).config(t)
+		c := newGauge(t).config()
 		c.CORSOrigins = []string{"https://app.test"}
 		s := start(t, c)
 		for origin, want := range map[string]string{"https://app.test": "https://app.test", "https://evil.test": ""} {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, s.url+"/graphql", http.NoBody)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, s.url+"/graphql", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -205,7 +182,7 @@ func TestSettings(t *testing.T) {
 		}
 	})
 	t.Run("IDLE_TIMEOUT ends a connection without a request", func(t *testing.T) {
-		c := newGauge(t).config(t)
+		c := newGauge(t).config()
 		c.IdleTimeout = 100 * time.Millisecond
 		conn, err := net.Dial("tcp", strings.TrimPrefix(start(t, c).url, "http://"))
 		if err != nil {
